@@ -1,0 +1,37 @@
+/* What a board folder must provide, and nothing else. See docs/adding-a-board.md. */
+#ifndef STAPES_BOARD_H
+#define STAPES_BOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    STAPES_COUNTER_NONE = 0,
+    STAPES_COUNTER_CYCLES = 1,       /* a hardware cycle counter */
+    STAPES_COUNTER_INSTRUCTIONS = 2, /* an emulator's virtual time, or the host's counter, scaled to instructions */
+    STAPES_COUNTER_NANOSECONDS = 3   /* wall clock (host) */
+} stapes_counter_t;
+
+typedef struct {
+    const char *name;               /* the folder's name */
+    stapes_counter_t counter;       /* what board_counter() counts; known after board_init() */
+    uint32_t counter_numerator;     /* counts = ticks * numerator / denominator, in the unit above */
+    uint32_t counter_denominator;
+} stapes_board_info_t;
+
+void board_init(void);
+const stapes_board_info_t *board_info(void);
+/* Takes up to `capacity` received bytes; returns how many (0: none waiting). Never blocks for long. */
+size_t board_read(uint8_t *bytes, size_t capacity);
+/* Sends all bytes; blocks, with a bound. */
+void board_write(const uint8_t *bytes, size_t count);
+/* Free-running tick counter, wraps at 2^32. */
+uint32_t board_ticks(void);
+/* Bytes of stack used at most since start (painted at start-up); 0 where it cannot be known. */
+uint32_t board_stack_high_water(void);
+/* Restarts the firmware; does not return. */
+void board_reset(void);
+/* Ends the program on the host and under an emulator; resets a real board. Does not return. */
+void board_exit(int status);
+
+#endif

@@ -1,0 +1,14 @@
+/* One negative error enum for the whole runtime, generated from errors.def. Positive results carry information. */
+#ifndef STAPES_ERROR_H
+#define STAPES_ERROR_H
+
+typedef enum {
+#define X(name, value, text) name = (value),
+#include "stapes/errors.def"
+#undef X
+} stapes_error_t;
+
+/* One line for a person: what was wrong and what to do next. Never NULL. */
+const char *stapes_error_text(int error);
+
+#endif

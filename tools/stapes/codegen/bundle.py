@@ -1,0 +1,37 @@
+"""Writes stapes_bundle.h and stapes_bundle.c: labels, window geometry, decision rule, hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.recipe import BundleManifest
+
+
+def generate_bundle(
+    manifest: BundleManifest,
+    *,
+    bundle_hash: str,
+    frontend_hash: str,
+    zero_point: int,
+    threshold: int,
+    directory: Path,
+    provenance: Provenance,
+) -> list[Path]:
+    """Write both files into `directory`; `zero_point` and `threshold` are in steps of the network's output."""
+    context = {
+        "provenance": provenance,
+        "title": f"Bundle {manifest.name}: labels, windows, decision",
+        "labels": manifest.labels,
+        "window": manifest.window,
+        "frontend": manifest.frontend,
+        "decision": manifest.decision,
+        "zero_point": zero_point,
+        "threshold": threshold,
+        "bundle_hash": bytes.fromhex(bundle_hash),
+        "frontend_hash": bytes.fromhex(frontend_hash),
+    }
+    return [
+        write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
+        for name in ("stapes_bundle.h", "stapes_bundle.c")
+    ]

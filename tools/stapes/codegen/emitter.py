@@ -1,0 +1,104 @@
+"""The one place that turns data into C text: Jinja templates, a few filters, atomic files.
+
+Generated files carry a banner with the generator's version and the SHA-256 of what they were made from, and
+refuse to compile against a runtime of another version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stapes import __version__
+from stapes.files import write_atomic
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+API_VERSION = 1
+"""Interface between generated code and runtime; equals STAPES_API_VERSION in firmware/runtime/include/stapes/version.h."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a generated file was made from: name of each source and its hex SHA-256."""
+
+    sources: Mapping[str, str]
+    generator_version: str = __version__
+
+
+def c_array(values: Iterable[int], per_line: int = 16, indent: str = "    ") -> str:
+    """Integers as the inside of a C initialiser, `per_line` to a line."""
+    texts = [_c_integer(int(value)) for value in values]
+    lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
+    return ",\n".join(indent + line for line in lines)
+
+
+def _c_integer(value: int) -> str:
+    # INT32_MIN has no literal: -2147483648 is the negation of a long.
+    if value == -(2**31):
+        return "(-2147483647 - 1)"
+    if value >= 2**31:
+        return f"{value}u" if value < 2**32 else f"{value}ull"
+    return str(value)
+
+
+def c_string(text: str) -> str:
+    """`text` as a C string literal; anything but plain ASCII is escaped byte by byte."""
+    out = []
+    for byte in text.encode():
+        char = chr(byte)
+        if char in '"\\' or char == "?":
+            out.append("\\" + char)
+        elif 32 <= byte < 127:
+            out.append(char)
+        else:
+            out.append(f"\\{byte:03o}")
+    return '"' + "".join(out) + '"'
+
+
+def c_comment(text: str) -> str:
+    """`text` made safe inside a block comment: one line, printable, no comment delimiters."""
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return line.replace("*/", "* /").replace("/*", "/ *")
+
+
+def c_identifier(text: str) -> str:
+    """`text` as a C identifier: other characters become underscores, never starting with a digit."""
+    name = re.sub(r"[^0-9A-Za-z]+", "_", text).strip("_") or "x"
+    return f"_{name}" if name[0].isdigit() else name
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("stapes.codegen", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    for function in (c_array, c_string, c_comment, c_identifier):
+        environment.filters[function.__name__] = function
+    environment.globals["api_version"] = API_VERSION
+    return environment
+
+
+def render(template: str, **context: Any) -> str:
+    """The text of `templates/<template>` with `context`; an undefined name is an error."""
+    return _environment().get_template(template).render(**context)
+
+
+def write_source(directory: Path, name: str, text: str) -> Path:
+    """Write one generated file; unchanged content keeps its time stamp, so that nothing is rebuilt for it."""
+    path = directory / name
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_atomic(path, text)
+    return path

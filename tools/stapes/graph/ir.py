@@ -1,0 +1,73 @@
+"""The intermediate representation: a .tflite file as a few plain, typed, immutable objects.
+
+Tensors keep their index and name in the .tflite, so that every later stage can name a layer as the file does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """`real = scale * (q - zero_point)`; one entry, or one per slice along `axis`."""
+
+    scale: npt.NDArray[np.float32]
+    zero_point: npt.NDArray[np.int64]
+    axis: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor. `data` is the constant's content (read-only), None for an activation."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    quantization: Quantization | None = None
+    data: npt.NDArray[np.generic] | None = None
+
+    @property
+    def scale(self) -> float:
+        """Per-tensor scale (float32 value); raises ValueError where there is none or several."""
+        if self.quantization is None or len(self.quantization.scale) != 1:
+            raise ValueError(f"tensor {self.name!r} has no single scale")
+        return float(self.quantization.scale[0])
+
+    @property
+    def zero_point(self) -> int:
+        """Per-tensor zero point; raises ValueError where there is none or several."""
+        if self.quantization is None or len(self.quantization.zero_point) != 1:
+            raise ValueError(f"tensor {self.name!r} has no single zero point")
+        return int(self.quantization.zero_point[0])
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operator. `kind` is TFLite's builtin name; an input of -1 is an absent optional tensor."""
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: Mapping[str, int | float | str | bool | tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A whole network, operators in execution order."""
+
+    tensors: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    sha256: str
+
+    def tensor(self, index: int) -> Tensor:
+        """The tensor with this index."""
+        return self.tensors[index]

@@ -1,0 +1,19 @@
+"""What the user asked for, and the bundle that training makes of it."""
+
+from stapes.recipe.bundle import Bundle, BundleManifest, Normalization
+from stapes.recipe.frontend import FrontendSpec
+from stapes.recipe.recipe import DatasetSpec, DecisionSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec, load_recipe
+
+__all__ = [
+    "Bundle",
+    "BundleManifest",
+    "DatasetSpec",
+    "DecisionSpec",
+    "FrontendSpec",
+    "ModelSpec",
+    "Normalization",
+    "Recipe",
+    "TrainingSpec",
+    "WindowSpec",
+    "load_recipe",
+]
