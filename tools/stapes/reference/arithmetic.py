@@ -1,0 +1,130 @@
+"""The integer arithmetic of TensorFlow Lite for Microcontrollers' reference kernels: double rounding.
+
+Everything that turns scales into integer constants, and the one requantisation, lives here, so that the
+NumPy operators and the generated C take the same numbers. Formulas: gemmlowp's fixed point and TFLite's
+`QuantizeMultiplier`, `MultiplyByQuantizedMultiplier`, `CalculateActivationRangeQuantized`, `ComputePadding`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+INT8_MIN, INT8_MAX = -128, 127
+INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
+
+
+def round_half_away(x: float) -> int:
+    """C's `round`: nearest integer, ties away from zero."""
+    floor = math.floor(abs(x))
+    nearest = floor + (abs(x) - floor >= 0.5)
+    return -nearest if x < 0 else nearest
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """`(multiplier, shift)` with real ≈ multiplier * 2^(shift - 31); multiplier in [2^30, 2^31), or (0, 0).
+
+    `real` is a finite float64; a positive shift means left. Values below 2^-32 become zero.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    fixed = round_half_away(fraction * (1 << 31))
+    if fixed == 1 << 31:
+        fixed //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return fixed, shift
+
+
+def quantize_multipliers(
+    reals: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """`quantize_multiplier` of each entry: `(multipliers, shifts)`, int32 arrays of the same length."""
+    pairs = [quantize_multiplier(float(real)) for real in reals]
+    return (
+        np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
+        np.array([shift for _, shift in pairs], dtype=np.int32),
+    )
+
+
+def effective_scales(
+    input_scale: float, filter_scales: npt.NDArray[np.float32], output_scale: float
+) -> npt.NDArray[np.float64]:
+    """input * filter / output in float64 from float32 values: a convolution's real multipliers."""
+    return np.float64(input_scale) * filter_scales.astype(np.float64) / np.float64(output_scale)
+
+
+def wrap_int32(x: IntArray) -> npt.NDArray[np.int64]:
+    """`x` modulo 2^32 as a signed 32-bit value, in int64."""
+    return x.astype(np.int64).astype(np.int32).astype(np.int64)
+
+
+def saturating_rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> npt.NDArray[np.int64]:
+    """High 32 bits of 2*a*b, rounded to nearest, ties towards +∞; only INT32_MIN * INT32_MIN saturates.
+
+    gemmlowp writes it as a nudge by the product's sign and a truncating division: the same numbers.
+    """
+    product = a.astype(np.int64) * b
+    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+
+
+def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> npt.NDArray[np.int64]:
+    """x / 2^exponent to nearest, ties away from zero; 0 ≤ exponent ≤ 31."""
+    wide = x.astype(np.int64)
+    exponents = np.asarray(exponent, dtype=np.int64)
+    half = (np.int64(1) << exponents) >> 1
+    nudge = np.where(exponents > 0, half - (wide < 0), 0)
+    result: npt.NDArray[np.int64] = (wide + nudge) >> exponents
+    return result
+
+
+def multiply_by_quantized_multiplier(
+    x: IntArray, multiplier: IntArray | int, shift: IntArray | int
+) -> npt.NDArray[np.int64]:
+    """`MultiplyByQuantizedMultiplier` for 32-bit x: two roundings; the left shift wraps as int32 does.
+
+    `multiplier` and `shift` broadcast against `x` (one per channel: along the last axis). Result in int64.
+    """
+    shifts = np.asarray(shift, dtype=np.int64)
+    left = np.maximum(shifts, 0)
+    shifted = wrap_int32(x.astype(np.int64) << left) if np.any(left) else x
+    high = saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier, dtype=np.int64))
+    return rounding_divide_by_pot(high, np.maximum(-shifts, 0))
+
+
+def activation_range(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
+    """Lowest and highest int8 value that a fused activation (TFLite's name for it) lets through."""
+    bounds = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+    low, high = bounds[activation]
+
+    def quantized(real: float) -> int:
+        return zero_point + round_half_away(float(np.float32(real) / np.float32(scale)))
+
+    return (
+        INT8_MIN if low is None else max(INT8_MIN, quantized(low)),
+        INT8_MAX if high is None else min(INT8_MAX, quantized(high)),
+    )
+
+
+def output_size(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Length of a windowed operator's output along one axis; SAME or VALID. May be ≤ 0 for VALID."""
+    if padding == "SAME":
+        return (size + stride - 1) // stride
+    return (size + stride - (kernel - 1) * dilation - 1) // stride
+
+
+def padding_before(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Rows or columns of padding before the first; what does not divide evenly goes after the last."""
+    output = output_size(padding, size, kernel, stride, dilation)
+    return max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2
+
+
+def padding_total(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Rows or columns of padding before and after together."""
+    output = output_size(padding, size, kernel, stride, dilation)
+    return max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - size)
