@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BUNDLE ?= models/esc10
+# A directory with ESC-10 recordings, if there is one: DATA=/path/to/esc10 or STAPES_DATA in the environment.
+DATA ?= $(STAPES_DATA)
+JOBS ?= 2
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    bundle -> C -> firmware -> emulator -> checked result (DATA=DIR for real recordings)"
+	@echo "make test    the whole suite"
+	@echo "make lint    ruff, mypy and clang-format as in the suite"
+	@echo "make format  rewrite sources in the project's style"
+	@echo "make clean   remove build output (keeps $(VENV))"
+
+demo:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh demo
+	@$(VENV)/bin/stapes demo $(BUNDLE) --out build/demo $(if $(DATA),--data "$(DATA)")
+
+test:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh test
+	@$(if $(DATA),STAPES_DATA="$(DATA)") $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
+
+lint:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh test
+	$(VENV)/bin/ruff check tools hil_tests firmware
+	$(VENV)/bin/ruff format --check tools hil_tests firmware
+	$(VENV)/bin/mypy
+	find firmware -name '*.[ch]' | xargs clang-format --dry-run --Werror
+
+format:
+	$(VENV)/bin/ruff check --fix tools hil_tests firmware
+	$(VENV)/bin/ruff format tools hil_tests firmware
+	find firmware -name '*.[ch]' | xargs clang-format -i
+
+clean:
+	rm -rf build dist

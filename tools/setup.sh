@@ -1,0 +1,55 @@
+#!/bin/sh
+# Sets up what `make demo` (argument: demo) or `make test` (argument: test) needs:
+# Debian/Ubuntu packages where root or sudo allow it, and a virtual environment. Quick when nothing is missing.
+set -eu
+
+purpose=${1:?usage: setup.sh demo|test}
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+
+# program:package. The compiler for the host is needed; without the others the demo runs on the host alone.
+needed="cc:gcc cmake:cmake ninja:ninja-build arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm"
+if [ "$purpose" = test ]; then
+    needed="$needed clang:clang clang-format:clang-format
+        riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc"
+fi
+
+missing=
+for pair in $needed; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+done
+case "$missing" in *gcc-arm-none-eabi*) missing="$missing libnewlib-arm-none-eabi" ;; esac
+case "$missing" in *gcc-riscv64-unknown-elf*) missing="$missing picolibc-riscv64-unknown-elf" ;; esac
+# Debian's python3 comes without the venv module's pip.
+[ -x "$venv/bin/python" ] || "$python" -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+
+if [ -n "$missing" ]; then
+    install="apt-get install -y --no-install-recommends$missing"
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "setup: missing:$missing (Debian's names); see 'stapes doctor' for this system" >&2
+    elif [ "$(id -u)" = 0 ]; then
+        echo "setup: installing$missing"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq -o Dpkg::Use-Pty=0 >/dev/null
+    elif sudo -n true 2>/dev/null; then
+        echo "setup: installing$missing (sudo)"
+        sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive $install -qq -o Dpkg::Use-Pty=0 >/dev/null
+    else
+        echo "setup: missing programs; to install them run:" >&2
+        echo "    sudo apt-get update && sudo $install" >&2
+    fi
+fi
+
+# The stamp holds the hash of pyproject.toml: the environment follows when the dependencies change.
+stamp="$venv/.stapes-$purpose"
+want=$(cksum pyproject.toml)
+if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "setup: stapes needs Python 3.11 or newer, $python is $("$python" --version 2>&1); set PYTHON=" >&2
+        exit 1
+    fi
+    [ -x "$venv/bin/python" ] || { echo "setup: making $venv"; "$python" -m venv "$venv"; }
+    [ "$purpose" = test ] && packages=".[test,train]" || packages=".[hil]"
+    echo "setup: installing Python packages for $packages (one to three minutes, once)"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$packages"
+    echo "$want" >"$stamp"
+fi
