@@ -1,1 +1,26 @@
 """Run clips on a target, compare stage by stage, name the first difference."""
+
+from stapes.check.clips import ClipSet, held_out_fold, select_clips
+from stapes.check.compare import ClipComparer, ClipResult
+from stapes.check.difference import Difference, classify, first_difference
+from stapes.check.evaluate import evaluate_bundle, summary
+from stapes.check.run import CheckReport, Prepared, check_bundle, connect, prepare, verify_identity
+
+__all__ = [
+    "CheckReport",
+    "ClipComparer",
+    "ClipResult",
+    "ClipSet",
+    "Difference",
+    "Prepared",
+    "check_bundle",
+    "classify",
+    "connect",
+    "evaluate_bundle",
+    "first_difference",
+    "held_out_fold",
+    "prepare",
+    "select_clips",
+    "summary",
+    "verify_identity",
+]

@@ -59,8 +59,10 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """Hex SHA-256 of the manifest (which holds the hash of every other file)."""
-        return sha256(canonical_json(self.manifest.model_dump(mode="json")))
+        """Hex SHA-256 of all that the device must do: the manifest and the network, not the figures about them."""
+        device = self.manifest.model_dump(mode="json")
+        device["files"] = {"model.tflite": sha256(self.model)}
+        return sha256(canonical_json(device))
 
     @classmethod
     def load(cls, directory: Path) -> Bundle:
@@ -69,18 +71,24 @@ class Bundle:
         try:
             manifest = BundleManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
-            raise BundleError(f"{directory} is not a bundle: {path.name} is missing", hint="make one with `stapes train`") from error
+            raise BundleError(
+                f"{directory} is not a bundle: {path.name} is missing", hint="make one with `stapes train`"
+            ) from error
         except (OSError, ValueError) as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
             raise BundleError(f"{path}: {reason}", hint="restore the bundle or train it again") from error
         if manifest.format != FORMAT:
-            raise BundleError(f"{path}: format {manifest.format}, this stapes reads {FORMAT}", hint="use the stapes that made it")
+            raise BundleError(
+                f"{path}: format {manifest.format}, this stapes reads {FORMAT}", hint="use the stapes that made it"
+            )
         content: dict[str, bytes] = {}
         for name, expected in manifest.files.items():
             try:
                 content[name] = (directory / name).read_bytes()
             except OSError as error:
-                raise BundleError(f"{directory / name} is missing", hint="restore the bundle or train it again") from error
+                raise BundleError(
+                    f"{directory / name} is missing", hint="restore the bundle or train it again"
+                ) from error
             if sha256(content[name]) != expected:
                 raise BundleError(
                     f"{directory / name} is not the file that {path.name} was written for (SHA-256 differs)",
@@ -95,7 +103,8 @@ class Bundle:
         """Write a bundle: the files first, the manifest that vouches for them last."""
         for name, data in files.items():
             write_atomic(directory / name, data)
-        manifest = manifest.model_copy(update={"files": {name: sha256(data) for name, data in sorted(files.items())}})
+        hashes = {name: sha256(data) for name, data in sorted(files.items())}
+        manifest = manifest.model_copy(update={"files": hashes})
         write_json(directory / "bundle.json", manifest.model_dump(mode="json"))
         return cls(directory, manifest, files["model.tflite"])
 

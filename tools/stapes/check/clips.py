@@ -1,0 +1,50 @@
+"""Which clips to run: recordings where there are any, else the deterministic synthetic ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stapes.datasets import Clip, open_dataset, synthetic_clips
+from stapes.recipe import Bundle, load_recipe
+
+SYNTHETIC_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Clips, and one word on where they come from."""
+
+    source: str
+    clips: Sequence[Clip]
+
+
+def spread(clips: Sequence[Clip], count: int | None, held_out: int | None) -> list[Clip]:
+    """`count` clips, the held-out fold's first, taken from every class in turn; all of them when None."""
+    groups: dict[tuple[bool, str], list[Clip]] = {}
+    for clip in sorted(clips, key=lambda clip: clip.name):
+        groups.setdefault((clip.fold != held_out, clip.label), []).append(clip)
+    ordered: list[Clip] = []
+    for other in (False, True):
+        columns = [groups[key] for key in sorted(groups) if key[0] is other]
+        longest = max((len(column) for column in columns), default=0)
+        ordered += [column[i] for i in range(longest) for column in columns if i < len(column)]
+    return ordered[:count]
+
+
+def held_out_fold(bundle: Bundle) -> int | None:
+    """The fold that the bundle's network was not trained on, where its recipe tells."""
+    path = bundle.directory / "recipe.toml"
+    return load_recipe(path).dataset.test_fold if path.is_file() else None
+
+
+def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSet:
+    """Clips to check `bundle` with: from the directory `data`, or synthetic ones (20 unless `count` says else)."""
+    manifest = bundle.manifest
+    if data is None:
+        clips = synthetic_clips(manifest.labels, count or 20, manifest.frontend.sample_rate, SYNTHETIC_SECONDS, seed=1)
+        return ClipSet("synthetic", clips)
+    recipe = load_recipe(bundle.directory / "recipe.toml")
+    dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)
+    return ClipSet(str(data), spread(dataset.clips, count, recipe.dataset.test_fold))

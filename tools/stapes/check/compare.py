@@ -1,0 +1,168 @@
+"""Compare what a device computed for one clip with the reference, stage by stage."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.check.difference import Difference, first_difference
+from stapes.compiler import Plan
+from stapes.link import Client, WindowResult
+from stapes.reference import ClipReference, Verdict, WindowReference
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """One clip: what the device said, and whether every stage was right.
+
+    `window_counts` holds the counter's value for each window (all layers), `frame_counts` for each window's front
+    end, `layer_counts` one list a window.
+    """
+
+    clip: str
+    label: str
+    verdict: Verdict
+    expected: Verdict
+    windows: int
+    features_equal: bool
+    layers_equal: bool
+    scores_equal: bool
+    difference: Difference | None
+    window_counts: Sequence[float]
+    frontend_counts: Sequence[float]
+    layer_counts: Sequence[Sequence[float]]
+
+    @property
+    def decision_equal(self) -> bool:
+        """Class, best class and confidence are all as expected."""
+        return self.verdict == self.expected
+
+
+def crc(values: npt.NDArray[np.generic]) -> int:
+    """CRC-32 of an array's bytes, as the device computes it."""
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())
+
+
+class ClipComparer:
+    """Runs clips on one device and compares them.
+
+    Stages are compared by CRC-32 of all their bytes, computed by the device and by the reference; with `full`, and
+    always where a CRC differs, the values themselves are fetched and compared one by one.
+    """
+
+    def __init__(self, client: Client, plan: Plan, *, full: bool = False) -> None:
+        self.client = client
+        self.plan = plan
+        self.full = full
+
+    def run(self, name: str, label: str, reference: ClipReference) -> ClipResult:
+        """Stream the clip's PCM and compare each window as soon as the device has completed it."""
+        self.client.reset()
+        results: list[WindowResult] = []
+        difference: Difference | None = None
+        equal = {"features": True, "layer": True, "scores": True}
+        position = 0
+        while position < len(reference.pcm):
+            pushed = self.client.push(reference.pcm[position:])
+            position = pushed.samples
+            if pushed.window_ready:
+                window = self.client.window()
+                if len(results) < len(reference.windows):
+                    expected = reference.windows[len(results)]
+                    found = self._compare(name, expected, window, equal)
+                    difference = difference or found
+                results.append(window)
+        decided = self.client.decision()
+        verdict = Verdict(decided.class_index, decided.best, decided.confidence)
+        if difference is None and len(results) != len(reference.windows):
+            difference = _number(name, None, "windows", len(reference.windows), len(results))
+        if difference is None and verdict != reference.verdict:
+            difference = self._decision_difference(name, reference.verdict, verdict)
+        return ClipResult(
+            clip=name,
+            label=label,
+            verdict=verdict,
+            expected=reference.verdict,
+            windows=len(results),
+            features_equal=equal["features"] and len(results) == len(reference.windows),
+            layers_equal=equal["layer"],
+            scores_equal=equal["scores"],
+            difference=difference,
+            window_counts=[window.total_count for window in results],
+            frontend_counts=[window.frontend_count for window in results],
+            layer_counts=[window.layer_counts for window in results],
+        )
+
+    def _compare(
+        self, clip: str, expected: WindowReference, got: WindowResult, equal: dict[str, bool]
+    ) -> Difference | None:
+        """The first difference of one window; notes in `equal` which stages were right."""
+        first: Difference | None = None
+        if self.full or got.features_crc != crc(expected.features):
+            first = self._differ(clip, expected.index, "features", None, expected.features, self.client.features())
+            equal["features"] &= first is None and got.features_crc == crc(expected.features)
+            first = first or _checksum(clip, expected.index, "features", None, expected.features, got.features_crc)
+        for layer in self.plan.layers:
+            want = np.asarray(expected.activations[layer.tensor], dtype=np.int8)
+            same = got.layer_crcs[layer.index] == crc(want)
+            if self.full or (not same and first is None):
+                shape = _map_shape(want.shape)
+                values = self.client.activations(layer.index).reshape(shape)
+                found = self._differ(clip, expected.index, "layer", layer.name, want.reshape(shape), values)
+                same &= found is None
+                first = first or found
+            if not same:
+                first = first or _checksum(
+                    clip, expected.index, "layer", layer.name, want, got.layer_crcs[layer.index]
+                )
+            equal["layer"] &= same
+        scores = self._differ(clip, expected.index, "scores", None, expected.scores, got.scores)
+        equal["scores"] &= scores is None
+        first = first or scores
+        if first is None and got.weight != expected.weight:
+            first = _number(clip, expected.index, "weight", expected.weight, got.weight)
+        return first
+
+    @staticmethod
+    def _differ(
+        clip: str,
+        window: int,
+        stage: str,
+        layer: str | None,
+        expected: npt.NDArray[np.int8],
+        got: npt.NDArray[np.int8],
+    ) -> Difference | None:
+        return first_difference(expected, got, clip=clip, window=window, stage=stage, layer=layer)
+
+    @staticmethod
+    def _decision_difference(clip: str, expected: Verdict, got: Verdict) -> Difference:
+        if got.class_index != expected.class_index:
+            return _number(clip, None, "decision", expected.class_index, got.class_index)
+        if got.best != expected.best:
+            return _number(clip, None, "decision", expected.best, got.best)
+        return _number(clip, None, "confidence", expected.confidence, got.confidence)
+
+
+def _map_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """[1, H, W, C] as [H, W, C]: the index that a person looks for is row, column, channel."""
+    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+
+
+def _number(clip: str, window: int | None, stage: str, expected: int, got: int) -> Difference:
+    return Difference(clip, window, stage, None, None, expected, got, 1, 1, "one number")
+
+
+def _checksum(
+    clip: str, window: int, stage: str, layer: str | None, expected: npt.NDArray[np.int8], got_crc: int
+) -> Difference | None:
+    """A CRC that differs although the values, read again, are right: the device does not repeat itself."""
+    want = crc(expected)
+    if want == got_crc:
+        return None
+    return Difference(
+        clip, window, stage, layer, None, want, got_crc, 1, 1, "CRC-32 differs, values read again are right: unstable"
+    )

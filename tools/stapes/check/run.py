@@ -1,0 +1,232 @@
+"""Check a bundle on a target: generate, build, start, stream clips, compare every stage with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from stapes.check.clips import ClipSet
+from stapes.check.compare import ClipComparer, ClipResult
+from stapes.codegen import Generated, frontend_hash, generate
+from stapes.compiler import Plan, compile_graph
+from stapes.errors import IdentityError, LinkError
+from stapes.firmware import BuildResult, build_firmware
+from stapes.link import Client, Hello
+from stapes.recipe import Bundle
+from stapes.reference import Reference, load_graph
+from stapes.targets import board_for_target, open_target
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class CheckReport:
+    """All that a check found; grows clip by clip, so that an interrupted check still says what it saw."""
+
+    target: str
+    bundle: Bundle
+    plan: Plan
+    source: str
+    reference: str
+    hello: Hello | None = None
+    build: BuildResult | None = None
+    results: list[ClipResult] = field(default_factory=list)
+    link: dict[str, int] = field(default_factory=dict)
+    stack_high_water: int = 0
+    interrupted: bool = False
+
+    @property
+    def first_difference(self) -> Any:
+        """The first difference of all, or None."""
+        return next((result.difference for result in self.results if result.difference is not None), None)
+
+    @property
+    def passed(self) -> bool:
+        """Every clip ran and every stage of it was right."""
+        return bool(self.results) and not self.interrupted and self.first_difference is None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of clips whose decision is their label; None for synthetic clips."""
+        if self.source == "synthetic" or not self.results:
+            return None
+        return sum(self.prediction(result) == result.label for result in self.results) / len(self.results)
+
+    def prediction(self, result: ClipResult) -> str:
+        """The decision's label, or "unknown"."""
+        index = result.verdict.class_index
+        return "unknown" if index < 0 else self.bundle.manifest.labels[index]
+
+    def confidence(self, result: ClipResult) -> float:
+        """The decision's confidence, 0 to 1 for a softmax output."""
+        return result.verdict.confidence * self.output_scale
+
+    @property
+    def output_scale(self) -> float:
+        """Scale of the network's scores."""
+        graph = self.plan.graph
+        return graph.tensor(graph.outputs[0]).scale
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `stapes check --json`."""
+        windows = [count for result in self.results for count in result.window_counts]
+        front = [count for result in self.results for count in result.frontend_counts]
+        layers = [counts for result in self.results for counts in result.layer_counts]
+        difference = self.first_difference
+        return {
+            "target": self.target,
+            "bundle": self.bundle.manifest.name,
+            "bundle_hash": self.bundle.hash,
+            "reference": self.reference,
+            "source": self.source,
+            "passed": self.passed,
+            "interrupted": self.interrupted,
+            "clips": len(self.results),
+            "windows": len(windows),
+            "features_equal": all(result.features_equal for result in self.results),
+            "layers_equal": all(result.layers_equal for result in self.results),
+            "scores_equal": all(result.scores_equal for result in self.results),
+            "decisions_equal": sum(result.decision_equal for result in self.results),
+            "first_difference": None if difference is None else difference.as_json(),
+            "accuracy": self.accuracy,
+            "counter": self.hello.counter if self.hello else None,
+            "instructions_per_window": _instructions(self.hello, windows),
+            "instructions_frontend_per_window": _instructions(self.hello, front),
+            "counts_per_window": median(windows) if windows else None,
+            "board": self.hello.board if self.hello else None,
+            "build_id": self.hello.build_id if self.hello else None,
+            "flash_bytes": self.build.flash_bytes if self.build else None,
+            "ram_bytes": self.build.ram_bytes if self.build else None,
+            "stack_bytes": self.build.stack_bytes if self.build else None,
+            "stack_high_water": self.stack_high_water,
+            "arena_bytes": self.plan.arena_bytes,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "op": layer.op,
+                    "macs": layer.macs,
+                    "count": median(counts[layer.index] for counts in layers) if layers else None,
+                }
+                for layer in self.plan.layers
+            ],
+            "link": self.link,
+            "results": [
+                {
+                    "clip": result.clip,
+                    "label": result.label,
+                    "prediction": self.prediction(result),
+                    "confidence": self.confidence(result),
+                    "windows": result.windows,
+                    "features_equal": result.features_equal,
+                    "layers_equal": result.layers_equal,
+                    "scores_equal": result.scores_equal,
+                    "decision_equal": result.decision_equal,
+                    "counts_per_window": median(result.window_counts) if result.window_counts else None,
+                    "difference": None if result.difference is None else result.difference.as_json(),
+                }
+                for result in self.results
+            ],
+        }
+
+
+def _instructions(hello: Hello | None, counts: Sequence[float]) -> int | None:
+    """Median of `counts` where the counter really counts instructions; never dressed-up cycles or time."""
+    if hello is None or hello.counter != "instructions" or not counts:
+        return None
+    return round(median(counts))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Firmware for one target: the generated files and the program (None for a board that runs it already)."""
+
+    target: str
+    generated: Generated
+    build: BuildResult | None
+
+
+def prepare(bundle: Bundle, target: str, directory: Path) -> Prepared:
+    """Generate and build what `target` must run, under `directory`."""
+    generated = generate(bundle, directory / "generated")
+    board = board_for_target(target)
+    build = build_firmware(generated.directory, board, directory / board) if board else None
+    return Prepared(target, generated, build)
+
+
+def verify_identity(hello: Hello, bundle: Bundle) -> None:
+    """Raise `IdentityError` when the target runs anything else than firmware of this very bundle."""
+    expected_frontend = frontend_hash(bundle)
+    if hello.bundle_hash != bundle.hash:
+        raise IdentityError(
+            f"{hello.board} runs firmware of another bundle ({hello.bundle_hash[:12]}…, "
+            f"not {bundle.manifest.name} {bundle.hash[:12]}…)",
+            hint="build and flash the firmware of this bundle",
+        )
+    if hello.frontend_hash != expected_frontend:
+        raise IdentityError(
+            f"{hello.board} runs another front end ({hello.frontend_hash[:12]}…, not {expected_frontend[:12]}…)",
+            hint="generate, build and flash again",
+        )
+
+
+@contextmanager
+def connect(bundle: Bundle, target: str, elf: Path | None) -> Iterator[tuple[Client, Hello]]:
+    """Start the target, say hello, and make sure that it runs this bundle."""
+    with open_target(target, elf=elf) as stream:
+        client = Client(stream)
+        hello = client.hello()
+        verify_identity(hello, bundle)
+        yield client, hello
+
+
+def check_bundle(
+    bundle: Bundle,
+    target: str,
+    clips: ClipSet,
+    directory: Path,
+    *,
+    full: bool = False,
+    prepared: Prepared | None = None,
+    progress: Progress = no_progress,
+) -> CheckReport:
+    """Run `clips` on `target` and compare everything; Ctrl-C ends early with what was seen so far.
+
+    `directory` receives generated and built files; `prepared` replaces that step (a test's altered firmware, say).
+    """
+    progress("building", 0, 1)
+    prepared = prepared or prepare(bundle, target, directory)
+    reference = Reference(bundle)
+    report = CheckReport(
+        target=target,
+        bundle=bundle,
+        plan=compile_graph(load_graph(bundle)),
+        source=clips.source,
+        reference=reference.network,
+        build=prepared.build,
+    )
+    elf = prepared.build.elf if prepared.build else None
+    with connect(bundle, target, elf) as (client, hello):
+        report.hello = hello
+        comparer = ClipComparer(client, report.plan, full=full)
+        try:
+            for done, clip in enumerate(clips.clips):
+                progress(clip.name, done, len(clips.clips))
+                result = comparer.run(clip.name, clip.label, reference.clip(clip.pcm))
+                report.results.append(result)
+            progress("done", len(clips.clips), len(clips.clips))
+            report.stack_high_water = client.stats().stack_high_water
+        except KeyboardInterrupt:
+            report.interrupted = True
+        report.link = client.statistics.as_dict()
+    if not report.results and not report.interrupted:
+        raise LinkError("no clip was run", hint="give --clips 1 or more")
+    return report

@@ -1,0 +1,50 @@
+"""All commands in one Typer application. Each command's module imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stapes import __version__
+from stapes.cli import build, check, compile, doctor, evaluate, frontend, generate, train
+from stapes.cli.common import console, guarded
+
+app = typer.Typer(
+    help="From sound recordings to a microcontroller whose every bit is proven equal to Python's.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.print(f"stapes {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(doctor.doctor)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(generate.generate)
+app.command("compile")(compile.compile_model)
+app.command()(build.build)
+app.command()(check.check)
+app.command()(check.demo)
+app.command()(frontend.features)
+app.add_typer(frontend.app, name="frontend")
+
+
+def run() -> None:
+    """Run the command line; errors become one line on standard error."""
+    guarded(app)

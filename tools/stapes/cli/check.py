@@ -1,0 +1,70 @@
+"""`stapes check` and `stapes demo`: prove a target right, or show where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, progress_bar, save_json
+
+DEMO_TARGET = "qemu:netduinoplus2"
+
+ClipsOption = Annotated[int | None, typer.Option("--clips", min=1, metavar="N", help="How many clips (default: all).")]
+
+
+def check(
+    bundle: BundleArgument,
+    target: Annotated[
+        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or a pyserial URL.")
+    ] = "host",
+    data: DataOption = None,
+    clips: ClipsOption = None,
+    full: Annotated[bool, typer.Option(help="Fetch and compare every value, not only checksums.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
+    _check(bundle, target, data, clips, full=full, out=out, json=json)
+
+
+def demo(
+    bundle: BundleArgument = Path("models/esc10"),
+    data: DataOption = None,
+    clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="How many clips.")] = 10,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("build/demo"),
+) -> None:
+    """From bundle to checked firmware in one go: on the emulated STM32F4, or on the host where tools are missing."""
+    from stapes.errors import ToolError
+    from stapes.targets import require_target
+
+    target = DEMO_TARGET
+    try:
+        require_target(target)
+    except ToolError as error:
+        console.print(f"[yellow]{error.message}; {error.hint}[/]", highlight=False)
+        console.print("[yellow]running on this computer instead of the emulated STM32F4[/]")
+        target = "host"
+    console.print(f"1  bundle {bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False)
+    _check(bundle, target, data, clips, full=False, out=out, json=out / "report.json")
+    console.print(f"report: {out / 'report.json'}; generated C: {out / 'generated'}", highlight=False)
+
+
+def _check(
+    bundle: Path, target: str, data: Path | None, clips: int | None, *, full: bool, out: Path | None, json: Path | None
+) -> None:
+    from stapes.check import check_bundle, select_clips
+    from stapes.recipe import Bundle
+    from stapes.report import print_check
+
+    loaded = Bundle.load(bundle)
+    chosen = select_clips(loaded, data, clips)
+    with progress_bar() as progress:
+        report = check_bundle(
+            loaded, target, chosen, out or Path("build") / loaded.manifest.name, full=full, progress=progress
+        )
+    print_check(report, console)
+    save_json(json, report.as_json())
+    if not report.passed:
+        raise typer.Exit(130 if report.interrupted else 1)

@@ -1,0 +1,83 @@
+"""What every command shares: the console, the JSON file, progress, errors as one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from stapes.errors import StapesError
+from stapes.files import write_json
+
+console = Console()
+errors = Console(stderr=True)
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write the result to FILE as JSON.")
+]
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle, e.g. models/esc10.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings; without it, synthetic clips."),
+]
+
+
+def save_json(path: Path | None, value: dict[str, Any]) -> None:
+    """Write `value` to `path` where one was given; a place that cannot be written is one clear error."""
+    if path is None:
+        return
+    try:
+        write_json(path, value)
+    except OSError as error:
+        raise StapesError(f"cannot write {path}: {error.strerror}", hint="choose another --json FILE") from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on standard error, as a function of (what, done, total)."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def update(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield update
+
+
+def report_error(error: StapesError) -> None:
+    """One line: what was wrong; then, where there is one, what to do."""
+    errors.print(f"[bold red]error:[/] {_plain(error.message)}", highlight=False, soft_wrap=True)
+    if error.hint:
+        errors.print(f"[bold]  try:[/] {_plain(error.hint)}", highlight=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(" ".join(text.split()))
+
+
+def guarded(run: Callable[[], None]) -> None:
+    """Run a command: `StapesError` becomes a line and exit 1, Ctrl-C exit 130."""
+    try:
+        run()
+    except StapesError as error:
+        report_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        sys.exit(130)

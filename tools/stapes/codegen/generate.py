@@ -1,0 +1,96 @@
+"""From a bundle to the directory of C files that the firmware is built with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stapes.codegen.bundle import generate_bundle
+from stapes.codegen.emitter import Provenance
+from stapes.codegen.frontend import generate_frontend
+from stapes.codegen.model import generate_model
+from stapes.compiler import Plan, compile_graph
+from stapes.features import Tables
+from stapes.files import canonical_json, sha256, write_json
+from stapes.recipe import Bundle
+from stapes.reference import decision_rule, load_graph, output_quantization
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What `generate` wrote, and the plan that the device will follow."""
+
+    directory: Path
+    files: tuple[Path, ...]
+    plan: Plan
+    frontend_hash: str
+
+    def summary(self) -> dict[str, Any]:
+        """The keys of `stapes generate --json`."""
+        return {
+            "files": [path.name for path in self.files],
+            "arena_bytes": self.plan.arena_bytes,
+            "weights_bytes": self.plan.weights_bytes,
+            "unsupported": [],
+        }
+
+
+def frontend_hash(bundle: Bundle) -> str:
+    """Hex SHA-256 of the front end and of how its output is normalised and quantised."""
+    output = output_quantization(bundle, load_graph(bundle))
+    return sha256(
+        canonical_json(
+            {
+                "frontend": bundle.manifest.frontend.model_dump(mode="json"),
+                "normalization": bundle.manifest.normalization.model_dump(mode="json"),
+                "scale": output.scale,
+                "zero_point": output.zero_point,
+            }
+        )
+    )
+
+
+def generate(bundle: Bundle, directory: Path) -> Generated:
+    """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported."""
+    graph = load_graph(bundle)
+    plan = compile_graph(graph)
+    tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
+    rule = decision_rule(bundle, graph)
+    provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
+    front_end = frontend_hash(bundle)
+    files = [
+        *generate_frontend(tables, directory, provenance),
+        *generate_model(plan, directory, provenance),
+        *generate_bundle(
+            bundle.manifest,
+            bundle_hash=bundle.hash,
+            frontend_hash=front_end,
+            zero_point=rule.zero_point,
+            threshold=rule.threshold,
+            directory=directory,
+            provenance=provenance,
+        ),
+    ]
+    plan_file = directory / "plan.json"
+    write_json(
+        plan_file,
+        {
+            "bundle": bundle.hash,
+            "frontend": front_end,
+            "arena_bytes": plan.arena_bytes,
+            "weights_bytes": plan.weights_bytes,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "op": layer.op,
+                    "tensor": layer.tensor,
+                    "rows": layer.rows,
+                    "row_bytes": layer.row_bytes,
+                    "macs": layer.macs,
+                }
+                for layer in plan.layers
+            ],
+        },
+    )
+    return Generated(directory, (*files, plan_file), plan, front_end)

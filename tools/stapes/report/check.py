@@ -1,0 +1,88 @@
+"""What a check found, as a terminal table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stapes.check import CheckReport
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+
+def _mark(good: bool) -> str:
+    return "[green]yes[/]" if good else "[bold red]NO[/]"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def check_table(report: CheckReport) -> Table:
+    """One row a clip: prediction, confidence, what was equal, counts a window."""
+    from rich.table import Table
+
+    counter = report.hello.counter if report.hello else "none"
+    table = Table(title=f"{report.bundle.manifest.name} on {report.target}, {report.source} clips")
+    for heading, justify in (
+        ("clip", "left"),
+        ("label", "left"),
+        ("prediction", "left"),
+        ("confidence", "right"),
+        ("features equal", "center"),
+        ("layers equal", "center"),
+        ("scores equal", "center"),
+        (f"{counter} a window", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for result, row in zip(report.results, report.as_json()["results"], strict=True):
+        table.add_row(
+            result.clip,
+            result.label,
+            row["prediction"],
+            f"{row['confidence']:.2f}",
+            _mark(result.features_equal),
+            _mark(result.layers_equal),
+            _mark(result.scores_equal),
+            _number(row["counts_per_window"]),
+        )
+    return table
+
+
+def check_summary(report: CheckReport) -> RenderableType:
+    """The last lines: equal or not, what it costs, and the first difference where there is one."""
+    from rich.text import Text
+
+    value = report.as_json()
+    lines = []
+    if report.build:
+        lines.append(
+            f"flash {_number(report.build.flash_bytes)} B, RAM {_number(report.build.ram_bytes)} B "
+            f"(network arena {_number(report.plan.arena_bytes)} B), "
+            f"stack at most {_number(report.build.stack_bytes)} B, seen {_number(report.stack_high_water)} B"
+        )
+    lines.append(
+        f"{value['clips']} clips, {value['windows']} windows, {len(report.plan.layers)} layers each: "
+        f"{value['decisions_equal']} decisions equal to the reference ({_reference(report)})"
+        + ("" if value["accuracy"] is None else f", accuracy {value['accuracy']:.1%}")
+    )
+    if report.passed:
+        verdict = "PASSED: every bit is equal to the Python reference"
+    elif report.interrupted and report.first_difference is None:
+        verdict = "INTERRUPTED: equal so far"
+    else:
+        verdict = f"FAILED: {report.first_difference}"
+    text = Text("\n".join(lines) + "\n")
+    text.append(verdict, style="bold green" if report.passed else "bold red")
+    return text
+
+
+def _reference(report: CheckReport) -> str:
+    return "TFLM interpreter" if report.reference == "tflm" else "NumPy operators"
+
+
+def print_check(report: CheckReport, console: Console) -> None:
+    """The table, then the summary."""
+    console.print(check_table(report))
+    console.print(check_summary(report))
