@@ -7,15 +7,16 @@
 
 typedef enum {
     STAPES_COUNTER_NONE = 0,
-    STAPES_COUNTER_CYCLES = 1,       /* a hardware cycle counter */
-    STAPES_COUNTER_INSTRUCTIONS = 2, /* an emulator's virtual time, or the host's counter, scaled to instructions */
-    STAPES_COUNTER_NANOSECONDS = 3   /* wall clock (host) */
+    STAPES_COUNTER_CYCLES = 1, /* a hardware cycle counter */
+    STAPES_COUNTER_INSTRUCTIONS =
+        2, /* an emulator's virtual time, or the host's counter, scaled to instructions */
+    STAPES_COUNTER_NANOSECONDS = 3 /* wall clock (host) */
 } stapes_counter_t;
 
 typedef struct {
-    const char *name;               /* the folder's name */
-    stapes_counter_t counter;       /* what board_counter() counts; known after board_init() */
-    uint32_t counter_numerator;     /* counts = ticks * numerator / denominator, in the unit above */
+    const char *name;           /* the folder's name */
+    stapes_counter_t counter;   /* what board_counter() counts; known after board_init() */
+    uint32_t counter_numerator; /* counts = ticks * numerator / denominator, in the unit above */
     uint32_t counter_denominator;
 } stapes_board_info_t;
 

@@ -2,8 +2,9 @@
 
 const char *stapes_error_text(int error) {
     switch (error) {
-#define X(name, value, text) \
-    case (value): return text;
+#define X(name, value, text)                                                                                 \
+    case (value):                                                                                            \
+        return text;
 #include "stapes/errors.def"
 #undef X
     default: return "unknown error";

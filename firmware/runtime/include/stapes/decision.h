@@ -1,11 +1,12 @@
-/* From window scores to one decision, in integers. tools/stapes/reference/decision.py is the same, line by line. */
+/* From window scores to one decision, in integers. tools/stapes/reference/decision.py is the same, line by
+ * line. */
 #ifndef STAPES_DECISION_H
 #define STAPES_DECISION_H
 
 #include <stdint.h>
 
 #define STAPES_MAX_CLASSES 64
-#define STAPES_UNKNOWN (-1)
+#define STAPES_UNKNOWN     (-1)
 
 typedef enum {
     STAPES_VOTE_MEAN = 0,  /* every window counts the same */

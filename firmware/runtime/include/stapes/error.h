@@ -1,4 +1,5 @@
-/* One negative error enum for the whole runtime, generated from errors.def. Positive results carry information. */
+/* One negative error enum for the whole runtime, generated from errors.def. Positive results carry
+ * information. */
 #ifndef STAPES_ERROR_H
 #define STAPES_ERROR_H
 

@@ -2,7 +2,7 @@
 #ifndef STAPES_VERSION_H
 #define STAPES_VERSION_H
 
-#define STAPES_VERSION "0.1.0"
+#define STAPES_VERSION     "0.1.0"
 #define STAPES_API_VERSION 1
 
 #endif
