@@ -5,11 +5,14 @@ Tensors keep their index and name in the .tflite, so that every later stage can 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+Attribute = int | float | str | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,12 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor. `data` is the constant's content (read-only), None for an activation."""
+    """One tensor. `data` is the constant's content (read-only), None for an activation.
+
+    `type_name` is the element type as TFLite calls it ("INT8", …); where NumPy has no such type (INT4,
+    STRING), `dtype` is one opaque byte. `is_variable` marks state kept between runs, `is_sparse` a
+    constant whose zeros are left out.
+    """
 
     index: int
     name: str
@@ -31,6 +39,14 @@ class Tensor:
     dtype: np.dtype[np.generic]
     quantization: Quantization | None = None
     data: npt.NDArray[np.generic] | None = None
+    type_name: str = ""
+    is_variable: bool = False
+    is_sparse: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
 
     @property
     def scale(self) -> float:
@@ -49,13 +65,34 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator. `kind` is TFLite's builtin name; an input of -1 is an absent optional tensor."""
+    """One operator. `kind` is TFLite's builtin name; an input of -1 is an absent optional tensor.
+
+    `attributes` are named as in `stapes.graph.schema`; use the typed getters.
+    """
 
     index: int
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    attributes: Mapping[str, int | float | str | bool | tuple[int, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+    def integer(self, name: str) -> int:
+        """The integer or boolean attribute `name`."""
+        value = self.attributes[name]
+        assert isinstance(value, int), name
+        return value
+
+    def real(self, name: str) -> float:
+        """The floating-point attribute `name` (a float32 value)."""
+        value = self.attributes[name]
+        assert isinstance(value, float), name
+        return value
+
+    def text(self, name: str) -> str:
+        """The attribute `name` that is an enumeration: padding, activation."""
+        value = self.attributes[name]
+        assert isinstance(value, str), name
+        return value
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 Everything that turns scales into integer constants, and the one requantisation, lives here, so that the
 NumPy operators and the generated C take the same numbers. Formulas: gemmlowp's fixed point and TFLite's
-`QuantizeMultiplier`, `MultiplyByQuantizedMultiplier`, `CalculateActivationRangeQuantized`, `ComputePadding`.
+`QuantizeMultiplier`, `MultiplyByQuantizedMultiplier`, `CalculateActivationRangeQuantized`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+
+from stapes.graph.windows import output_size as output_size
+from stapes.graph.windows import padding_before as padding_before
+from stapes.graph.windows import padding_total as padding_total
 
 IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 INT8_MIN, INT8_MAX = -128, 127
@@ -70,7 +74,8 @@ def saturating_rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> npt
     gemmlowp writes it as a nudge by the product's sign and a truncating division: the same numbers.
     """
     product = a.astype(np.int64) * b
-    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+    high: npt.NDArray[np.int64] = np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+    return high
 
 
 def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> npt.NDArray[np.int64]:
@@ -92,7 +97,7 @@ def multiply_by_quantized_multiplier(
     """
     shifts = np.asarray(shift, dtype=np.int64)
     left = np.maximum(shifts, 0)
-    shifted = wrap_int32(x.astype(np.int64) << left) if np.any(left) else x
+    shifted: IntArray = wrap_int32(x.astype(np.int64) << left) if np.any(left) else x
     high = saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier, dtype=np.int64))
     return rounding_divide_by_pot(high, np.maximum(-shifts, 0))
 
@@ -109,22 +114,3 @@ def activation_range(activation: str, scale: float, zero_point: int) -> tuple[in
         INT8_MIN if low is None else max(INT8_MIN, quantized(low)),
         INT8_MAX if high is None else min(INT8_MAX, quantized(high)),
     )
-
-
-def output_size(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
-    """Length of a windowed operator's output along one axis; SAME or VALID. May be ≤ 0 for VALID."""
-    if padding == "SAME":
-        return (size + stride - 1) // stride
-    return (size + stride - (kernel - 1) * dilation - 1) // stride
-
-
-def padding_before(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
-    """Rows or columns of padding before the first; what does not divide evenly goes after the last."""
-    output = output_size(padding, size, kernel, stride, dilation)
-    return max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2
-
-
-def padding_total(padding: str, size: int, kernel: int, stride: int, dilation: int = 1) -> int:
-    """Rows or columns of padding before and after together."""
-    output = output_size(padding, size, kernel, stride, dilation)
-    return max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - size)

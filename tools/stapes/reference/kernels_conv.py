@@ -1,0 +1,126 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED as the TFLM reference computes them, in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.graph import Graph, Op
+from stapes.reference.arithmetic import (
+    IntArray,
+    activation_range,
+    effective_scales,
+    multiply_by_quantized_multiplier,
+    padding_before,
+    padding_total,
+    quantize_multipliers,
+    wrap_int32,
+)
+
+Int8Array = npt.NDArray[np.int8]
+Arrays = list[npt.NDArray[np.generic]]
+
+
+def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """`(multipliers, shifts)` of a convolution or dense layer, one per channel, or one each per tensor.
+
+    A dense layer with one weight scale multiplies input and weight scale in float32, as TFLM does.
+    """
+    source, weights, output = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    assert weights.quantization is not None
+    scales = weights.quantization.scale
+    if op.kind == "FULLY_CONNECTED" and len(scales) == 1:
+        product = np.float32(source.scale) * scales
+        return quantize_multipliers(product.astype(np.float64) / np.float64(output.scale))
+    return quantize_multipliers(effective_scales(source.scale, scales, output.scale))
+
+
+def requantize(graph: Graph, op: Op, accumulator: IntArray) -> Int8Array:
+    """Accumulators, channels last, to the op's int8 output: multiplier, zero point, fused activation."""
+    output = graph.tensor(op.outputs[0])
+    multipliers, shifts = output_multipliers(graph, op)
+    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    scaled = multiply_by_quantized_multiplier(accumulator, multipliers, shifts) + output.zero_point
+    # As TFLM clamps: first up, then down.
+    return np.minimum(np.maximum(scaled, low), high).astype(np.int8)
+
+
+def conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """NHWC input, OHWI weights; groups follow from the number of input channels in the weights."""
+    weights = inputs[1].astype(np.int64)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    patches = _patches(graph, op, inputs[0], kernel_h, kernel_w)
+    batch, height, width = patches.shape[:3]
+    groups = patches.shape[-1] // depth
+    accumulator = np.empty((batch, height, width, channels), dtype=np.int64)
+    per_group = channels // groups
+    for group in range(groups):
+        columns = patches[..., group * depth : (group + 1) * depth].reshape(-1, kernel_h * kernel_w * depth)
+        rows = weights[group * per_group : (group + 1) * per_group].reshape(per_group, -1)
+        product = exact_matmul(columns, rows)
+        accumulator[..., group * per_group : (group + 1) * per_group] = product.reshape(
+            batch, height, width, per_group
+        )
+    return [requantize(graph, op, _with_bias(accumulator, inputs))]
+
+
+def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """NHWC input, 1HWC weights; output channel c reads input channel c // depth_multiplier."""
+    weights = inputs[1].astype(np.int32)[0]
+    kernel_h, kernel_w, _ = weights.shape
+    patches = _patches(graph, op, inputs[0], kernel_h, kernel_w)
+    multiplier = op.integer("depth_multiplier")
+    accumulator: npt.NDArray[np.int64] | int = 0
+    for y in range(kernel_h):
+        for x in range(kernel_w):
+            tap = patches[:, :, :, y, x, :]
+            if multiplier > 1:
+                tap = np.repeat(tap, multiplier, axis=-1)
+            accumulator = accumulator + tap * weights[y, x]
+    return [requantize(graph, op, _with_bias(np.asarray(accumulator), inputs))]
+
+
+def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Rows of the flattened input times the rows of the weights."""
+    source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    weights = inputs[1].astype(np.int64)
+    rows = inputs[0].astype(np.int32).reshape(-1, weights.shape[1]) - source.zero_point
+    accumulator = exact_matmul(rows, weights)
+    return [requantize(graph, op, _with_bias(accumulator, inputs)).reshape(output.shape)]
+
+
+def exact_matmul(rows: npt.NDArray[np.int32], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """rows @ weights.T for |rows| ≤ 255, exact: in floating point that holds every partial sum."""
+    largest = 255 * int(np.abs(weights).sum(axis=1).max(initial=0))
+    if largest < 1 << 24:
+        return (rows.astype(np.float32) @ weights.astype(np.float32).T).astype(np.int64)
+    return (rows.astype(np.float64) @ weights.astype(np.float64).T).astype(np.int64)
+
+
+def _with_bias(accumulator: npt.NDArray[np.int64], inputs: Arrays) -> npt.NDArray[np.int64]:
+    if len(inputs) > 2 and inputs[2].size:
+        accumulator = wrap_int32(accumulator + inputs[2].astype(np.int64).reshape(-1))
+    return accumulator
+
+
+def _patches(
+    graph: Graph, op: Op, values: npt.NDArray[np.generic], kernel_h: int, kernel_w: int
+) -> npt.NDArray[np.int32]:
+    """[batch, out_h, out_w, kernel_h, kernel_w, channels] of input minus zero point; zeros where it pads."""
+    source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    padding = op.text("padding")
+    pads, spans = [], []
+    for axis, kernel in ((1, kernel_h), (2, kernel_w)):
+        side = "hw"[axis - 1]
+        stride, dilation = op.integer(f"stride_{side}"), op.integer(f"dilation_{side}")
+        size = source.shape[axis]
+        before = padding_before(padding, size, kernel, stride, dilation)
+        pads.append((before, padding_total(padding, size, kernel, stride, dilation) - before))
+        spans.append(((kernel - 1) * dilation + 1, stride, dilation))
+    centred = values.astype(np.int32) - source.zero_point
+    padded = np.pad(centred, ((0, 0), *pads, (0, 0)))
+    (span_h, stride_h, dilation_h), (span_w, stride_w, dilation_w) = spans
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (span_h, span_w), axis=(1, 2))
+    windows = windows[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]
+    windows = windows[:, : output.shape[1], : output.shape[2]]
+    return np.moveaxis(windows, 3, -1)
