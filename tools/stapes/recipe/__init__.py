@@ -1,8 +1,17 @@
 """What the user asked for, and the bundle that training makes of it."""
 
-from stapes.recipe.bundle import Bundle, BundleManifest, Normalization
+from stapes.recipe.bundle import Bundle, BundleManifest
 from stapes.recipe.frontend import FrontendSpec
-from stapes.recipe.recipe import DatasetSpec, DecisionSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec, load_recipe
+from stapes.recipe.recipe import (
+    DatasetSpec,
+    DecisionSpec,
+    ModelSpec,
+    Normalization,
+    Recipe,
+    TrainingSpec,
+    WindowSpec,
+    load_recipe,
+)
 
 __all__ = [
     "Bundle",

@@ -20,18 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stapes.errors import BundleError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.recipe.frontend import FrontendSpec
-from stapes.recipe.recipe import DecisionSpec, WindowSpec, explain
+from stapes.recipe.recipe import DecisionSpec, Normalization, WindowSpec, explain
 
 FORMAT = 1
-
-
-class Normalization(BaseModel):
-    """Fixed normalisation: the network sees `(log_mel - mean) / std`, in the log unit of the front end."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mean: float
-    std: float = Field(gt=0.0)
 
 
 class BundleManifest(BaseModel):
@@ -79,7 +70,8 @@ class Bundle:
             raise BundleError(f"{path}: {reason}", hint="restore the bundle or train it again") from error
         if manifest.format != FORMAT:
             raise BundleError(
-                f"{path}: format {manifest.format}, this stapes reads {FORMAT}", hint="use the stapes that made it"
+                f"{path}: format {manifest.format}, this stapes reads {FORMAT}",
+                hint="use the stapes that made it",
             )
         content: dict[str, bytes] = {}
         for name, expected in manifest.files.items():

@@ -20,7 +20,9 @@ class FrontendSpec(BaseModel):
     sample_rate: int = Field(16000, ge=8000, le=48000, description="Hz")
     frame_length: int = Field(512, ge=16, le=4096, description="samples that the window covers")
     hop_length: int = Field(320, ge=1, le=4096, description="samples between the starts of two frames")
-    n_fft: int = Field(512, ge=128, le=4096, description="power of two; the frame is padded with zeros at its end")
+    n_fft: int = Field(
+        512, ge=128, le=4096, description="power of two; the frame is padded with zeros at its end"
+    )
     window: Literal["hann", "hamming", "none"] = "hann"
     spectrum: Literal["power", "magnitude"] = "power"
     n_mels: int = Field(64, ge=20, le=128)
@@ -29,7 +31,9 @@ class FrontendSpec(BaseModel):
     fmin: float = Field(60.0, ge=0.0, description="Hz")
     fmax: float = Field(7800.0, gt=0.0, description="Hz")
     log: Literal["ln", "db", "log2"] = "ln"
-    log_floor: float = Field(1e-6, gt=0.0, description="added to (offset) or lower bound of (clamp) the mel power")
+    log_floor: float = Field(
+        1e-6, gt=0.0, description="added to (offset) or lower bound of (clamp) the mel power"
+    )
     log_floor_mode: Literal["offset", "clamp"] = "offset"
 
     @model_validator(mode="after")
