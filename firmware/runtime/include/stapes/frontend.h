@@ -1,0 +1,62 @@
+/* The front end: 16-bit PCM in, int8 log-mel rows out. docs/front-end.md is its specification. */
+#ifndef STAPES_FRONTEND_H
+#define STAPES_FRONTEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Constants of one front end; generated. Every table is described in docs/front-end.md. */
+typedef struct {
+    uint16_t frame_length; /* samples that the window covers */
+    uint16_t hop_length;
+    uint16_t n_fft;
+    uint16_t n_mels;
+    uint16_t first_bin;            /* first bin with a weight */
+    uint8_t radix2_first;          /* n_fft / 2 is an odd power of two */
+    uint8_t max_exponent;          /* a larger one would make the floor overflow */
+    int16_t floor_shift;           /* of the entries of `floor` */
+    uint8_t floor_clamp;           /* the floor is a lower bound rather than an offset */
+    int32_t gain;                  /* int8 steps per octave, Q24 */
+    const int32_t *window;         /* Q31, first half and middle */
+    const int32_t *twiddles;       /* Q31, cos and sin of 1, 2, 3 times the angle, n_fft / 8 times */
+    const int32_t *split_twiddles; /* Q31, cos and sin, n_fft / 4 times */
+    const uint16_t *segments;      /* bins between neighbouring corners, n_mels + 1 entries */
+    const uint32_t *weights;       /* Q32, one per bin */
+    const uint32_t *floor;         /* one per band */
+    const int32_t *bias;           /* Q16, one per band */
+    const int32_t *log_table;      /* Q24, 129 entries */
+} stapes_frontend_tables_t;
+
+/* A bin of the spectrum, and later its power in the same place. */
+typedef union {
+    struct {
+        int32_t re;
+        int32_t im;
+    } z;
+    uint64_t power;
+} stapes_bin_t;
+
+typedef struct {
+    const stapes_frontend_tables_t *tables;
+    stapes_bin_t *bins; /* n_fft / 2 */
+    int16_t *frame;     /* frame_length samples */
+    uint16_t filled;    /* of these */
+} stapes_frontend_t;
+
+/* Bytes of caller-owned memory, aligned for uint64_t. The generated STAPES_FRONTEND_MEMORY_BYTES is this. */
+#define STAPES_FRONTEND_MEMORY(frame_length, n_fft) (4u * (n_fft) + 2u * (frame_length))
+
+/* STAPES_E_ARGUMENT for a NULL pointer, STAPES_E_MEMORY for a buffer that is too small or misaligned. */
+int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,
+                         size_t bytes);
+
+/* Forgets all samples. */
+void stapes_frontend_reset(stapes_frontend_t *frontend);
+
+/* Takes up to `count` samples and says in `*consumed` how many. Stops and returns 1 when a row of n_mels
+ * features was written to `row`; returns 0 when all samples were taken and no row is complete. Any way of
+ * cutting the samples into pushes gives the same rows. */
+int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t count, size_t *consumed,
+                         int8_t *row);
+
+#endif
