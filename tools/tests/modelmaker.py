@@ -1,0 +1,531 @@
+"""Small int8 .tflite files for tests: `ModelMaker().input((1, 8, 8, 3)).conv_2d(4).softmax().build()`.
+
+Every method that adds an operator reads the last tensor made (or `source=`), makes a new one, and returns
+the maker; `last` is the index of that tensor, for branches. Weights, and everything else that is not given,
+come from a seeded generator, so the same calls give the same bytes. Nothing is checked: a maker can also
+write what no converter would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
+from stapes.graph.windows import output_size
+
+Shape = Sequence[int]
+_CODES = {name: code for code, name in tflite.utils.BUILTIN_OPCODE2NAME.items()}
+_ENUMS = {
+    "Padding": {name: code for code, name in PADDINGS.items()},
+    "FusedActivationFunction": {name: code for code, name in ACTIVATIONS.items()},
+}
+
+
+@dataclass
+class _Tensor:
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    data: npt.NDArray[Any] | None
+
+
+@dataclass
+class _Op:
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: Mapping[str, Any]
+
+
+class ModelMaker:
+    """Builds one network; see the module."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+        self.tensors: list[_Tensor] = []
+        self.ops: list[_Op] = []
+        self.inputs: list[int] = []
+
+    @property
+    def last(self) -> int:
+        """Index of the tensor made last by an input or an operator."""
+        return self._last
+
+    # Tensors
+
+    def tensor(
+        self,
+        shape: Shape,
+        scale: float | Sequence[float] | None = None,
+        zero_point: int = 0,
+        *,
+        data: npt.ArrayLike | None = None,
+        type_name: str = "INT8",
+        axis: int = 0,
+        name: str | None = None,
+    ) -> int:
+        """Add a tensor and return its index; `scale` None: no quantisation."""
+        scales = () if scale is None else tuple(float(s) for s in np.atleast_1d(scale))
+        values = None if data is None else np.asarray(data, dtype=type_name.lower()).reshape(tuple(shape))
+        index = len(self.tensors)
+        self.tensors.append(
+            _Tensor(
+                name or f"t{index}",
+                tuple(int(size) for size in shape),
+                type_name,
+                scales,
+                (zero_point,) * len(scales),
+                axis,
+                values,
+            )
+        )
+        return index
+
+    def constant(self, values: npt.ArrayLike, type_name: str = "INT32", **quantization: Any) -> int:
+        """Add a constant and return its index."""
+        array = np.asarray(values)
+        return self.tensor(array.shape, data=array, type_name=type_name, **quantization)
+
+    def shape(self, index: int | None = None) -> tuple[int, ...]:
+        """Shape of a tensor (the last one made)."""
+        return self.tensors[self.last if index is None else index].shape
+
+    def scale(self, index: int | None = None) -> float:
+        """Scale of a tensor (the last one made)."""
+        return self.tensors[self.last if index is None else index].scales[0]
+
+    def zero_point(self, index: int | None = None) -> int:
+        """Zero point of a tensor (the last one made)."""
+        return self.tensors[self.last if index is None else index].zero_points[0]
+
+    def input(
+        self, shape: Shape, scale: float | None = 0.05, zero_point: int = -3, type_name: str = "INT8"
+    ) -> Self:
+        """An input of the network."""
+        self._last = self.tensor(
+            shape, scale, zero_point, type_name=type_name, name=f"input{len(self.inputs)}"
+        )
+        self.inputs.append(self._last)
+        return self
+
+    # Any operator
+
+    def op(
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        output_shape: Shape,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        *,
+        type_name: str = "INT8",
+        **attributes: Any,
+    ) -> Self:
+        """Any operator with one output; scale and zero point default to those of its first input."""
+        if scale is None and type_name == "INT8":
+            scale = self.scale(inputs[0])
+        if zero_point is None:
+            zero_point = self.zero_point(inputs[0]) if self.tensors[inputs[0]].scales else 0
+        output = self.tensor(
+            output_shape, scale, zero_point, type_name=type_name, name=f"{kind.lower()}_{len(self.ops)}"
+        )
+        return self.raw_op(kind, inputs, [output], **attributes)
+
+    def raw_op(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **attributes: Any) -> Self:
+        """Any operator with tensors made before; attributes not given are 0."""
+        self.ops.append(_Op(kind, tuple(inputs), tuple(outputs), attributes))
+        self._last = outputs[0]
+        return self
+
+    # Layers with weights
+
+    def conv_2d(
+        self,
+        channels: int,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        padding: str = "SAME",
+        activation: str = "NONE",
+        groups: int = 1,
+        per_channel: bool = True,
+        bias: bool = True,
+        scale: float | None = None,
+        zero_point: int = 4,
+        source: int | None = None,
+    ) -> Self:
+        """CONV_2D with random weights and biases."""
+        source = self.last if source is None else source
+        depth = self.shape(source)[3] // groups
+        weights = self._weights((channels, *kernel, depth), 0, per_channel)
+        return self._windowed(
+            "CONV_2D",
+            [source, weights, *self._bias(weights, source, channels, bias)],
+            channels,
+            kernel,
+            stride,
+            dilation,
+            padding,
+            scale
+            if scale is not None
+            else self._output_scale(source, weights, kernel[0] * kernel[1] * depth),
+            zero_point,
+            activation=activation,
+            dilation_h=dilation[0],
+            dilation_w=dilation[1],
+        )
+
+    def depthwise_conv_2d(
+        self,
+        multiplier: int = 1,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        padding: str = "SAME",
+        activation: str = "NONE",
+        per_channel: bool = True,
+        bias: bool = True,
+        scale: float | None = None,
+        zero_point: int = 4,
+        source: int | None = None,
+    ) -> Self:
+        """DEPTHWISE_CONV_2D with random weights and biases."""
+        source = self.last if source is None else source
+        channels = self.shape(source)[3] * multiplier
+        weights = self._weights((1, *kernel, channels), 3, per_channel)
+        return self._windowed(
+            "DEPTHWISE_CONV_2D",
+            [source, weights, *self._bias(weights, source, channels, bias)],
+            channels,
+            kernel,
+            stride,
+            dilation,
+            padding,
+            scale if scale is not None else self._output_scale(source, weights, kernel[0] * kernel[1]),
+            zero_point,
+            activation=activation,
+            dilation_h=dilation[0],
+            dilation_w=dilation[1],
+            depth_multiplier=multiplier,
+        )
+
+    def fully_connected(
+        self,
+        units: int,
+        activation: str = "NONE",
+        per_channel: bool = False,
+        bias: bool = True,
+        keep_num_dims: bool = False,
+        scale: float | None = None,
+        zero_point: int = 4,
+        source: int | None = None,
+    ) -> Self:
+        """FULLY_CONNECTED over the last axis (`keep_num_dims`) or all but the first."""
+        source = self.last if source is None else source
+        shape = self.shape(source)
+        depth = shape[-1] if keep_num_dims else int(np.prod(shape[1:]))
+        weights = self._weights((units, depth), 0, per_channel)
+        return self.op(
+            "FULLY_CONNECTED",
+            [source, weights, *self._bias(weights, source, units, bias)],
+            (*shape[:-1], units) if keep_num_dims else (shape[0], units),
+            scale if scale is not None else self._output_scale(source, weights, depth),
+            zero_point,
+            activation=activation,
+            keep_num_dims=keep_num_dims,
+        )
+
+    # Layers without weights
+
+    def pool(
+        self,
+        kind: str,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] | None = None,
+        padding: str = "VALID",
+        activation: str = "NONE",
+        source: int | None = None,
+    ) -> Self:
+        """AVERAGE_POOL_2D or MAX_POOL_2D."""
+        source = self.last if source is None else source
+        return self._windowed(
+            kind,
+            [source],
+            self.shape(source)[3],
+            kernel,
+            stride or kernel,
+            (1, 1),
+            padding,
+            self.scale(source),
+            self.zero_point(source),
+            activation=activation,
+            kernel_h=kernel[0],
+            kernel_w=kernel[1],
+        )
+
+    def reduce(
+        self,
+        kind: str,
+        axes: Sequence[int],
+        keep_dims: bool = False,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        source: int | None = None,
+    ) -> Self:
+        """MEAN, SUM or REDUCE_MAX along `axes` (may be negative)."""
+        source = self.last if source is None else source
+        shape = self.shape(source)
+        gone = {axis % len(shape) for axis in axes}
+        kept = [1 if i in gone else size for i, size in enumerate(shape) if keep_dims or i not in gone]
+        return self.op(
+            kind,
+            [source, self.constant(np.array(axes, np.int32))],
+            kept,
+            scale,
+            zero_point,
+            keep_dims=keep_dims,
+        )
+
+    def binary(
+        self,
+        kind: str,
+        left: int,
+        right: int,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        activation: str = "NONE",
+    ) -> Self:
+        """ADD, SUB or MUL with broadcasting."""
+        shape = np.broadcast_shapes(self.shape(left), self.shape(right))
+        return self.op(kind, [left, right], shape, scale, zero_point, activation=activation)
+
+    def unary(
+        self,
+        kind: str,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        source: int | None = None,
+        **attributes: Any,
+    ) -> Self:
+        """An operator on each element: RELU, LOGISTIC, LEAKY_RELU(alpha=), QUANTIZE, …"""
+        source = self.last if source is None else source
+        return self.op(kind, [source], self.shape(source), scale, zero_point, **attributes)
+
+    def softmax(self, beta: float = 1.0, source: int | None = None) -> Self:
+        """SOFTMAX over the last axis."""
+        return self.unary("SOFTMAX", 1 / 256, -128, source, beta=beta)
+
+    def reshape(self, shape: Shape, kind: str = "RESHAPE", source: int | None = None) -> Self:
+        """RESHAPE, SQUEEZE or EXPAND_DIMS to `shape`."""
+        source = self.last if source is None else source
+        extra: list[Sequence[int]] = {"RESHAPE": [shape], "SQUEEZE": [], "EXPAND_DIMS": [[0]]}[kind]
+        constants = [self.constant(np.array(value, np.int32)) for value in extra]
+        return self.op(kind, [source, *constants], shape)
+
+    def concatenation(self, sources: Sequence[int], axis: int = -1) -> Self:
+        """CONCATENATION."""
+        shape = list(self.shape(sources[0]))
+        shape[axis] = sum(self.shape(source)[axis] for source in sources)
+        return self.op("CONCATENATION", sources, shape, axis=axis, activation="NONE")
+
+    def pad(
+        self, amounts: Sequence[tuple[int, int]], value: int | None = None, source: int | None = None
+    ) -> Self:
+        """PAD, or PADV2 with `value`."""
+        source = self.last if source is None else source
+        shape = [size + sum(pair) for size, pair in zip(self.shape(source), amounts, strict=True)]
+        inputs = [source, self.constant(np.array(amounts, np.int32))]
+        if value is not None:
+            inputs.append(
+                self.constant([value], "INT8", scale=self.scale(source), zero_point=self.zero_point(source))
+            )
+        return self.op("PAD" if value is None else "PADV2", inputs, shape)
+
+    def transpose(self, order: Sequence[int], source: int | None = None) -> Self:
+        """TRANSPOSE."""
+        source = self.last if source is None else source
+        shape = [self.shape(source)[axis] for axis in order]
+        return self.op("TRANSPOSE", [source, self.constant(np.array(order, np.int32))], shape)
+
+    def strided_slice(
+        self,
+        begin: Sequence[int],
+        end: Sequence[int],
+        strides: Sequence[int],
+        shape: Shape,
+        source: int | None = None,
+        **masks: Any,
+    ) -> Self:
+        """STRIDED_SLICE to `shape`; masks as in TFLite."""
+        source = self.last if source is None else source
+        constants = [self.constant(np.array(values, np.int32)) for values in (begin, end, strides)]
+        return self.op("STRIDED_SLICE", [source, *constants], shape, **masks)
+
+    def split(self, count: int, axis: int, source: int | None = None) -> list[int]:
+        """SPLIT into `count` equal parts; returns their indices."""
+        source = self.last if source is None else source
+        shape = list(self.shape(source))
+        shape[axis] //= count
+        parts = [self.tensor(shape, self.scale(source), self.zero_point(source)) for _ in range(count)]
+        self.raw_op("SPLIT", [self.constant(np.array(axis, np.int32)), source], parts, num_splits=count)
+        return parts
+
+    # The file
+
+    def build(self, outputs: Sequence[int] | None = None) -> bytes:
+        """The file's bytes; the outputs default to the last tensor made."""
+        builder = flatbuffers.Builder(1024)
+        kinds = sorted({op.kind for op in self.ops})
+        buffers = [_buffer(builder, None)]
+        tensors = []
+        for tensor in self.tensors:
+            if tensor.data is None:
+                tensors.append(_tensor(builder, tensor, 0))
+            else:
+                tensors.append(_tensor(builder, tensor, len(buffers)))
+                buffers.append(_buffer(builder, tensor.data.tobytes()))
+        ops = [_operator(builder, op, kinds.index(op.kind)) for op in self.ops]
+        fields = {
+            "Tensors": _offsets(builder, tensors),
+            "Inputs": builder.CreateNumpyVector(np.array(self.inputs, np.int32)),
+            "Outputs": builder.CreateNumpyVector(
+                np.array([self.last] if outputs is None else outputs, np.int32)
+            ),
+            "Operators": _offsets(builder, ops),
+            "Name": builder.CreateString("main"),
+        }
+        subgraph = _table(builder, "SubGraph", fields)
+        codes = [_operator_code(builder, kind) for kind in kinds]
+        fields = {
+            "OperatorCodes": _offsets(builder, codes),
+            "Subgraphs": _offsets(builder, [subgraph]),
+            "Description": builder.CreateString("made for a test"),
+            "Buffers": _offsets(builder, buffers),
+            "Version": 3,
+        }
+        builder.Finish(_table(builder, "Model", fields), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+    # Random parameters
+
+    def _weights(self, shape: Shape, axis: int, per_channel: bool) -> int:
+        channels = shape[axis]
+        scales = self.random.uniform(0.002, 0.02, channels if per_channel else 1).astype(np.float32)
+        values = self.random.integers(-127, 128, tuple(shape))
+        return self.tensor(shape, scales.tolist(), data=values, axis=axis)
+
+    def _bias(self, weights: int, source: int, channels: int, present: bool) -> list[int]:
+        if not present:
+            return []
+        values = self.random.integers(-20_000, 20_001, channels)
+        scales = np.array(self.tensors[weights].scales) * self.scale(source)
+        return [self.tensor((channels,), scales.tolist(), data=values, type_name="INT32")]
+
+    def _output_scale(self, source: int, weights: int, depth: int) -> float:
+        """About what keeps the output inside int8, for random inputs and weights."""
+        product = self.scale(source) * float(np.mean(self.tensors[weights].scales))
+        return float(np.float32(product * 73 * 74 * np.sqrt(depth) / 50))
+
+    def _windowed(
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        channels: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        padding: str,
+        scale: float,
+        zero_point: int,
+        **attributes: Any,
+    ) -> Self:
+        batch, *size, _ = self.shape(inputs[0])
+        out = [output_size(padding, size[i], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
+        return self.op(
+            kind,
+            inputs,
+            (batch, *out, channels),
+            scale,
+            zero_point,
+            padding=padding,
+            stride_h=stride[0],
+            stride_w=stride[1],
+            **attributes,
+        )
+
+
+def _table(builder: flatbuffers.Builder, name: str, fields: Mapping[str, Any]) -> int:
+    """A table of the schema with these fields."""
+    getattr(tflite, f"{name}Start")(builder)
+    for field, value in fields.items():
+        getattr(tflite, f"{name}Add{field}")(builder, value)
+    return int(getattr(tflite, f"{name}End")(builder))
+
+
+def _offsets(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _buffer(builder: flatbuffers.Builder, content: bytes | None) -> int:
+    if content is None:
+        return _table(builder, "Buffer", {})
+    builder.StartVector(1, len(content), 16)
+    builder.head = builder.head - len(content)
+    builder.Bytes[builder.head : builder.head + len(content)] = content
+    return _table(builder, "Buffer", {"Data": builder.EndVector()})
+
+
+def _tensor(builder: flatbuffers.Builder, tensor: _Tensor, buffer: int) -> int:
+    fields: dict[str, Any] = {
+        "Shape": builder.CreateNumpyVector(np.array(tensor.shape, np.int32)),
+        "Type": getattr(tflite.TensorType, tensor.type_name),
+        "Buffer": buffer,
+        "Name": builder.CreateString(tensor.name),
+    }
+    if tensor.scales:
+        quantization = {
+            "Scale": builder.CreateNumpyVector(np.array(tensor.scales, np.float32)),
+            "ZeroPoint": builder.CreateNumpyVector(np.array(tensor.zero_points, np.int64)),
+            "QuantizedDimension": tensor.axis,
+        }
+        fields["Quantization"] = _table(builder, "QuantizationParameters", quantization)
+    return _table(builder, "Tensor", fields)
+
+
+def _operator(builder: flatbuffers.Builder, op: _Op, code: int) -> int:
+    fields: dict[str, Any] = {
+        "OpcodeIndex": code,
+        "Inputs": builder.CreateNumpyVector(np.array(op.inputs, np.int32)),
+        "Outputs": builder.CreateNumpyVector(np.array(op.outputs, np.int32)),
+    }
+    options = OPTIONS.get(op.kind)
+    if options is not None:
+        values = {}
+        for attribute, value in op.attributes.items():
+            field = options.fields[attribute]
+            values[field] = _ENUMS[field][value] if field in _ENUMS else value
+        fields["BuiltinOptions"] = _table(builder, options.table, values)
+        fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, options.table)
+    return _table(builder, "Operator", fields)
+
+
+def _operator_code(builder: flatbuffers.Builder, kind: str) -> int:
+    custom, _, name = kind.partition(":")
+    code = _CODES[custom]
+    fields: dict[str, Any] = {"DeprecatedBuiltinCode": min(code, 127), "BuiltinCode": code, "Version": 1}
+    if name:
+        fields["CustomCode"] = builder.CreateString(name)
+    return _table(builder, "OperatorCode", fields)
