@@ -1,0 +1,133 @@
+"""`stapes features` and `stapes frontend …`: what the front end makes of a clip, and how exact it is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stapes.cli.common import JsonOption, console, progress_bar, save_json
+
+if TYPE_CHECKING:
+    from stapes.features import OutputQuantization
+    from stapes.recipe import FrontendSpec
+
+app = typer.Typer(help="The front end: how exact it is.", no_args_is_help=True)
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle", metavar="B", help="Bundle whose front end to use [default: the default settings]."
+    ),
+]
+RecordingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", envvar="STAPES_DATA", help="ESC-50 layout; without it, synthetic clips."
+    ),
+]
+ClipsOption = Annotated[
+    int | None, typer.Option("--clips", min=1, metavar="N", help="How many clips (default: all).")
+]
+
+
+def _front_end(bundle: Path | None) -> tuple[FrontendSpec, OutputQuantization]:
+    from stapes.features import OutputQuantization
+    from stapes.recipe import Bundle, FrontendSpec, Normalization
+
+    if bundle is None:
+        fixed = Normalization()
+        return FrontendSpec(), OutputQuantization(fixed.mean, fixed.std, 1.0 / 32.0, 0)
+    from stapes.reference.pipeline import load_graph, output_quantization
+
+    loaded = Bundle.load(bundle)
+    return loaded.manifest.frontend, output_quantization(loaded, load_graph(loaded))
+
+
+def features(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A recording: WAV, FLAC or Ogg.")],
+    bundle: BundleOption = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures go.")] = Path(
+        "build/features"
+    ),
+    json: JsonOption = None,
+) -> None:
+    """Draw librosa's features of a recording, the device's, and their difference."""
+    from stapes.datasets import read_audio
+    from stapes.errors import DataError
+    from stapes.features.parity import ParityMeter
+    from stapes.features.picture import draw
+
+    spec, output = _front_end(bundle)
+    pcm = read_audio(clip, spec.sample_rate)
+    if len(pcm) < spec.frame_length:
+        raise DataError(
+            f"{clip}: {len(pcm)} samples are fewer than one frame ({spec.frame_length})",
+            hint="use a longer recording",
+        )
+    meter = ParityMeter(spec, output)
+    meter.add(pcm)
+    path = draw(pcm, spec, output, clip.name, out / f"{clip.stem}.png")
+    console.print(
+        f"{path}: librosa, device and difference of {spec.frames(len(pcm))} frames", highlight=False
+    )
+    save_json(json, {"picture": str(path), **meter.as_json()})
+
+
+@app.command()
+def parity(
+    bundle: BundleOption = None,
+    data: RecordingsOption = None,
+    clips: ClipsOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Compare the fixed-point front end with librosa in float64, at normal level and 40 dB quieter."""
+    from stapes.datasets import ESC10_LABELS, open_dataset, synthetic_clips
+    from stapes.features.parity import parity as measure
+    from stapes.recipe import DatasetSpec
+
+    spec, output = _front_end(bundle)
+    chosen = (
+        synthetic_clips(ESC10_LABELS, clips or 20, spec.sample_rate, 5.0, seed=1)
+        if data is None
+        else open_dataset(data, DatasetSpec(), spec.sample_rate).clips[:clips]
+    )
+    with progress_bar() as progress:
+
+        def recordings() -> Any:
+            for done, clip in enumerate(chosen):
+                progress("parity", done, len(chosen))
+                yield clip.pcm
+
+        result = measure(recordings(), spec, output)
+    result = {"source": str(data) if data else "synthetic", "clips": len(chosen), **result}
+    _print_parity(result)
+    save_json(json, result)
+
+
+def _print_parity(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"Front end against librosa in float64, {result['clips']} {result['source']} clips")
+    for heading in ("", "normal", "40 dB quieter"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    quiet = result["quiet"]
+    for label, key, form in (
+        ("int8 cells", "cells", "{:,}"),
+        ("equal", "int8_equal_fraction", "{:.4%}"),
+        ("equal, above the floor", "int8_equal_fraction_above_floor", "{:.4%}"),
+        ("largest step", "int8_max_step", "{}"),
+        ("SNR, dB", "snr_db", "{:.1f}"),
+        ("largest error, nat", "max_abs_error_nat", "{:.1e}"),
+        ("mean error, nat", "mean_abs_error_nat", "{:.1e}"),
+    ):
+        table.add_row(
+            label, *("–" if part[key] is None else form.format(part[key]) for part in (result, quiet))
+        )
+    edges = result["histogram"]["edges_nat"]
+    for index, (low, high) in enumerate(pairwise(edges)):
+        counts = (part["histogram"]["counts"][index] for part in (result, quiet))
+        table.add_row(f"error {low:.0e} to {high:.0e}", *(f"{count:,}" for count in counts))
+    console.print(table)
