@@ -1,5 +1,5 @@
-/* What every Cortex-M board shares: start-up, stack paint, faults, counters. Registers: Armv7-M Architecture Reference
-   Manual (DDI 0403), B3.2 system control block, B3.3 SysTick, C1.8 data watchpoint and trace. */
+/* What every Cortex-M board shares: start-up, stack paint, faults, counters. Registers: Armv7-M Architecture
+   Reference Manual (DDI 0403), B3.2 system control block, B3.3 SysTick, C1.8 data watchpoint and trace. */
 #ifndef STAPES_CORTEX_M_H
 #define STAPES_CORTEX_M_H
 
@@ -17,9 +17,5 @@ uint32_t cortex_m_cycles(void);
 
 /* System reset request; does not return. */
 void cortex_m_reset(void);
-
-/* Asks the emulator to end with this status through semihosting. With neither emulator nor debugger this faults, and the
-   fault handler resets the board. */
-void cortex_m_semihosting_exit(int status);
 
 #endif

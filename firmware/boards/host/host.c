@@ -1,5 +1,6 @@
-/* The host as a board: the UART is a pseudo-terminal whose name is the first line of standard output. The counter is the
-   monotonic clock in nanoseconds. A reset starts the program file again on the same pseudo-terminal. */
+/* The host as a board: the UART is a pseudo-terminal whose name is the first line of standard output. The
+   counter is the monotonic clock in nanoseconds. A reset starts the program file again on the same
+   pseudo-terminal. */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 600
 
@@ -16,7 +17,7 @@
 #include <mach-o/dyld.h>
 #endif
 
-#define IDLE_MS 20                     /* longest wait for a byte in board_read */
+#define IDLE_MS   20                 /* longest wait for a byte in board_read */
 #define INHERITED "STAPES_HOST_LINE" /* the open pseudo-terminal, after a reset */
 
 static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_NANOSECONDS, 1u, 1u};

@@ -1,27 +1,31 @@
-/* Arm MPS2 FPGA images AN385, AN386, AN500: CMSDK UART0 and TIMER0 on a 25 MHz bus (AN385, table 4-1; Cortex-M System
-   Design Kit, DDI 0479, 4.3 and 4.4). Made for QEMU, which advances time by instructions under `-icount shift=0`. */
+/* Arm MPS2 FPGA images AN385, AN386, AN500: CMSDK UART0 and TIMER0 on a 25 MHz bus (AN385, table 4-1;
+   Cortex-M System Design Kit, DDI 0479, 4.3 and 4.4). Made for QEMU, which advances time by instructions
+   under `-icount shift=0`. */
 #include "board.h"
 #include "cortex_m/cortex_m.h"
+#include "cortex_m/semihosting.h"
 
-#define UART_DATA REGISTER(0x40004000u)
-#define UART_STATE REGISTER(0x40004004u)
-#define UART_CTRL REGISTER(0x40004008u)
-#define UART_BAUDDIV REGISTER(0x40004010u)
-#define UART_TX_FULL 1u
-#define UART_RX_FULL 2u
+#define UART_DATA         REGISTER(0x40004000u)
+#define UART_STATE        REGISTER(0x40004004u)
+#define UART_CTRL         REGISTER(0x40004008u)
+#define UART_BAUDDIV      REGISTER(0x40004010u)
+#define UART_TX_FULL      1u
+#define UART_RX_FULL      2u
 #define UART_TX_RX_ENABLE 3u
 
-#define TIMER_CTRL REGISTER(0x40000000u)
-#define TIMER_VALUE REGISTER(0x40000004u)
+#define TIMER_CTRL   REGISTER(0x40000000u)
+#define TIMER_VALUE  REGISTER(0x40000004u)
 #define TIMER_RELOAD REGISTER(0x40000008u)
 #define TIMER_ENABLE 1u
 
-#define BUS_HZ 25000000u
-#define BAUD 921600u
+#define BUS_HZ      25000000u
+#define BAUD        921600u
 #define WRITE_SPINS 1000000u
 
-static const stapes_board_info_t info = {
-    STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000000000u / BUS_HZ, 1u};
+static bool console; /* talk through semihosting instead of the UART */
+
+static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000000000u / BUS_HZ,
+                                         1u};
 
 void board_init(void) {
     UART_BAUDDIV = (BUS_HZ + BAUD / 2u) / BAUD;
@@ -29,6 +33,7 @@ void board_init(void) {
     TIMER_RELOAD = 0xFFFFFFFFu;
     TIMER_VALUE = 0xFFFFFFFFu;
     TIMER_CTRL = TIMER_ENABLE;
+    console = semihosting_console();
 }
 
 const stapes_board_info_t *board_info(void) {
@@ -36,6 +41,9 @@ const stapes_board_info_t *board_info(void) {
 }
 
 size_t board_read(uint8_t *bytes, size_t capacity) {
+    if (console) {
+        return semihosting_read(bytes, capacity);
+    }
     size_t count = 0;
     while (count < capacity && (UART_STATE & UART_RX_FULL) != 0u) {
         bytes[count++] = (uint8_t)UART_DATA;
@@ -44,6 +52,10 @@ size_t board_read(uint8_t *bytes, size_t capacity) {
 }
 
 void board_write(const uint8_t *bytes, size_t count) {
+    if (console) {
+        semihosting_write(bytes, count);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         for (uint32_t spin = 0; (UART_STATE & UART_TX_FULL) != 0u && spin < WRITE_SPINS; spin++) {
         }
@@ -64,5 +76,6 @@ void board_reset(void) {
 }
 
 void board_exit(int status) {
-    cortex_m_semihosting_exit(status);
+    semihosting_exit(status);
+    cortex_m_reset();
 }

@@ -1,42 +1,43 @@
-/* STM32F4 Discovery: 168 MHz from the 8 MHz crystal, USART2 on PA2/PA3 (RM0090: 3.9 flash, 7.3 RCC, 8.4 GPIO, 18.4 TIM2,
-   30.6 USART). Every wait is bounded: without the crystal the PLL runs from the internal oscillator, without the PLL the
-   core runs at 16 MHz. QEMU models no RCC and takes that last way. */
+/* STM32F4 Discovery: 168 MHz from the 8 MHz crystal, USART2 on PA2/PA3 (RM0090: 3.9 flash, 7.3 RCC, 8.4
+   GPIO, 18.4 TIM2, 30.6 USART). Every wait is bounded: without the crystal the PLL runs from the internal
+   oscillator, without the PLL the core runs at 16 MHz. QEMU models no RCC and takes that last way. */
 #include "board.h"
 #include "cortex_m/cortex_m.h"
+#include "cortex_m/semihosting.h"
 
-#define RCC 0x40023800u
-#define RCC_CR REGISTER(RCC + 0x00u)
-#define RCC_PLLCFGR REGISTER(RCC + 0x04u)
-#define RCC_CFGR REGISTER(RCC + 0x08u)
-#define RCC_AHB1ENR REGISTER(RCC + 0x30u)
-#define RCC_APB1ENR REGISTER(RCC + 0x40u)
-#define CR_HSEON (1u << 16)
-#define CR_HSERDY (1u << 17)
-#define CR_PLLON (1u << 24)
-#define CR_PLLRDY (1u << 25)
+#define RCC                0x40023800u
+#define RCC_CR             REGISTER(RCC + 0x00u)
+#define RCC_PLLCFGR        REGISTER(RCC + 0x04u)
+#define RCC_CFGR           REGISTER(RCC + 0x08u)
+#define RCC_AHB1ENR        REGISTER(RCC + 0x30u)
+#define RCC_APB1ENR        REGISTER(RCC + 0x40u)
+#define CR_HSEON           (1u << 16)
+#define CR_HSERDY          (1u << 17)
+#define CR_PLLON           (1u << 24)
+#define CR_PLLRDY          (1u << 25)
 #define PLLCFGR_SOURCE_HSE (1u << 22)
-#define CFGR_SWITCH_PLL 2u
-#define CFGR_STATUS (3u << 2)
-#define CFGR_STATUS_PLL (2u << 2)
-#define CFGR_APB1_DIV4 (5u << 10)
-#define CFGR_APB2_DIV2 (4u << 13)
-#define AHB1_GPIOA 1u
-#define APB1_TIM2 1u
-#define APB1_USART2 (1u << 17)
+#define CFGR_SWITCH_PLL    2u
+#define CFGR_STATUS        (3u << 2)
+#define CFGR_STATUS_PLL    (2u << 2)
+#define CFGR_APB1_DIV4     (5u << 10)
+#define CFGR_APB2_DIV2     (4u << 13)
+#define AHB1_GPIOA         1u
+#define APB1_TIM2          1u
+#define APB1_USART2        (1u << 17)
 
-#define FLASH_ACR REGISTER(0x40023C00u)
+#define FLASH_ACR                   REGISTER(0x40023C00u)
 #define ACR_5_WAITS_CACHES_PREFETCH 0x705u
 
 #define GPIOA_MODER REGISTER(0x40020000u)
 #define GPIOA_PUPDR REGISTER(0x4002000Cu)
-#define GPIOA_AFRL REGISTER(0x40020020u)
+#define GPIOA_AFRL  REGISTER(0x40020020u)
 
-#define USART2_SR REGISTER(0x40004400u)
-#define USART2_DR REGISTER(0x40004404u)
-#define USART2_BRR REGISTER(0x40004408u)
-#define USART2_CR1 REGISTER(0x4000440Cu)
-#define SR_RXNE (1u << 5)
-#define SR_TXE (1u << 7)
+#define USART2_SR    REGISTER(0x40004400u)
+#define USART2_DR    REGISTER(0x40004404u)
+#define USART2_BRR   REGISTER(0x40004408u)
+#define USART2_CR1   REGISTER(0x4000440Cu)
+#define SR_RXNE      (1u << 5)
+#define SR_TXE       (1u << 7)
 #define CR1_UE_TE_RE ((1u << 13) | (1u << 3) | (1u << 2))
 
 #define TIM2_CR1 REGISTER(0x40000000u)
@@ -45,11 +46,13 @@
 #define TIM2_PSC REGISTER(0x40000028u)
 #define TIM2_ARR REGISTER(0x4000002Cu)
 
-#define HSI_HZ 16000000u
-#define CORE_HZ 168000000u
-#define BAUD 921600u
+#define HSI_HZ      16000000u
+#define CORE_HZ     168000000u
+#define BAUD        921600u
 #define READY_SPINS 100000u /* more than the 2 ms that a crystal may take at 16 MHz */
 #define WRITE_SPINS 1000000u
+
+static bool console; /* emulated: talk through semihosting instead of the UART */
 
 static stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_NONE, 1u, 1u};
 
@@ -84,16 +87,16 @@ static uint32_t start_clock(void) {
 static void start_usart(uint32_t bus_hz) {
     RCC_AHB1ENR |= AHB1_GPIOA;
     RCC_APB1ENR |= APB1_USART2;
-    (void)RCC_APB1ENR;                                                /* the clock takes two cycles to arrive */
-    GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u;                   /* PA2, PA3: alternate function 7 */
-    GPIOA_PUPDR = (GPIOA_PUPDR & ~0xF0u) | 0x50u;                     /* pulled up: silent when nothing is connected */
+    (void)RCC_APB1ENR;                              /* the clock takes two cycles to arrive */
+    GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u; /* PA2, PA3: alternate function 7 */
+    GPIOA_PUPDR = (GPIOA_PUPDR & ~0xF0u) | 0x50u;   /* pulled up: silent when nothing is connected */
     GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
     USART2_BRR = (bus_hz + BAUD / 2u) / BAUD;
     USART2_CR1 = CR1_UE_TE_RE;
 }
 
-/* Real silicon counts cycles. An emulator's cycle counter stands still; QEMU's TIM2 then counts virtual nanoseconds,
-   which under `-icount shift=0` are instructions. */
+/* Real silicon counts cycles. An emulator's cycle counter stands still; QEMU's TIM2 then counts virtual
+   nanoseconds, which under `-icount shift=0` are instructions. */
 static void start_counter(void) {
     info.counter = STAPES_COUNTER_CYCLES;
     if (cortex_m_start_cycle_counter()) {
@@ -111,6 +114,7 @@ static void start_counter(void) {
 void board_init(void) {
     start_usart(start_clock());
     start_counter();
+    console = info.counter != STAPES_COUNTER_CYCLES && semihosting_console();
 }
 
 const stapes_board_info_t *board_info(void) {
@@ -118,6 +122,9 @@ const stapes_board_info_t *board_info(void) {
 }
 
 size_t board_read(uint8_t *bytes, size_t capacity) {
+    if (console) {
+        return semihosting_read(bytes, capacity);
+    }
     size_t count = 0;
     while (count < capacity && (USART2_SR & SR_RXNE) != 0u) {
         bytes[count++] = (uint8_t)USART2_DR;
@@ -126,6 +133,10 @@ size_t board_read(uint8_t *bytes, size_t capacity) {
 }
 
 void board_write(const uint8_t *bytes, size_t count) {
+    if (console) {
+        semihosting_write(bytes, count);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         for (uint32_t spin = 0; (USART2_SR & SR_TXE) == 0u && spin < WRITE_SPINS; spin++) {
         }
@@ -146,8 +157,8 @@ void board_reset(void) {
 }
 
 void board_exit(int status) {
-    if (info.counter == STAPES_COUNTER_CYCLES) {
-        cortex_m_reset(); /* a real board has nowhere to exit to */
+    if (info.counter != STAPES_COUNTER_CYCLES) {
+        semihosting_exit(status);
     }
-    cortex_m_semihosting_exit(status);
+    cortex_m_reset(); /* a real board has nowhere to exit to */
 }

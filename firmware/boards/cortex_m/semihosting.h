@@ -1,0 +1,22 @@
+/* Semihosting (Semihosting for AArch32 and AArch64, 2.0): how an emulated board ends the emulator and, where
+   the emulator offers it, talks through a line that takes many bytes at a time. An emulated UART takes one,
+   and is slow. */
+#ifndef STAPES_SEMIHOSTING_H
+#define STAPES_SEMIHOSTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* True when the emulator's command line asks for the console (`arg=stapes-console`). Harmless where nobody
+   serves semihosting; never ask while a debugger is attached, it would stop there. */
+bool semihosting_console(void);
+
+/* Waits for at least one byte. */
+size_t semihosting_read(uint8_t *bytes, size_t capacity);
+void semihosting_write(const uint8_t *bytes, size_t count);
+
+/* Ends the emulator with this status; returns where nobody serves semihosting. */
+void semihosting_exit(int status);
+
+#endif

@@ -1,0 +1,11 @@
+/* CRC-32 as in zlib, Ethernet and PNG: polynomial 0x04C11DB7 reflected, start and end inverted. */
+#ifndef STAPES_CRC32_H
+#define STAPES_CRC32_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Continues `crc` (0 to start) over `count` bytes; the value after each call is a complete checksum. */
+uint32_t stapes_crc32(uint32_t crc, const void *bytes, size_t count);
+
+#endif
