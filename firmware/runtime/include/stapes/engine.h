@@ -1,0 +1,129 @@
+/* The engine runs a compiled network row by row: every layer makes one output row from the few input rows it
+ * needs. All memory is one arena of the caller's; the generated header gives its exact size. */
+#ifndef STAPES_ENGINE_H
+#define STAPES_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stapes/error.h"
+#include "stapes/version.h"
+
+/* 0 leaves the names of layers out of the image; nothing in the runtime needs them. */
+#ifndef STAPES_LAYER_NAMES
+#define STAPES_LAYER_NAMES 1
+#endif
+#if STAPES_LAYER_NAMES
+#define STAPES_LAYER_NAME(text) text
+#else
+#define STAPES_LAYER_NAME(text) ""
+#endif
+
+typedef struct stapes_layer stapes_layer_t;
+
+/* What a kernel gets for one call. */
+typedef struct {
+    const stapes_layer_t *layer;
+    const int8_t *const *rows; /* the windows of all inputs, one pointer per row; NULL: outside of the map */
+    int8_t *output;            /* the output row */
+    void *state;               /* kept from step to step of one window, NULL where the layer has none */
+    void *scratch;             /* lost after the call */
+    uint32_t step;             /* the output row, or the input row for a layer that accumulates */
+} stapes_call_t;
+
+typedef void (*stapes_kernel_t)(const stapes_call_t *call);
+
+/* Where the rows of a tensor are. A ring of `height` rows in the arena, or a constant in flash. */
+typedef struct {
+    const int8_t *data;     /* a constant's rows, NULL for an activation */
+    uint32_t offset;        /* of row 0's first byte in the arena */
+    uint32_t stride;        /* bytes from one row to the next */
+    uint16_t height;        /* rows in the ring */
+    uint16_t rows;          /* rows of the whole map */
+    uint16_t padding;       /* bytes of padding before the first row, and after every row */
+    uint16_t last_consumer; /* the last layer that reads it */
+    int8_t zero_point;      /* what padding is filled with */
+} stapes_tensor_t;
+
+/* One input of a layer: step s reads the rows s * stride - before + k * dilation, 0 <= k < height. */
+typedef struct {
+    const int8_t *outside; /* what stands for a row outside of the map, NULL if the kernel skips those */
+    uint16_t tensor;
+    uint16_t height, stride, dilation;
+    int16_t before;
+    uint16_t left; /* bytes of padding that the kernel wants in front of the row */
+} stapes_input_t;
+
+struct stapes_layer {
+    const char *name; /* as in the .tflite */
+    stapes_kernel_t kernel;
+    const void *parameters; /* the kernel's own structure, see kernels.h */
+    const stapes_input_t *inputs;
+    uint32_t row_bytes; /* of one output row, without padding */
+    uint32_t state;     /* offset in the arena, STAPES_NOWHERE where there is none */
+    uint32_t scratch;
+    uint16_t rows;  /* output rows */
+    uint16_t steps; /* calls of the kernel */
+    uint8_t input_count;
+    uint8_t accumulates; /* 1: one call per input row, one output row after the last */
+};
+
+#define STAPES_NOWHERE UINT32_MAX
+
+typedef struct {
+    uint32_t api_version;
+    uint32_t arena_bytes;
+    uint32_t output_bytes; /* of all outputs together */
+    uint16_t input_count;  /* tensors 0 .. input_count-1 */
+    uint16_t layer_count;  /* layer i writes tensor input_count + i */
+    uint16_t output_count;
+    uint16_t rows;      /* of input 0 */
+    uint32_t row_bytes; /* of input 0 */
+    uint32_t row_table; /* offset of the table of row pointers in the arena */
+    const stapes_layer_t *layers;
+    const stapes_tensor_t *tensors;
+    const uint16_t *outputs; /* tensors that are outputs */
+    const uint32_t *input_row_bytes;
+} stapes_model_t;
+
+/* Called after every produced row: `data` is the row, width * channels bytes. */
+typedef void (*stapes_observer_t)(void *context, uint16_t layer, uint16_t row, const int8_t *data,
+                                  size_t bytes);
+
+typedef struct {
+    const stapes_model_t *model;
+    uint8_t *arena;
+    stapes_observer_t observer;
+    void *observer_context;
+    uint32_t (*ticks)(void);
+    uint32_t *per_layer;
+} stapes_engine_t;
+
+/* Checks versions, size and alignment (that of a pointer) of the arena and resets. */
+int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes);
+
+/* Starts a new window. */
+void stapes_engine_reset(stapes_engine_t *engine);
+
+/* Gives the next row (model->row_bytes) of input 0. 0: more rows are needed, 1: outputs complete, <0: error.
+ */
+int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row);
+
+/* The same for any input (model->input_row_bytes[input]). */
+int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row);
+
+/* An output's bytes; valid from the call that returned 1 until the next reset. NULL if there is no such
+ * output. */
+const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index);
+
+/* Resets and runs a whole window: all inputs one after the other to all outputs one after the other. */
+int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output);
+
+/* NULL: none. */
+void stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context);
+
+/* Adds the ticks that each layer's kernel took to per_layer[layer] (model->layer_count entries). NULL: none.
+ */
+void stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer);
+
+#endif

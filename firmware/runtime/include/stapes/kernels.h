@@ -1,0 +1,158 @@
+/* One kernel per operator, with the structure of its constants. Generated code names only the kernels it
+ * needs, so the linker leaves the others out. Every kernel computes exactly what the TFLM reference computes.
+ * kernel_*.c hold portable C; macros of the compiler (__ARM_FEATURE_DSP) choose faster inner loops with the
+ * same bits. */
+#ifndef STAPES_KERNELS_H
+#define STAPES_KERNELS_H
+
+#include "stapes/engine.h"
+
+/* From a 32-bit sum to int8. The zero points of input and weights are already in the bias. */
+typedef struct {
+    int32_t bias;
+    int32_t multiplier; /* Q31 */
+} stapes_channel_t;
+
+typedef struct {
+    const stapes_channel_t *channels;
+    const int8_t *shifts; /* of the multiplier; negative: right */
+    int16_t zero_point;
+    int8_t minimum, maximum; /* fused activation */
+    /* 1: every shift is right, no sum reaches 2^30, and zero point << shift fits: the short way is exact. */
+    uint8_t is_short;
+} stapes_requantize_t;
+
+/* CONV_2D and FULLY_CONNECTED of one input row. A patch is `segments` runs of `segment_bytes` per window row,
+ * `segment_step` bytes apart. Weights are interleaved by two output channels and two inputs; see
+ * compiler/pack.py. */
+typedef struct {
+    stapes_requantize_t requantize;
+    const int8_t *weights;
+    uint32_t segment_bytes;
+    uint32_t segment_step;
+    uint32_t column_step; /* bytes from one output column's patch to the next */
+    uint32_t pairs;       /* pairs of inputs in a patch, the last may be half padding */
+    uint16_t kernel_height;
+    uint16_t segments;
+    uint16_t columns;  /* output width */
+    uint16_t channels; /* output channels of one group */
+    uint16_t groups;
+} stapes_conv_2d_t;
+void stapes_conv_2d(const stapes_call_t *call);
+
+/* FULLY_CONNECTED over a map of several rows: sums are kept in the state while the rows come. */
+typedef struct {
+    stapes_requantize_t requantize;
+    const int8_t *weights; /* per input row, as in stapes_conv_2d_t */
+    uint32_t row_weights;  /* bytes per input row */
+    uint32_t row_bytes;
+    uint16_t rows;
+    uint16_t channels;
+} stapes_fully_connected_t;
+void stapes_fully_connected(const stapes_call_t *call);
+
+/* DEPTHWISE_CONV_2D. Weights are int16: first by groups of four channels (order 0 2 1 3) for every tap, then
+ * the channels that are left, all taps of each. */
+typedef struct {
+    stapes_requantize_t requantize;
+    const int16_t *weights;
+    uint16_t kernel_height, kernel_width;
+    uint16_t tap_step; /* bytes from one tap of a row to the next */
+    uint16_t column_step;
+    uint16_t columns;
+    uint16_t channels;   /* output channels */
+    uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
+    uint16_t multiplier; /* output channels per input channel */
+} stapes_depthwise_conv_2d_t;
+void stapes_depthwise_conv_2d(const stapes_call_t *call);
+
+/* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
+typedef struct {
+    uint16_t kernel_height, kernel_width;
+    uint16_t stride_width;
+    uint16_t pad_left;
+    uint16_t input_columns, columns, channels;
+    int8_t minimum, maximum;
+} stapes_pool_2d_t, stapes_average_pool_2d_t, stapes_max_pool_2d_t, stapes_average_pool_rows_t,
+    stapes_max_pool_rows_t;
+void stapes_average_pool_2d(const stapes_call_t *call);
+void stapes_max_pool_2d(const stapes_call_t *call);
+
+/* The same where one window is as high as the map: every row is used as it comes. */
+void stapes_average_pool_rows(const stapes_call_t *call);
+void stapes_max_pool_rows(const stapes_call_t *call);
+
+/* MEAN and SUM over rows, columns or both; sums go through a multiplier. */
+typedef struct {
+    int32_t multiplier;
+    int32_t bias; /* added to the sum: minus its zero points */
+    int16_t zero_point;
+    int8_t shift;
+    uint8_t over_columns;
+    uint16_t rows; /* rows to add: 1 or all */
+    uint16_t columns, channels;
+} stapes_mean_t;
+void stapes_mean(const stapes_call_t *call);
+
+/* ADD and SUB (multiplier2 negative) of two rows; an operand of one column or one channel is repeated. */
+typedef struct {
+    int32_t offset1, offset2;
+    int32_t multiplier1, multiplier2, multiplier;
+    int8_t shift1, shift2, shift;
+    int8_t left_shift;
+    int16_t zero_point;
+    int8_t minimum, maximum;
+    uint16_t columns, channels;
+    uint16_t column_step1, column_step2; /* 0: repeat */
+    uint8_t channel_step1, channel_step2;
+} stapes_add_t;
+void stapes_add(const stapes_call_t *call);
+
+/* CONCATENATION along columns and channels: output column by column, `bytes[i]` from each input. */
+typedef struct {
+    uint16_t columns;
+    uint16_t inputs;
+    const uint16_t *bytes;
+} stapes_concatenation_t;
+void stapes_concatenation(const stapes_call_t *call);
+
+/* CONCATENATION along rows: every output row is a row of one input; the rows of all inputs lie one after the
+ * other. */
+typedef struct {
+    uint32_t row_bytes;
+} stapes_concatenation_rows_t;
+void stapes_concatenation_rows(const stapes_call_t *call);
+
+/* The same bytes cut into other rows. */
+typedef struct {
+    uint32_t input_bytes; /* of an input row */
+    uint32_t row_bytes;   /* of an output row */
+} stapes_reshape_t;
+void stapes_reshape(const stapes_call_t *call);
+
+/* PAD that no convolution can take: rows outside of the map are NULL. */
+typedef struct {
+    uint16_t columns, channels; /* of the input */
+    uint16_t columns_before, columns_after;
+    uint16_t channels_before, channels_after;
+    int8_t value;
+} stapes_pad_t;
+void stapes_pad(const stapes_call_t *call);
+
+/* Every function of one int8: a table of 256 entries, index value + 128. */
+typedef struct {
+    const int8_t *table;
+    uint32_t count;
+} stapes_lookup_t;
+void stapes_lookup(const stapes_call_t *call);
+
+/* SOFTMAX over the last axis. */
+typedef struct {
+    int32_t multiplier; /* of beta * scale */
+    int32_t minimum_difference;
+    int8_t shift;
+    uint16_t columns, channels;
+} stapes_softmax_t;
+void stapes_softmax(const stapes_call_t *call);
+
+#endif

@@ -1,0 +1,232 @@
+/* Deepest ready layer first: a row is used as soon as it exists, so that as few rows as possible are alive.
+ * tools/stapes/compiler/schedule.py simulates exactly this loop to find the height of every ring. */
+#include "stapes/engine.h"
+
+#include <string.h>
+
+/* The arena begins with one counter per input and layer: rows pushed, steps made. */
+static uint16_t *counters(const stapes_engine_t *engine) {
+    return (uint16_t *)(void *)engine->arena;
+}
+
+static int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
+    return (int8_t *)engine->arena + tensor->offset + tensor->stride * (row % tensor->height);
+}
+
+static void *place(const stapes_engine_t *engine, uint32_t offset) {
+    return offset == STAPES_NOWHERE ? NULL : (void *)(engine->arena + offset);
+}
+
+/* Rows of a tensor that have been produced. */
+static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
+    const stapes_model_t *model = engine->model;
+    const stapes_tensor_t *tensor = &model->tensors[index];
+    if (tensor->data != NULL) {
+        return tensor->rows;
+    }
+    uint32_t steps = counters(engine)[index];
+    if (index >= model->input_count) {
+        const stapes_layer_t *layer = &model->layers[index - model->input_count];
+        if (layer->accumulates) {
+            return steps == layer->steps ? 1U : 0U;
+        }
+    }
+    return steps;
+}
+
+static int is_ready(const stapes_engine_t *engine, uint32_t index) {
+    const stapes_model_t *model = engine->model;
+    const stapes_layer_t *layer = &model->layers[index];
+    int32_t step = counters(engine)[model->input_count + index];
+    if (step == layer->steps) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < layer->input_count; i++) {
+        const stapes_input_t *input = &layer->inputs[i];
+        int32_t last = step * input->stride - input->before + (input->height - 1) * input->dilation;
+        int32_t rows = model->tensors[input->tensor].rows;
+        if (last >= rows) {
+            last = rows - 1;
+        }
+        if (last >= (int32_t)produced(engine, input->tensor)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Makes one step of a layer; returns the layer from which the search for the next ready one starts. */
+static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
+    const stapes_model_t *model = engine->model;
+    const stapes_layer_t *layer = &model->layers[index];
+    const stapes_tensor_t *tensor = &model->tensors[model->input_count + index];
+    uint16_t *counter = &counters(engine)[model->input_count + index];
+    const int32_t step = *counter;
+    const int8_t **rows = (const int8_t **)(void *)(engine->arena + model->row_table);
+
+    const int8_t **next = rows;
+    for (uint32_t i = 0; i < layer->input_count; i++) {
+        const stapes_input_t *input = &layer->inputs[i];
+        const stapes_tensor_t *source = &model->tensors[input->tensor];
+        int32_t row = step * input->stride - input->before;
+        for (uint32_t k = 0; k < input->height; k++) {
+            if (row < 0 || row >= source->rows) {
+                *next = input->outside;
+            } else if (source->data != NULL) {
+                *next = source->data + source->stride * (uint32_t)row;
+            } else {
+                *next = arena_row(engine, source, (uint32_t)row) - input->left;
+            }
+            next++;
+            row += input->dilation;
+        }
+    }
+
+    const uint32_t output_row = layer->accumulates ? 0U : (uint32_t)step;
+    stapes_call_t call;
+    call.layer = layer;
+    call.rows = rows;
+    call.output = arena_row(engine, tensor, output_row);
+    call.state = place(engine, layer->state);
+    call.scratch = place(engine, layer->scratch);
+    call.step = (uint32_t)step;
+    if (engine->ticks != NULL) {
+        uint32_t start = engine->ticks();
+        layer->kernel(&call);
+        engine->per_layer[index] += engine->ticks() - start;
+    } else {
+        layer->kernel(&call);
+    }
+
+    *counter = (uint16_t)(step + 1);
+    if (layer->accumulates && step + 1 < layer->steps) {
+        return index;
+    }
+    if (engine->observer != NULL) {
+        engine->observer(engine->observer_context, (uint16_t)index, (uint16_t)output_row, call.output,
+                         layer->row_bytes);
+    }
+    return tensor->last_consumer > index ? tensor->last_consumer : index;
+}
+
+/* Runs until no layer is ready. Layers behind `layer` are known not to be. */
+static void run_ready(stapes_engine_t *engine, uint32_t layer) {
+    for (;;) {
+        if (is_ready(engine, layer)) {
+            layer = run_step(engine, layer);
+        } else if (layer == 0) {
+            return;
+        } else {
+            layer--;
+        }
+    }
+}
+
+static int is_complete(const stapes_engine_t *engine) {
+    const stapes_model_t *model = engine->model;
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        uint32_t index = model->outputs[i];
+        if (produced(engine, index) < model->tensors[index].rows) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes) {
+    if (engine == NULL || model == NULL || arena == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
+    if (model->api_version != STAPES_API_VERSION) {
+        return STAPES_E_VERSION;
+    }
+    if (bytes < model->arena_bytes || ((uintptr_t)arena % sizeof(void *)) != 0) {
+        return STAPES_E_MEMORY;
+    }
+    memset(engine, 0, sizeof *engine);
+    engine->model = model;
+    engine->arena = arena;
+    stapes_engine_reset(engine);
+    return STAPES_OK;
+}
+
+void stapes_engine_reset(stapes_engine_t *engine) {
+    const stapes_model_t *model = engine->model;
+    const uint32_t count = (uint32_t)model->input_count + model->layer_count;
+    memset(engine->arena, 0, count * sizeof(uint16_t));
+    for (uint32_t i = 0; i < count; i++) {
+        const stapes_tensor_t *tensor = &model->tensors[i];
+        if (tensor->padding != 0) {
+            int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
+            for (uint32_t row = 0; row <= tensor->height; row++) {
+                memset(strip, tensor->zero_point, tensor->padding);
+                strip += tensor->stride;
+            }
+        }
+    }
+}
+
+int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row) {
+    if (engine == NULL || row == NULL || input >= engine->model->input_count) {
+        return STAPES_E_ARGUMENT;
+    }
+    const stapes_model_t *model = engine->model;
+    const stapes_tensor_t *tensor = &model->tensors[input];
+    uint16_t *counter = &counters(engine)[input];
+    if (*counter >= tensor->rows) {
+        return STAPES_E_STATE;
+    }
+    memcpy(arena_row(engine, tensor, *counter), row, model->input_row_bytes[input]);
+    (*counter)++;
+    run_ready(engine, tensor->last_consumer);
+    return is_complete(engine);
+}
+
+int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
+    return stapes_engine_push_input_row(engine, 0, row);
+}
+
+const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
+    if (engine == NULL || index >= engine->model->output_count) {
+        return NULL;
+    }
+    return arena_row(engine, &engine->model->tensors[engine->model->outputs[index]], 0);
+}
+
+int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output) {
+    if (engine == NULL || input == NULL || output == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
+    const stapes_model_t *model = engine->model;
+    stapes_engine_reset(engine);
+    int status = 0;
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        for (uint32_t row = 0; row < model->tensors[i].rows; row++) {
+            status = stapes_engine_push_input_row(engine, i, input);
+            if (status < 0) {
+                return status;
+            }
+            input += model->input_row_bytes[i];
+        }
+    }
+    if (status != 1) {
+        return STAPES_E_STATE;
+    }
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        const stapes_tensor_t *tensor = &model->tensors[model->outputs[i]];
+        const size_t bytes = (size_t)tensor->rows * tensor->stride;
+        memcpy(output, stapes_engine_output(engine, i), bytes);
+        output += bytes;
+    }
+    return STAPES_OK;
+}
+
+void stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context) {
+    engine->observer = observer;
+    engine->observer_context = context;
+}
+
+void stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer) {
+    engine->ticks = per_layer == NULL ? NULL : ticks;
+    engine->per_layer = per_layer;
+}

@@ -1,0 +1,49 @@
+/* Operators that only move bytes. */
+#include <string.h>
+
+#include "stapes/kernels.h"
+
+void stapes_concatenation(const stapes_call_t *call) {
+    const stapes_concatenation_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        for (uint32_t i = 0; i < p->inputs; i++) {
+            memcpy(output, call->rows[i] + column * p->bytes[i], p->bytes[i]);
+            output += p->bytes[i];
+        }
+    }
+}
+
+void stapes_concatenation_rows(const stapes_call_t *call) {
+    const stapes_concatenation_rows_t *p = call->layer->parameters;
+    memcpy(call->output, call->rows[call->step], p->row_bytes);
+}
+
+void stapes_reshape(const stapes_call_t *call) {
+    const stapes_reshape_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    uint32_t position = call->step * p->row_bytes;
+    const uint32_t end = position + p->row_bytes;
+    while (position < end) {
+        const uint32_t offset = position % p->input_bytes;
+        const uint32_t left = p->input_bytes - offset;
+        const uint32_t count = left < end - position ? left : end - position;
+        memcpy(output, call->rows[position / p->input_bytes] + offset, count);
+        output += count;
+        position += count;
+    }
+}
+
+void stapes_pad(const stapes_call_t *call) {
+    const stapes_pad_t *p = call->layer->parameters;
+    const uint32_t channels = (uint32_t)p->channels_before + p->channels + p->channels_after;
+    const uint32_t columns = (uint32_t)p->columns_before + p->columns + p->columns_after;
+    memset(call->output, p->value, columns * channels);
+    if (call->rows[0] == NULL) {
+        return;
+    }
+    int8_t *output = call->output + p->columns_before * channels + p->channels_before;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        memcpy(output + column * channels, call->rows[0] + column * p->channels, p->channels);
+    }
+}

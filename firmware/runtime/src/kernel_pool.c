@@ -1,0 +1,131 @@
+/* Pooling. Rows outside of the map are NULL and not counted, as are columns outside. */
+#include "requantize.h"
+
+/* round(sum / count), halves away from zero. */
+static int32_t rounded_mean(int32_t sum, int32_t count) {
+    return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+}
+
+typedef struct {
+    uint32_t first, end; /* input columns of a window that exist */
+} span_t;
+
+static span_t window(const stapes_pool_2d_t *p, uint32_t column) {
+    const int32_t start = (int32_t)(column * p->stride_width) - p->pad_left;
+    const int32_t stop = start + p->kernel_width;
+    span_t span;
+    span.first = start < 0 ? 0U : (uint32_t)start;
+    span.end = stop > p->input_columns ? p->input_columns : (uint32_t)stop;
+    return span;
+}
+
+void stapes_average_pool_2d(const stapes_call_t *call) {
+    const stapes_pool_2d_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        const span_t span = window(p, column);
+        int32_t rows = 0;
+        for (uint32_t row = 0; row < p->kernel_height; row++) {
+            rows += call->rows[row] != NULL;
+        }
+        const int32_t count = rows * (int32_t)(span.end - span.first);
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            int32_t sum = 0;
+            for (uint32_t row = 0; row < p->kernel_height; row++) {
+                if (call->rows[row] != NULL) {
+                    const int8_t *in = call->rows[row] + channel;
+                    for (uint32_t x = span.first; x < span.end; x++) {
+                        sum += in[x * p->channels];
+                    }
+                }
+            }
+            *output++ = (int8_t)stapes_clamp(rounded_mean(sum, count), p->minimum, p->maximum);
+        }
+    }
+}
+
+void stapes_max_pool_2d(const stapes_call_t *call) {
+    const stapes_pool_2d_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        const span_t span = window(p, column);
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            int32_t largest = -128;
+            for (uint32_t row = 0; row < p->kernel_height; row++) {
+                if (call->rows[row] != NULL) {
+                    const int8_t *in = call->rows[row] + channel;
+                    for (uint32_t x = span.first; x < span.end; x++) {
+                        const int32_t value = in[x * p->channels];
+                        largest = value > largest ? value : largest;
+                    }
+                }
+            }
+            *output++ = (int8_t)stapes_clamp(largest, p->minimum, p->maximum);
+        }
+    }
+}
+
+void stapes_average_pool_rows(const stapes_call_t *call) {
+    const stapes_pool_2d_t *p = call->layer->parameters;
+    int32_t *sum = call->state;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        const span_t span = window(p, column);
+        const int32_t count = (int32_t)(p->kernel_height * (span.end - span.first));
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            int32_t total = call->step == 0 ? 0 : *sum;
+            const int8_t *in = call->rows[0] + span.first * p->channels + channel;
+            for (uint32_t x = span.first; x < span.end; x++) {
+                total += *in;
+                in += p->channels;
+            }
+            *sum++ = total;
+            if (call->step + 1U == p->kernel_height) {
+                *output++ = (int8_t)stapes_clamp(rounded_mean(total, count), p->minimum, p->maximum);
+            }
+        }
+    }
+}
+
+void stapes_max_pool_rows(const stapes_call_t *call) {
+    const stapes_pool_2d_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        const span_t span = window(p, column);
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            int32_t largest = call->step == 0 ? p->minimum : *output;
+            const int8_t *in = call->rows[0] + span.first * p->channels + channel;
+            for (uint32_t x = span.first; x < span.end; x++) {
+                const int32_t value = *in;
+                largest = value > largest ? value : largest;
+                in += p->channels;
+            }
+            *output++ = (int8_t)(largest > p->maximum ? p->maximum : largest);
+        }
+    }
+}
+
+void stapes_mean(const stapes_call_t *call) {
+    const stapes_mean_t *p = call->layer->parameters;
+    const uint32_t columns = p->over_columns ? 1U : p->columns;
+    const uint32_t added = p->over_columns ? p->columns : 1U;
+    int32_t *sum = call->state;
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < columns; column++) {
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            int32_t total = call->step == 0 || p->rows == 1 ? p->bias : *sum;
+            const int8_t *in = call->rows[0] + column * p->channels + channel;
+            for (uint32_t x = 0; x < added; x++) {
+                total += *in;
+                in += p->channels;
+            }
+            if (p->rows > 1) {
+                *sum++ = total;
+            }
+            if (p->rows == 1 || call->step + 1U == p->rows) {
+                const int32_t value = stapes_multiply(total, p->multiplier, p->shift) + p->zero_point;
+                *output++ = (int8_t)stapes_clamp(value, -128, 127);
+            }
+        }
+    }
+}

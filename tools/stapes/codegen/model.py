@@ -1,0 +1,145 @@
+"""Writes stapes_model.h and .c, stapes_weights.h and .c: one network's layers, call plan and constants."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.compiler.plan import Array, Fields, Input, Layer, Plan, Storage, layer_arrays
+
+FILES = ("stapes_model.h", "stapes_model.c", "stapes_weights.h", "stapes_weights.c")
+NOWHERE = "STAPES_NOWHERE"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One array of the weights file."""
+
+    name: str
+    comment: str
+    array: Array
+
+    @property
+    def is_struct(self) -> bool:
+        """Whether every row of the values is one structure."""
+        return self.array.values.ndim == 2
+
+    @property
+    def per_line(self) -> int:
+        """Values on a line."""
+        return {"int8_t": 20, "int16_t": 16, "stapes_channel_t": 4}.get(self.array.ctype, 8)
+
+
+@dataclass(frozen=True)
+class LayerText:
+    """A layer with its initialisers already text."""
+
+    layer: Layer
+    inputs: list[str]
+    parameters: list[str]
+    state: str
+    scratch: str
+
+
+def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Path]:
+    """Write all four files into `out_dir`."""
+    constants = _constants(plan)
+    context = {
+        "provenance": provenance,
+        "title": f"Network {plan.name}: {len(plan.layers)} layers, {plan.macs:,} multiplications a window",
+        "plan": plan,
+        "constants": constants,
+        "layers": [_layer_text(plan, layer) for layer in plan.layers],
+        "storages": [_storage_text(plan, number) for number in range(len(plan.storages))],
+        "output_bytes": sum(plan.storages[n].rows * plan.storages[n].row_bytes for n in plan.outputs),
+        "kernels": sorted({layer.kernel for layer in plan.layers}),
+    }
+    return [
+        write_source(out_dir, name, render(f"{name.removeprefix('stapes_')}.j2", **context)) for name in FILES
+    ]
+
+
+def _constants(plan: Plan) -> list[Constant]:
+    found = []
+    for layer in plan.layers:
+        for name, array in layer_arrays(layer):
+            found.append(Constant(_array_name(layer, name), f"{layer.name}: {name}", array))
+    for number, storage in enumerate(plan.storages):
+        if storage.data is not None:
+            found.append(Constant(_constant_name(number), storage.name, Array("int8_t", storage.data)))
+    for zero_point, size in sorted(plan.outside_rows.items()):
+        found.append(
+            Constant(
+                _outside_name(zero_point),
+                f"a row outside of the map, zero point {zero_point}",
+                Array("int8_t", np.full(size, zero_point, dtype=np.int8)),
+            )
+        )
+    return found
+
+
+def _array_name(layer: Layer, field: str) -> str:
+    return f"stapes_layer_{layer.index}_{field}"
+
+
+def _constant_name(number: int) -> str:
+    return f"stapes_constant_{number}"
+
+
+def _outside_name(zero_point: int) -> str:
+    return f"stapes_outside_{zero_point}".replace("-", "minus_")
+
+
+def _initialisers(layer: Layer, fields: Fields) -> list[str]:
+    parts = []
+    for name, value in fields.items():
+        if isinstance(value, Array):
+            text = _array_name(layer, name)
+        elif isinstance(value, dict):
+            text = "{" + ", ".join(_initialisers(layer, value)) + "}"
+        else:
+            text = "(-2147483647 - 1)" if value == -(2**31) else str(value)
+        parts.append(f".{name} = {text}")
+    return parts
+
+
+def _layer_text(plan: Plan, layer: Layer) -> LayerText:
+    return LayerText(
+        layer,
+        [_input_text(plan, window) for window in layer.inputs],
+        _lines(_initialisers(layer, layer.fields)),
+        NOWHERE if layer.state_offset is None else str(layer.state_offset),
+        NOWHERE if layer.scratch_offset is None else str(layer.scratch_offset),
+    )
+
+
+def _input_text(plan: Plan, window: Input) -> str:
+    outside = _outside_name(plan.storages[window.tensor].zero_point) if window.fills_outside else "NULL"
+    return (
+        f"{{.outside = {outside}, .tensor = {window.tensor}, "
+        f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, .before = {window.before}, .left = {window.left}}}"
+    )
+
+
+def _storage_text(plan: Plan, number: int) -> str:
+    storage: Storage = plan.storages[number]
+    data = _constant_name(number) if storage.data is not None else "NULL"
+    return (
+        f"{{{data}, {storage.offset}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
+        f"{storage.last_consumer}, {storage.zero_point}}}"
+    )
+
+
+def _lines(parts: list[str], width: int = 104) -> list[str]:
+    """Parts joined by commas into lines of at most `width` characters."""
+    lines: list[str] = []
+    for part in re.split(r"(?<=,) (?=\.)", ", ".join(parts)):
+        if lines and len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] += " " + part
+        else:
+            lines.append(part)
+    return lines

@@ -1,0 +1,123 @@
+"""From a graph to a plan: lower every operator, pad, schedule, place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stapes.compiler.builder import ALIASES, Builder
+from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
+from stapes.compiler.lower_elementwise import add, concatenation, lookup, pad, softmax
+from stapes.compiler.lower_pool import mean, pool_2d
+from stapes.compiler.memory import Buffer, align, place
+from stapes.compiler.plan import Layer, Plan, Region, Storage
+from stapes.compiler.schedule import simulate, span
+from stapes.errors import UnsupportedModelError
+from stapes.graph import Graph, Op, check_supported
+
+LOWER: dict[str, Callable[[Builder, Op], None]] = {
+    "ADD": add,
+    "AVERAGE_POOL_2D": pool_2d,
+    "CONCATENATION": concatenation,
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+    "MAX_POOL_2D": pool_2d,
+    "MEAN": mean,
+    "PAD": pad,
+    "RELU": lookup,
+    "RELU6": lookup,
+    "SOFTMAX": softmax,
+    **{kind: Builder.alias for kind in ALIASES},
+}
+"""How each operator becomes layers."""
+
+
+def compile_graph(graph: Graph, name: str = "model") -> Plan:
+    """Plan a simplified graph.
+
+    Raises `UnsupportedModelError` with everything that is unsupported, before any code is written.
+    """
+    check_supported(graph)
+    builder = Builder(graph)
+    for index in graph.inputs:
+        builder.add_input(index)
+    for op in graph.ops:
+        LOWER[op.kind](builder, op)
+    layers, storages = builder.finished()
+    outputs = tuple(builder.storage_of[index] for index in graph.outputs)
+    return _lay_out(graph, name, layers, storages, outputs, builder.notes)
+
+
+def _lay_out(
+    graph: Graph,
+    name: str,
+    layers: list[Layer],
+    storages: list[Storage],
+    outputs: tuple[int, ...],
+    notes: list[str],
+) -> Plan:
+    """Rings, their heights and their places."""
+    input_count = len(graph.inputs)
+    storages = _with_padding(layers, storages)
+    if any(storages[number].padding and storages[number].rows > 1 for number in outputs):
+        finding = "a network output that a padded convolution also reads"
+        raise UnsupportedModelError(finding, [finding], hint="end the network after the convolution")
+    schedule = simulate(input_count, layers, storages, outputs)
+    for number, height in enumerate(schedule.heights):
+        consumers = [layer.index for layer in layers for window in layer.inputs if window.tensor == number]
+        storages[number] = replace(
+            storages[number],
+            height=height,
+            last_consumer=max(consumers, default=max(0, number - input_count)),
+        )
+    always = (1 << schedule.events) - 1
+    buffers = [
+        Buffer(storage.name, storage.bytes, always if storage.padding else alive)
+        for storage, alive in zip(storages, schedule.alive, strict=False)
+    ]
+    for layer in layers:
+        steps = schedule.stepping[layer.index]
+        buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, span(steps)))
+        buffers.append(Buffer(f"{layer.name} scratch", layer.scratch_bytes, steps))
+    counters = align(2 * (input_count + len(layers)))
+    offsets, end = place(buffers, counters)
+    regions = [Region("counters", 0, counters, 0, schedule.events - 1)]
+    for buffer, offset in zip(buffers, offsets, strict=True):
+        if buffer.bytes and buffer.alive:
+            first = (buffer.alive & -buffer.alive).bit_length() - 1
+            regions.append(Region(buffer.name, offset, buffer.bytes, first, buffer.alive.bit_length() - 1))
+    count = input_count + len(layers)
+    for number in range(count):
+        storages[number] = replace(storages[number], offset=offsets[number] + storages[number].padding)
+    layers = [
+        replace(
+            layer,
+            state_offset=offsets[count + 2 * layer.index] if layer.state_bytes else None,
+            scratch_offset=offsets[count + 2 * layer.index + 1] if layer.scratch_bytes else None,
+        )
+        for layer in layers
+    ]
+    return Plan(
+        name=name,
+        sha256=graph.sha256,
+        input_count=input_count,
+        layers=tuple(layers),
+        storages=tuple(storages),
+        outputs=outputs,
+        buffer_bytes=align(end, 8),
+        row_pointers=max((sum(window.height for window in layer.inputs) for layer in layers), default=1),
+        events=schedule.events,
+        regions=tuple(sorted(regions, key=lambda region: (region.offset, region.first))),
+        notes=tuple(notes),
+    )
+
+
+def _with_padding(layers: list[Layer], storages: list[Storage]) -> list[Storage]:
+    """Every storage with as much padding beside its rows as its most demanding reader wants."""
+    padded = list(storages)
+    for layer in layers:
+        for window in layer.inputs:
+            storage = padded[window.tensor]
+            padded[window.tensor] = replace(storage, padding=max(storage.padding, window.left, window.right))
+    return padded

@@ -1,0 +1,297 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.compiler.builder import Builder, Pad, Shape
+from stapes.compiler.pack import pack_depthwise, pack_pairs, patch_order
+from stapes.compiler.plan import Array, Fields, Input
+from stapes.graph import Op
+from stapes.reference.arithmetic import activation_range, padding_before
+from stapes.reference.kernels_conv import output_multipliers
+
+TILE = 3
+"""Output columns gathered at once: STAPES_TILE in firmware/runtime/src/dot.h."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a convolution's or pool's windows lie on the stored (unpadded) map."""
+
+    source: int
+    shape: Shape
+    before: int
+    left: int
+    right: int
+    bottom: int
+    """Rows of the last window that lie under the map."""
+
+
+def window_of(builder: Builder, op: Op, kernel_h: int, kernel_w: int, may_pad: bool) -> Window:
+    """The windows of `op`, padding operators in front of it included."""
+    index = op.inputs[0]
+    pad = builder.pads.get(index) if may_pad else None
+    pad = pad or Pad(index, 0, 0, 0, 0)
+    shape = Shape.of(builder.tensor(pad.tensor).shape)
+    output = Shape.of(builder.tensor(op.outputs[0]).shape)
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    dilation_h, dilation_w = _dilation(op)
+    padding = op.text("padding")
+    before = pad.top + padding_before(
+        padding, shape.rows + pad.top + pad.bottom, kernel_h, stride_h, dilation_h
+    )
+    left = pad.left + padding_before(
+        padding, shape.columns + pad.left + pad.right, kernel_w, stride_w, dilation_w
+    )
+    last_row = (output.rows - 1) * stride_h + (kernel_h - 1) * dilation_h - before
+    last_column = (output.columns - 1) * stride_w + (kernel_w - 1) * dilation_w - left
+    return Window(
+        builder.source(op, pad.tensor),
+        shape,
+        before,
+        left,
+        max(0, last_column + 1 - shape.columns),
+        max(0, last_row + 1 - shape.rows),
+    )
+
+
+def _dilation(op: Op) -> tuple[int, int]:
+    return (op.integer("dilation_h"), op.integer("dilation_w")) if "dilation_h" in op.attributes else (1, 1)
+
+
+def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> Fields:
+    """The fields of stapes_requantize_t; `weights` [channels, inputs of one output].
+
+    The input's zero point goes into the bias: sum((q - z) w) = sum(q w) - z sum(w).
+    """
+    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
+    channels = weights.shape[0]
+    multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
+    wide = weights.astype(np.int64)
+    bias = -source.zero_point * wide.sum(axis=1)
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        given = builder.tensor(op.inputs[2]).data
+        assert given is not None
+        bias = bias + given.astype(np.int64).reshape(-1)
+    # Partial sums wrap as the reference's would; the total is the same modulo 2^32.
+    folded = bias.astype(np.int32)
+    largest = np.abs(bias) + 128 * np.abs(wide).sum(axis=1)
+    right = -shifts.astype(np.int64)
+    offsets = (np.abs(2 * output.zero_point + 1) << np.clip(right, 1, 31)) >> 1
+    is_short = bool(np.all(right >= 1) and np.all(largest < 2**30) and np.all(largest + offsets < 2**31))
+    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    return {
+        "channels": Array("stapes_channel_t", np.stack([folded, multipliers], axis=1).astype(np.int64)),
+        "shifts": Array("int8_t", shifts.astype(np.int8)),
+        "zero_point": output.zero_point,
+        "minimum": low,
+        "maximum": high,
+        "is_short": int(is_short),
+    }
+
+
+def conv_2d(builder: Builder, op: Op) -> None:
+    """Any kernel, stride, dilation, padding, groups."""
+    weights = _constant(builder, op)
+    _, kernel_h, kernel_w, depth = weights.shape
+    groups = Shape.of(builder.tensor(op.inputs[0]).shape).channels // depth
+    _convolution(builder, op, weights, kernel_h, kernel_w, groups)
+
+
+def depthwise_conv_2d(builder: Builder, op: Op) -> None:
+    """Any depth multiplier; with one input channel it is an ordinary convolution."""
+    weights = _constant(builder, op)[0]
+    kernel_h, kernel_w, channels = weights.shape
+    multiplier = op.integer("depth_multiplier")
+    if multiplier == channels:
+        _convolution(builder, op, np.moveaxis(weights, 2, 0)[..., None], kernel_h, kernel_w, 1)
+        return
+    window = window_of(builder, op, kernel_h, kernel_w, may_pad=True)
+    output = Shape.of(builder.tensor(op.outputs[0]).shape)
+    depth = window.shape.channels
+    quads = channels // 4 if multiplier == 1 else 0
+    taps = weights.reshape(kernel_h * kernel_w, channels)
+    builder.add_layer(
+        op=op,
+        kernel="depthwise_conv_2d",
+        inputs=(_input(op, window, kernel_h, depth),),
+        fields={
+            "requantize": requantization(builder, op, taps.T),
+            "weights": Array("int16_t", pack_depthwise(taps, quads)),
+            "kernel_height": kernel_h,
+            "kernel_width": kernel_w,
+            "tap_step": op.integer("dilation_w") * depth,
+            "column_step": op.integer("stride_w") * depth,
+            "columns": output.columns,
+            "channels": channels,
+            "quads": quads,
+            "multiplier": multiplier,
+        },
+        macs=output.rows * output.row_bytes * kernel_h * kernel_w,
+        details=_details(op, kernel_h, kernel_w),
+    )
+
+
+def _constant(builder: Builder, op: Op) -> npt.NDArray[np.int8]:
+    data = builder.tensor(op.inputs[1]).data
+    assert data is not None
+    return data.astype(np.int8)
+
+
+def _details(op: Op, kernel_h: int, kernel_w: int) -> str:
+    return (
+        f"kernel {kernel_h}x{kernel_w}, stride {op.integer('stride_h')}x{op.integer('stride_w')}, "
+        f"{op.text('padding')}, {op.text('activation')}"
+    )
+
+
+def _input(op: Op, window: Window, kernel_h: int, depth: int) -> Input:
+    return Input(
+        window.source,
+        height=kernel_h,
+        stride=op.integer("stride_h"),
+        dilation=_dilation(op)[0],
+        before=window.before,
+        left=window.left * depth,
+        right=window.right * depth,
+        fills_outside=window.before > 0 or window.bottom > 0,
+    )
+
+
+def _convolution(
+    builder: Builder, op: Op, weights: npt.NDArray[np.int8], kernel_h: int, kernel_w: int, groups: int
+) -> None:
+    """`weights` [channels, kernel_h, kernel_w, input channels of one group]."""
+    window = window_of(builder, op, kernel_h, kernel_w, may_pad=True)
+    channels, *_, depth = weights.shape
+    all_depth = window.shape.channels
+    dilation_w = op.integer("dilation_w")
+    output = Shape.of(builder.tensor(op.outputs[0]).shape)
+    in_one_run = groups == 1 and (dilation_w == 1 or kernel_w == 1)
+    segments, segment_size = (1, kernel_w * depth) if in_one_run else (kernel_w, depth)
+    _add_conv(
+        builder,
+        op,
+        weights=weights.reshape(channels, -1),
+        window=_input(op, window, kernel_h, all_depth),
+        segments=segments,
+        segment_size=segment_size,
+        segment_step=dilation_w * all_depth,
+        column_step=op.integer("stride_w") * all_depth,
+        shape=output,
+        groups=groups,
+        details=_details(op, kernel_h, kernel_w) + (f", {groups} groups" if groups > 1 else ""),
+    )
+
+
+def _add_conv(
+    builder: Builder,
+    op: Op,
+    *,
+    weights: npt.NDArray[np.int8],
+    window: Input,
+    segments: int,
+    segment_size: int,
+    segment_step: int,
+    column_step: int,
+    shape: Shape,
+    groups: int,
+    details: str,
+) -> None:
+    order = patch_order(window.height * segments, segment_size)
+    per_group = weights.shape[0] // groups
+    packed = [
+        pack_pairs(weights[group * per_group : (group + 1) * per_group], order) for group in range(groups)
+    ]
+    builder.add_layer(
+        op=op,
+        kernel="conv_2d",
+        inputs=(window,),
+        shape=shape,
+        fields={
+            "requantize": requantization(builder, op, weights),
+            "weights": Array("int8_t", np.concatenate(packed)),
+            "kernel_height": window.height,
+            "segments": segments,
+            "segment_bytes": segment_size,
+            "segment_step": segment_step,
+            "column_step": column_step,
+            "columns": shape.columns,
+            "channels": per_group,
+            "groups": groups,
+            "pairs": len(order) // 2,
+        },
+        macs=shape.rows * shape.columns * weights.size,
+        scratch_bytes=2 * len(order) * min(TILE, shape.columns),
+        details=details,
+    )
+
+
+def fully_connected(builder: Builder, op: Op) -> None:
+    """One output row per input row where the weights fit a row; otherwise sums over all rows."""
+    weights = _constant(builder, op)
+    channels, depth = weights.shape
+    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
+    details = f"{depth} to {channels}, {op.text('activation')}"
+    if source.elements == depth:
+        number = builder.storage_of[op.inputs[0]]
+        storage = builder.storage(number)
+        sums, rows = 4 * (channels + 1), (storage.rows - 1) * storage.row_bytes
+        scratch = 2 * (storage.row_bytes + 1)
+        if storage.rows > 1 and sums + scratch < rows + 2 * depth:
+            _add_accumulating(builder, op, weights, number, details)
+            return
+        window = Input(number, height=storage.rows, stride=0)
+        shape = Shape(1, 1, channels)
+        segment = storage.row_bytes
+    else:
+        shape = Shape.of((1, *output.shape[1:-1], channels) if len(output.shape) > 2 else output.shape)
+        wanted = Shape(shape.rows, shape.columns, depth)
+        window = Input(builder.source(op, op.inputs[0], wanted))
+        segment = depth
+    _add_conv(
+        builder,
+        op,
+        weights=weights,
+        window=window,
+        segments=1,
+        segment_size=segment,
+        segment_step=segment,
+        column_step=segment,
+        shape=shape,
+        groups=1,
+        details=details,
+    )
+
+
+def _add_accumulating(
+    builder: Builder, op: Op, weights: npt.NDArray[np.int8], number: int, details: str
+) -> None:
+    storage = builder.storage(number)
+    channels = weights.shape[0]
+    order = patch_order(1, storage.row_bytes)
+    by_row = weights.reshape(channels, storage.rows, storage.row_bytes)
+    packed = [pack_pairs(by_row[:, row], order) for row in range(storage.rows)]
+    builder.add_layer(
+        op=op,
+        kernel="fully_connected",
+        inputs=(Input(number),),
+        shape=Shape(1, 1, channels),
+        fields={
+            "requantize": requantization(builder, op, weights),
+            "weights": Array("int8_t", np.concatenate(packed)),
+            "row_weights": len(packed[0]),
+            "row_bytes": storage.row_bytes,
+            "rows": storage.rows,
+            "channels": channels,
+        },
+        macs=weights.size,
+        steps=storage.rows,
+        state_bytes=4 * (channels + channels % 2),
+        scratch_bytes=2 * len(order),
+        details=details,
+    )

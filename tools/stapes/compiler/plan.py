@@ -1,0 +1,177 @@
+"""What the compiler hands to codegen: layers with the constants of their kernels, and where every byte lives.
+
+A plan is independent of C's syntax; codegen only prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """Constants of a kernel: what they are called, their C type and their values.
+
+    A two-dimensional array is an array of structures, one row each.
+    """
+
+    ctype: str
+    values: npt.NDArray[np.integer]
+
+    @property
+    def bytes(self) -> int:
+        """Size in flash."""
+        sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "stapes_channel_t": 4}
+        return self.values.size * sizes[self.ctype]
+
+
+Value = int | Array | dict[str, "Value"]
+Fields = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A layer's window on one input: step s reads rows s * stride - before + k * dilation, 0 ≤ k < height."""
+
+    tensor: int
+    height: int = 1
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    left: int = 0
+    """Bytes of padding that the kernel wants in front of a row."""
+    right: int = 0
+    """Bytes of padding that the kernel wants behind a row."""
+    fills_outside: bool = False
+    """Rows outside of the map are rows of the zero point; otherwise the kernel gets NULL."""
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """Where a tensor's rows are: a ring of `height` rows in the arena at `offset`, or the constant `data`."""
+
+    name: str
+    rows: int
+    row_bytes: int
+    zero_point: int = 0
+    data: npt.NDArray[np.int8] | None = None
+    padding: int = 0
+    """Bytes before the first row and after every row, filled with the zero point."""
+    height: int = 0
+    offset: int = 0
+    last_consumer: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one row to the next."""
+        return self.row_bytes + self.padding
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in the arena, padding included."""
+        return self.padding + self.height * self.stride
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One kernel call per step. Its output is the storage `len(plan.inputs) + index`."""
+
+    index: int
+    name: str
+    op: str
+    kernel: str
+    """Name of the C function and of its parameter structure, without `stapes_` and `_t`."""
+    tensor: int
+    """The .tflite tensor that the rows must equal, byte for byte."""
+    rows: int
+    row_bytes: int
+    macs: int
+    fields: Fields
+    inputs: tuple[Input, ...]
+    description: str
+    """Shapes and quantisation, for a person."""
+    steps: int = 0
+    accumulates: bool = False
+    state_bytes: int = 0
+    scratch_bytes: int = 0
+    state_offset: int | None = None
+    scratch_offset: int | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """One piece of the memory map: [offset, offset + bytes) of the arena, in use from event `first` to `last`."""
+
+    name: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A compiled network. `storages` are the inputs, then one per layer, then the constants."""
+
+    name: str
+    sha256: str
+    input_count: int
+    layers: tuple[Layer, ...]
+    storages: tuple[Storage, ...]
+    outputs: tuple[int, ...]
+    """Storages that are the network's outputs."""
+    buffer_bytes: int
+    """The arena without the table of row pointers, a multiple of 8."""
+    row_pointers: int
+    """Entries of the table of row pointers at the arena's end."""
+    events: int
+    regions: tuple[Region, ...]
+    notes: tuple[str, ...] = field(default=())
+    """What each pass did, one line each."""
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena on a 32-bit target."""
+        return self.buffer_bytes + 4 * self.row_pointers
+
+    @property
+    def weights_bytes(self) -> int:
+        """Constants in flash: packed weights, requantisation, tables, rows of padding."""
+        arrays = sum(array.bytes for layer in self.layers for _, array in layer_arrays(layer))
+        constants = sum(s.data.size for s in self.storages if s.data is not None)
+        return arrays + constants + sum(self.outside_rows.values())
+
+    @property
+    def outside_rows(self) -> dict[int, int]:
+        """Rows of padding: zero point to the bytes of the longest one."""
+        rows: dict[int, int] = {}
+        for layer in self.layers:
+            for window in layer.inputs:
+                if window.fills_outside:
+                    source = self.storages[window.tensor]
+                    size = window.left + source.row_bytes + window.right
+                    rows[source.zero_point] = max(size, rows.get(source.zero_point, 0))
+        return rows
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of one window."""
+        return sum(layer.macs for layer in self.layers)
+
+
+def layer_arrays(layer: Layer) -> list[tuple[str, Array]]:
+    """All arrays in a layer's fields with their dotted-path names, in order."""
+    return _arrays(layer.fields)
+
+
+def _arrays(fields: Fields) -> list[tuple[str, Array]]:
+    found: list[tuple[str, Array]] = []
+    for name, value in fields.items():
+        if isinstance(value, Array):
+            found.append((name, value))
+        elif isinstance(value, dict):
+            found += _arrays(value)
+    return found
