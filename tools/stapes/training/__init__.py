@@ -1,0 +1,22 @@
+"""Architectures, augmentation, loop, quantisation. TensorFlow is imported when training starts."""
+
+from stapes.training.bundle import metrics_of, summary, write_bundle
+from stapes.training.folds import FoldResult, train_fold, train_folds
+from stapes.training.loop import Interrupted, Report
+from stapes.training.pool import FeaturePool, build_pool, default_cache
+from stapes.training.quantize import quantize
+
+__all__ = [
+    "FeaturePool",
+    "FoldResult",
+    "Interrupted",
+    "Report",
+    "build_pool",
+    "default_cache",
+    "metrics_of",
+    "quantize",
+    "summary",
+    "train_fold",
+    "train_folds",
+    "write_bundle",
+]

@@ -1,0 +1,95 @@
+"""Augmentation: each function changes how a sound came to the microphone, never what it is.
+
+Everything works on mel *powers*, where mixing is addition and a filter is a product; masks alone work on the
+normalised features after the logarithm. Functions draw from the generator they are given and nothing else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.recipe import FrontendSpec
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+_UNITS = {"ln": 1.0, "db": 10.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
+
+
+def to_power(log_mel: Float32, spec: FrontendSpec) -> Float32:
+    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0."""
+    power = np.exp(log_mel / np.float32(_UNITS[spec.log]))
+    if spec.log_floor_mode == "offset":
+        power = np.maximum(power - np.float32(spec.log_floor), 0)
+    result: Float32 = power.astype(np.float32)
+    return result
+
+
+def to_log(power: Float32, spec: FrontendSpec) -> Float32:
+    """The front end's floor and logarithm of a mel power; the same shape."""
+    floor = np.float32(spec.log_floor)
+    value = power + floor if spec.log_floor_mode == "offset" else np.maximum(power, floor)
+    result: Float32 = np.log(value) * np.float32(_UNITS[spec.log])
+    return result
+
+
+def window_energies(power: Float32, frames: int) -> Float32:
+    """Energy of the `frames` frames that start at each frame and wrap around the end; float32[len(power)]."""
+    energy = power.sum(axis=1, dtype=np.float64)
+    turns = -(-frames // len(energy))
+    total = np.concatenate([[0.0], np.cumsum(np.tile(energy, turns + 1))])
+    start = np.arange(len(energy))
+    result: Float32 = (total[start + frames] - total[start]).astype(np.float32)
+    return result
+
+
+def crop(power: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
+    """`frames` frames from the louder of two random places, going on at the beginning past the end.
+
+    The louder of two, because a window of silence does not carry its clip's label.
+    """
+    places = rng.integers(len(power), size=2)
+    start = int(places[np.argmax(energies[places])])
+    return power[(start + np.arange(frames)) % len(power)]
+
+
+def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Float32:
+    """Between-class mixing of mel powers [batch, frames, n_mels] (Tokozume, Ushiku, Harada, ICLR 2018).
+
+    `ratio` [batch] in [0, 1] is the share of `first` that one hears, whatever the levels of the two, and its
+    share in the label. Two uncorrelated sounds add by power.
+    """
+    level = [np.maximum(x.mean(axis=(1, 2), dtype=np.float64), 1e-12) for x in (first, second)]
+    amplitude = np.sqrt(level[0] / level[1])
+    share = ratio / np.maximum(ratio + (1 - ratio) * amplitude, 1e-12)
+    scale = share * share + (1 - share) * (1 - share)
+    weights = [(part * part / scale).astype(np.float32)[:, None, None] for part in (share, 1 - share)]
+    result: Float32 = first * weights[0] + second * weights[1]
+    return result
+
+
+def equaliser(bands: int, knots_db: npt.NDArray[np.float64]) -> Float32:
+    """Power gains [batch, bands]: `knots_db` [batch, knots] spread over the bands, straight in between."""
+    position = np.linspace(0, knots_db.shape[1] - 1, bands)
+    low = np.minimum(position.astype(int), knots_db.shape[1] - 2)
+    part = position - low
+    decibels = knots_db[:, low] * (1 - part) + knots_db[:, low + 1] * part
+    result: Float32 = (10.0 ** (decibels / 10.0)).astype(np.float32)
+    return result
+
+
+def mask(features: Float32, axis: int, longest: int, rng: np.random.Generator) -> None:
+    """Set a random run of up to `longest` frames (axis 1) or bands (axis 2) of each example to 0, in place.
+
+    Park et al., "SpecAugment", Interspeech 2019; 0 is the mean of normalised features.
+    """
+    size = features.shape[axis]
+    for example in features:
+        length = int(rng.integers(min(longest, size) + 1))
+        start = int(rng.integers(size - length + 1))
+        run = slice(start, start + length)
+        if axis == 1:
+            example[run] = 0
+        else:
+            example[:, run] = 0

@@ -1,0 +1,77 @@
+"""From trained folds to a bundle on disk, with its metrics and model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stapes.files import canonical_json, sha256
+from stapes.recipe import Bundle, BundleManifest, Recipe
+from stapes.training.card import model_card
+from stapes.training.folds import FoldResult
+
+_KINDS = ("float", "int8", "firmware")
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation over folds, and each fold's figure in the order of the folds."""
+    return {
+        "accuracy_mean": float(np.mean(values)),
+        "accuracy_sd": float(np.std(values)),
+        "per_fold": [float(value) for value in values],
+    }
+
+
+def metrics_of(recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, Any]:
+    """The content of metrics.json as far as training knows it; shares of clips of the fold left out."""
+    return {
+        "folds": [result.fold for result in results],
+        "clips": [result.clips for result in results],
+        "float": summary([result.float_accuracy for result in results]),
+        "int8": summary([result.int8_accuracy for result in results]),
+        "macs_per_window": results[0].macs,
+        "parameters": results[0].parameters,
+        "model_bytes": len(results[0].network),
+        "seconds_per_fold": [round(result.seconds, 1) for result in results],
+        "recipe_sha256": sha256(canonical_json(recipe.model_dump(mode="json"))),
+    }
+
+
+def write_bundle(
+    directory: Path,
+    recipe: Recipe,
+    recipe_text: str,
+    labels: Sequence[str],
+    results: Sequence[FoldResult],
+    metrics: dict[str, Any],
+) -> Bundle:
+    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`.
+
+    `metrics` may hold more than `metrics_of` gives (the firmware's own accuracies).
+    """
+    networks = {result.fold: result.network for result in results}
+    files = {
+        "recipe.toml": recipe_text.encode(),
+        "model.tflite": networks[recipe.dataset.test_fold],
+        "metrics.json": _json(metrics),
+        "MODEL_CARD.md": model_card(recipe, labels, metrics).encode(),
+    }
+    files |= {f"folds/fold{fold}.tflite": network for fold, network in networks.items()}
+    manifest = BundleManifest(
+        name=recipe.name,
+        labels=tuple(labels),
+        frontend=recipe.frontend,
+        normalization=recipe.normalization,
+        window=recipe.window,
+        decision=recipe.decision,
+    )
+    return Bundle.save(directory, manifest, files)
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    import json
+
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()

@@ -1,0 +1,80 @@
+"""The model card: what the network is, how well it does, on which data, and what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stapes.recipe import Recipe
+
+_ROWS = {
+    "float": "float network, as trained",
+    "int8": "int8 network",
+    "firmware": "firmware: fixed-point features, int8 network as compiled C",
+}
+
+
+def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -> str:
+    """Markdown for people, made of the recipe and the content of metrics.json."""
+    spec, training = recipe.frontend, recipe.training
+    folds = metrics["folds"]
+    seconds = recipe.window_samples / spec.sample_rate
+    hop = recipe.window.hop_frames * spec.hop_length / spec.sample_rate
+    names = ", ".join(label.replace("_", " ") for label in labels)
+    speeds = ", ".join(f"{speed:g}" for speed in training.speeds)
+    sections = [
+        f"# {recipe.name}",
+        f"Tells {len(labels)} kinds of sound apart: {names}.",
+        "## How well",
+        "Share of clips decided right, on the fold that the network was not trained on. "
+        "Mean and standard deviation are over the folds.",
+        _table(folds, metrics),
+        f"`model.tflite` is the network that left out fold {recipe.dataset.test_fold}; "
+        "`folds/foldN.tflite` left out fold N. Every network is the one after the last training step; the "
+        "fold left out had no say in when to stop, in the quantisation's scales or in the normalisation. "
+        "The recipe itself (network, augmentation, number of steps) was chosen by people who had seen "
+        "results on the same folds: expect a little less on recordings of another origin.",
+        "## What it is",
+        f"- Input: {spec.sample_rate} Hz, 16-bit PCM; windows of {seconds:.2f} s every {hop:.2f} s, "
+        f"{spec.n_mels} log-mel bands from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
+        f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
+        f"- Network: {recipe.model.architecture}, {metrics['parameters']:,} parameters, "
+        f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
+        f"- Decision: {_VOTES[recipe.decision.vote]}, over all windows of a clip.",
+        "## How it was trained",
+        f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
+        f"{speeds}; {training.mix:.0%} of the windows mixed from two "
+        f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
+        "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`.",
+        "## Data",
+        _DATA[recipe.dataset.kind],
+        "## Limits",
+        "It always names one of its classes (or *unknown* where a least confidence is set); it has never "
+        "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
+        "and mixtures will do worse. Not for use where a wrong answer can do harm.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+_VOTES = {
+    "mean": "mean of the window scores",
+    "energy": "mean of the window scores, weighted with the root mean square of each window's samples",
+}
+
+_DATA = {
+    "esc50": "ESC-50 / ESC-10 with its five official folds: K. J. Piczak, *ESC: Dataset for "
+    "Environmental Sound Classification*, ACM Multimedia 2015. The recordings are from Freesound under "
+    "Creative Commons licences (ESC-10: Attribution) and are not part of this bundle.",
+    "synthetic": "Sounds made by arithmetic (`stapes.datasets.synthetic_clips`): for tests, not for use.",
+}
+
+
+def _table(folds: Sequence[int], metrics: dict[str, Any]) -> str:
+    head = ["", *(f"fold {fold}" for fold in folds), "mean", "sd"]
+    lines = [head, ["---", *("---:" for _ in head[1:])]]
+    for kind, title in _ROWS.items():
+        if kind in metrics:
+            figures = metrics[kind]
+            values = [*figures["per_fold"], figures["accuracy_mean"], figures["accuracy_sd"]]
+            lines.append([title, *(f"{100 * value:.2f} %" for value in values)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,75 @@
+"""Clip accuracy of a network while training is at hand: window scores, then the vote over a clip's windows.
+
+The vote is the device's (weights are integer RMS values), in floating point; the device's own integers are
+evaluated by `stapes evaluate`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.recipe import Recipe
+from stapes.training.augment import Float32, Int64
+from stapes.training.backend import import_keras
+from stapes.training.batches import normalize
+from stapes.training.pool import FeaturePool, Features
+
+
+def window_starts(frames: int, recipe: Recipe) -> range:
+    """First frames of the windows of a clip with `frames` frames."""
+    return range(0, frames - recipe.window.frames + 1, recipe.window.hop_frames)
+
+
+def window_weight(features: Features, start: int, recipe: Recipe) -> int:
+    """The window's weight in the vote: 1, or the root mean square of its samples in int16 steps (≥ 1)."""
+    if recipe.decision.vote == "mean":
+        return 1
+    end = start + recipe.window.frames - 1
+    return max(1, math.isqrt(int(features.after[end] - features.before[start]) // recipe.window_samples))
+
+
+def windows_of(
+    pool: FeaturePool, recipe: Recipe, clips: Int64
+) -> tuple[Float32, npt.NDArray[np.float64], Int64]:
+    """Normalised windows float32[n, frames, n_mels, 1], their weights [n], the clip of each [n]."""
+    windows, weights, owners = [], [], []
+    for clip in clips:
+        features = pool.clips[1.0][clip]
+        for start in window_starts(len(features.log_mel), recipe):
+            windows.append(features.log_mel[start : start + recipe.window.frames])
+            weights.append(window_weight(features, start, recipe))
+            owners.append(clip)
+    stacked = normalize(np.stack(windows), recipe)[..., None]
+    return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
+
+
+def clip_accuracy(
+    scores: Callable[[Float32], npt.NDArray[np.floating[Any]]],
+    recipe: Recipe,
+    pool: FeaturePool,
+    clips: Int64,
+) -> float:
+    """Share of `clips` whose weighted mean of `scores(windows)` [n, classes] is greatest where it should."""
+    windows, weights, owners = windows_of(pool, recipe, clips)
+    weighted = scores(windows) * weights[:, None]
+    decided = [int(np.argmax(weighted[owners == clip].sum(axis=0))) for clip in clips]
+    return float(np.mean(np.array(decided) == pool.targets[clips]))
+
+
+def float_accuracy(model: Any, recipe: Recipe, pool: FeaturePool, clips: Int64) -> float:
+    """Clip accuracy of a Keras model that gives logits."""
+    keras = import_keras()
+
+    def scores(windows: Float32) -> npt.NDArray[np.floating[Any]]:
+        parts = [model.predict_on_batch(windows[i : i + 100]) for i in range(0, len(windows), 100)]
+        logits = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return probabilities
+
+    return clip_accuracy(scores, recipe, pool, clips)

@@ -1,0 +1,190 @@
+"""Cross-validation: each fold in a process of its own, everything kept so that an interrupted run goes on.
+
+WORK/foldN.checkpoint   where fold N stands (deleted when it is done)
+WORK/foldN.json         its figures
+WORK/foldN.tflite       its int8 network
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import queue
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stapes.datasets import open_dataset
+from stapes.errors import DataError
+from stapes.files import canonical_json, sha256, write_atomic, write_json
+from stapes.recipe import Recipe
+from stapes.training.loop import Interrupted, Report, train_network
+from stapes.training.pool import FeaturePool, Progress, build_pool
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One trained fold: clip accuracies on the fold that was left out, and the int8 network."""
+
+    fold: int
+    clips: int
+    float_accuracy: float
+    int8_accuracy: float
+    macs: int
+    parameters: int
+    seconds: float
+    network: bytes
+
+
+def train_fold(
+    recipe: Recipe,
+    pool: FeaturePool,
+    fold: int,
+    work: Path,
+    *,
+    progress: Callable[[Report], None] = lambda report: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> FoldResult:
+    """Train, quantise and evaluate one fold in this process, or read back what `work` holds of the same run.
+
+    Raises `Interrupted` when `stop()` says so; the next call goes on from there.
+    """
+    from stapes.training.evaluate import float_accuracy
+    from stapes.training.networks import count_macs
+    from stapes.training.quantize import calibration_windows, int8_accuracy, quantize
+
+    identity = _identity(recipe, pool, fold)
+    done = _finished(work, fold, identity)
+    if done is not None:
+        return done
+    started = time.monotonic()
+    checkpoint = work / f"fold{fold}.checkpoint"
+    model = train_network(
+        recipe, pool, fold, checkpoint=checkpoint, identity=identity, progress=progress, stop=stop
+    )
+    held_out = pool.indices(fold, held_out=True)
+    network = quantize(model, recipe, calibration_windows(recipe, pool, fold))
+    result = FoldResult(
+        fold=fold,
+        clips=len(held_out),
+        float_accuracy=float_accuracy(model, recipe, pool, held_out),
+        int8_accuracy=int8_accuracy(network, recipe, pool, held_out),
+        macs=count_macs(model),
+        parameters=int(model.count_params()),
+        seconds=time.monotonic() - started,
+        network=network,
+    )
+    figures = {name: value for name, value in vars(result).items() if name != "network"}
+    write_atomic(work / f"fold{fold}.tflite", network)
+    write_json(work / f"fold{fold}.json", {"identity": identity, "sha256": sha256(network), **figures})
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def train_folds(
+    recipe: Recipe,
+    data: Path | None,
+    folds: Sequence[int] | None,
+    work: Path,
+    cache: Path,
+    jobs: int,
+    *,
+    features: Progress = lambda what, done, total: None,
+    progress: Callable[[Report], None] = lambda report: None,
+    finished: Callable[[FoldResult], None] = lambda result: None,
+) -> tuple[FeaturePool, list[FoldResult]]:
+    """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
+
+    `finished` is called as soon as a fold ends. On Ctrl-C every fold writes its checkpoint before
+    KeyboardInterrupt goes on. Raises `DataError` for bad recordings and for a fold that does not exist.
+    """
+    dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
+    missing = sorted(set(folds or ()) - set(dataset.folds))
+    if missing or len(dataset.folds) < 2:
+        raise DataError(
+            f"the data set has the folds {list(dataset.folds)}, not fold {missing or 'two of them'}",
+            hint="choose one of them with --folds and dataset.test_fold",
+        )
+    pool = build_pool(recipe, dataset, cache, features)
+    chosen = sorted(folds) if folds is not None else list(dataset.folds)
+    results: dict[int, FoldResult] = {}
+    for fold in chosen:
+        done = _finished(work, fold, _identity(recipe, pool, fold))
+        if done is not None:
+            results[fold] = done
+            finished(done)
+    context = multiprocessing.get_context("spawn")
+    reports: Any = context.Queue()
+    stopping: Any = context.Event()
+    waiting = [fold for fold in chosen if fold not in results]
+    if waiting:
+        with ProcessPoolExecutor(
+            min(jobs, len(waiting)), context, initializer=_start_worker, initargs=(reports, stopping)
+        ) as executor:
+            futures = {executor.submit(_work, recipe, data, fold, work, cache) for fold in waiting}
+            try:
+                while futures:
+                    ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
+                    _drain(reports, progress)
+                    for future in ended:
+                        result = future.result()
+                        results[result.fold] = result
+                        finished(result)
+            except BaseException:
+                stopping.set()
+                executor.shutdown(cancel_futures=True)
+                raise
+    return pool, [results[fold] for fold in chosen]
+
+
+_reports: Any = None
+_stopping: Any = None
+
+
+def _start_worker(reports: Any, stopping: Any) -> None:
+    """Ctrl-C reaches every process of the terminal; only the first one decides what it means."""
+    global _reports, _stopping
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _reports, _stopping = reports, stopping
+
+
+def _work(recipe: Recipe, data: Path | None, fold: int, work: Path, cache: Path) -> FoldResult:
+    dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
+    pool = build_pool(recipe, dataset, cache)
+    return train_fold(recipe, pool, fold, work, progress=_reports.put, stop=_stopping.is_set)
+
+
+def _drain(reports: Any, progress: Callable[[Report], None]) -> None:
+    while True:
+        try:
+            report = reports.get_nowait()
+        except queue.Empty:
+            return
+        progress(report)
+
+
+def _identity(recipe: Recipe, pool: FeaturePool, fold: int) -> str:
+    """Hash of everything that a fold's network follows from."""
+    asked = recipe.model_dump(mode="json", exclude={"name": True, "dataset": {"test_fold"}})
+    return sha256(canonical_json([_FORMAT, asked, pool.key, fold]))
+
+
+def _finished(work: Path, fold: int, identity: str) -> FoldResult | None:
+    """What an earlier run with the same identity left, if it is whole."""
+    try:
+        figures = json.loads((work / f"fold{fold}.json").read_text(encoding="utf-8"))
+        network = (work / f"fold{fold}.tflite").read_bytes()
+        if figures.pop("identity") != identity or figures.pop("sha256") != sha256(network):
+            return None
+        return FoldResult(network=network, **figures)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+__all__ = ["FoldResult", "Interrupted", "train_fold", "train_folds"]

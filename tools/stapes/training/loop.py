@@ -1,0 +1,123 @@
+"""The training loop of one fold: AdamW, warm-up and cosine, checkpoints that continue with the same bits."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stapes.files import write_atomic
+from stapes.recipe import Recipe, TrainingSpec
+from stapes.training.backend import import_keras, make_deterministic
+from stapes.training.batches import Batches
+from stapes.training.evaluate import float_accuracy
+from stapes.training.networks import build_network
+from stapes.training.pool import FeaturePool
+
+CHECKPOINT_STEPS = 200
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; what was reached lies in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where training stands: recent mean loss, accuracy of the held-out clips (for the eye only)."""
+
+    fold: int
+    step: int
+    steps: int
+    loss: float
+    held_out: float | None = None
+
+
+def learning_rate(step: int, settings: TrainingSpec) -> float:
+    """Linear warm-up, then half a cosine down to 0 at the last step."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def train_network(
+    recipe: Recipe,
+    pool: FeaturePool,
+    fold: int,
+    *,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    progress: Callable[[Report], None] = lambda report: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Any:
+    """The Keras model after the last step, trained on every fold but `fold`.
+
+    The held-out fold is looked at for the progress report only; nothing is chosen by it. With `checkpoint`,
+    weights and optimiser are kept there every 200 steps, and when `stop()` says so `Interrupted` is raised.
+    A checkpoint with the same `identity` is continued: the same bits come out as without the interruption.
+    """
+    keras = import_keras()
+    settings = recipe.training
+    make_deterministic(settings.seed * 1000 + fold)
+    model = build_network(recipe, len(pool.labels))
+    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+        jit_compile=False,
+    )
+    optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *optimizer.variables]
+    step = _restore(checkpoint, identity, variables) if checkpoint else 0
+    batches = Batches(recipe, pool, fold)
+    losses: list[float] = []
+    while step < settings.steps:
+        if stop():
+            if checkpoint:
+                _save(checkpoint, identity, variables, step)
+            raise Interrupted
+        optimizer.learning_rate.assign(learning_rate(step, settings))
+        features, labels = batches.batch(step)
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch(features, labels)))
+        step += 1
+        if step % CHECKPOINT_STEPS == 0 and step < settings.steps:
+            if checkpoint:
+                _save(checkpoint, identity, variables, step)
+            held_out = float_accuracy(model, recipe, pool, pool.indices(fold, held_out=True))
+            progress(Report(fold, step, settings.steps, float(np.mean(losses)), held_out))
+            losses.clear()
+        elif step % 10 == 0:
+            progress(Report(fold, step, settings.steps, float(np.mean(losses))))
+    return model
+
+
+def _save(path: Path, identity: str, variables: list[Any], step: int) -> None:
+    keras = import_keras()
+    stream = io.BytesIO()
+    arrays = {f"v{i}": keras.ops.convert_to_numpy(variable) for i, variable in enumerate(variables)}
+    np.savez(stream, identity=np.array(identity), step=np.array(step), **arrays)
+    write_atomic(path, stream.getvalue())
+
+
+def _restore(path: Path, identity: str, variables: list[Any]) -> int:
+    """Put the checkpoint's values into `variables` and return its step; 0 where there is none that fits."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["identity"]) != identity or len(file.files) != len(variables) + 2:
+                return 0
+            values = [file[f"v{i}"] for i in range(len(variables))]
+            step = int(file["step"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return 0
+    if any(value.shape != tuple(variable.shape) for value, variable in zip(values, variables, strict=True)):
+        return 0
+    for value, variable in zip(values, variables, strict=True):
+        variable.assign(value)
+    return step
