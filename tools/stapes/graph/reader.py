@@ -19,6 +19,7 @@ from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 
 # Nothing that fits a microcontroller comes near; a corrupt shape easily does.
+MAX_TENSOR_ELEMENTS = 8 << 20  # a sum of so many int8 values still fits 32 bits
 MAX_ACTIVATION_ELEMENTS = 64 << 20
 MAX_RANK = 8
 
@@ -136,7 +137,7 @@ class _Reader:
                     f"its shape {list(shape)} takes {elements * dtype.itemsize}"
                 )
             values = np.frombuffer(b"" if content is None else content, dtype=dtype).reshape(shape)
-        elif elements > MAX_ACTIVATION_ELEMENTS:
+        elif elements > MAX_TENSOR_ELEMENTS:
             raise ModelError(f"tensor {index} ({name}) has the absurd shape {list(shape)}")
         return Tensor(
             index,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph.ir import Graph, Op, Tensor
+from stapes.graph.slices import slice_of
 from stapes.graph.windows import output_size
 
 # A left shift of 2^30 is as far as 32-bit requantisation goes.
@@ -156,10 +157,6 @@ def _check_edges(graph: Graph) -> list[str]:
                 )
             elif tensor.quantization is None or len(tensor.quantization.scale) != 1:
                 findings.append(f"network {role} {tensor.name} without a scale: convert to full int8")
-            if tensor.shape and tensor.shape[0] != 1:
-                findings.append(
-                    f"batch of {tensor.shape[0]} in network {role} {tensor.name}: export a batch of 1"
-                )
             if tensor.data is not None:
                 findings.append(f"constant network {role} {tensor.name}: leave it out of the network")
     produced = {index for op in graph.ops for index in op.outputs}
@@ -232,6 +229,8 @@ def _window(check: Inspection, kernel_h: int, kernel_w: int, channels: int, dila
     check.require(
         all(1 <= value <= 1 << 16 for value in values), "a stride, dilation or kernel size of no use"
     )
+    if batch != 1:
+        check.refuse(f"a batch of {batch}", "export the network with a batch of 1")
     padding = op.text("padding")
     check.shape(
         (
@@ -361,6 +360,28 @@ def _add_or_sub(check: Inspection) -> None:
             )
 
 
+def _mul(check: Inspection) -> None:
+    if _elementwise_pair(check):
+        check.rescale(check.input(0).scale * check.input(1).scale / check.output.scale)
+
+
+def _prelu(check: Inspection) -> None:
+    check.arity(2, 2)
+    source, alpha, output = check.input(0), check.input(1), check.output
+    check.shape(source.shape)
+    try:
+        fits = np.broadcast_shapes(source.shape, alpha.shape) == source.shape
+    except ValueError:
+        fits = False
+    check.require(fits, f"slopes of shape {list(alpha.shape)} for {list(source.shape)}")
+    if len(output.shape) > 6:
+        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    if alpha.data is None:
+        check.refuse(f"slopes {alpha.name} computed at run time", "use constant slopes")
+    if check.int8(source, alpha, output):
+        check.rescale(max(source.scale, source.scale * alpha.scale) / output.scale)
+
+
 def _copy(check: Inspection) -> None:
     """The same bytes in another shape."""
     check.require(check.input(0).elements == check.output.elements, "the number of elements changes")
@@ -425,18 +446,127 @@ def _softmax(check: Inspection) -> None:
         )
 
 
-def _relu(check: Inspection) -> None:
+def _unary(check: Inspection) -> bool:
+    """One input and one output of the same shape; whether both are int8."""
     check.arity(1, 1)
     check.shape(check.input(0).shape)
-    if check.int8(check.input(0), check.output):
-        check.rescale(check.input(0).scale / check.output.scale)
+    return check.int8(check.input(0), check.output)
 
 
 def _relu6(check: Inspection) -> None:
-    check.arity(1, 1)
-    check.shape(check.input(0).shape)
-    if check.int8(check.input(0), check.output):
+    if _unary(check):
         check.same_quantization(check.input(0), check.output)
+
+
+def _rescaling(check: Inspection) -> None:
+    if _unary(check):
+        check.rescale(check.input(0).scale / check.output.scale)
+
+
+def _dequantize(check: Inspection) -> None:
+    check.refuse(
+        "a float tensor inside the network", "keep the whole network int8; only its edges may be float"
+    )
+
+
+def _sigmoid(check: Inspection) -> None:
+    """LOGISTIC and TANH: their outputs have one fixed scale each."""
+    if not _unary(check):
+        return
+    expected = (1 / 256, -128) if check.op.kind == "LOGISTIC" else (1 / 128, 0)
+    if (check.output.scale, check.output.zero_point) != expected:
+        check.refuse(
+            f"output not in steps of {expected[0]} from {expected[1]}",
+            "convert with the TFLite converter's int8",
+        )
+    if not 2.0**-27 <= check.input(0).scale < 16:
+        check.refuse(
+            f"an input scale of {check.input(0).scale:.3g}", "calibrate again: it must lie in [2^-27, 16)"
+        )
+
+
+def _leaky_relu(check: Inspection) -> None:
+    if not _unary(check):
+        return
+    alpha = check.op.real("alpha")
+    if alpha < 0:
+        check.refuse(f"a slope of {alpha}", "use a slope of at least 0")
+    check.rescale(max(1.0, alpha) * check.input(0).scale / check.output.scale)
+
+
+def _hard_swish(check: Inspection) -> None:
+    if not _unary(check):
+        return
+    # 16-bit arithmetic: outputs at least as coarse as 1/128 of the input, and shifts that 16 bits hold.
+    ratio = check.input(0).scale / 128 / check.output.scale
+    if not 2.0**-15 <= ratio < 0.999:
+        check.refuse(f"an input scale {ratio * 128:.3g} times the output's", "calibrate again")
+    if not 2.0**-20 <= check.input(0).scale <= 2.0**20:
+        check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
+
+
+def _transpose(check: Inspection) -> None:
+    check.arity(2, 2)
+    source, output = check.input(0), check.output
+    if len(source.shape) > 5:
+        check.refuse(f"transposition of {len(source.shape)} dimensions", "reshape to at most 5")
+    order = check.constant_ints(1, "permutation")
+    if order is None:
+        return
+    axes = [int(value) for value in order]
+    check.require(sorted(axes) == list(range(len(source.shape))), f"permutation {axes}")
+    check.shape(tuple(source.shape[axis] for axis in axes))
+    if check.int8(source, output):
+        check.same_quantization(source, output)
+
+
+def _strided_slice(check: Inspection) -> None:
+    check.arity(4, 4)
+    source, output = check.input(0), check.output
+    op = check.op
+    if len(source.shape) > 4:
+        check.refuse(f"a slice of {len(source.shape)} dimensions", "reshape to at most 4")
+    for mask in ("ellipsis_mask", "new_axis_mask", "offset"):
+        if op.integer(mask):
+            check.refuse(f"the {mask}", "slice with begin, end and strides only")
+            return
+    indices = [check.constant_ints(i, name) for i, name in ((1, "begin"), (2, "end"), (3, "strides"))]
+    if any(values is None for values in indices):
+        return
+    begin, end, strides = (values for values in indices if values is not None)
+    rank = len(source.shape)
+    if not begin.size == end.size == strides.size == rank:
+        check.refuse(
+            f"{begin.size} begins for {rank} dimensions", "give begin, end and stride for every axis"
+        )
+        return
+    try:
+        part = np.broadcast_to(np.int8(0), source.shape)[slice_of(op, source.shape, begin, end, strides)]
+    except ValueError as error:
+        raise ModelError(f"corrupt: {check.where}: {error}") from error
+    check.require(part.size > 0, "an empty slice")
+    check.shape(part.shape)
+    if check.int8(source, output):
+        check.same_quantization(source, output)
+
+
+def _split(check: Inspection) -> None:
+    count = len(check.op.outputs)
+    check.arity(2, 2, outputs=count)
+    check.require(count >= 1 and check.op.integer("num_splits") == count, f"{count} parts")
+    source = check.input(1)
+    values = check.constant_ints(0, "split axis")
+    if values is None:
+        return
+    check.require(values.size == 1, f"{values.size} split axes")
+    axis = check.axis(int(values[0]), len(source.shape))
+    check.require(source.shape[axis] % count == 0, f"{source.shape[axis]} does not divide into {count} parts")
+    part = (*source.shape[:axis], source.shape[axis] // count, *source.shape[axis + 1 :])
+    for index in check.op.outputs:
+        output = check.graph.tensors[index]
+        check.require(output.shape == part, f"part shape {list(output.shape)}, not {list(part)}")
+        if check.int8(source, output):
+            check.same_quantization(source, output)
 
 
 def _pad(check: Inspection) -> None:
@@ -489,14 +619,35 @@ OPERATORS: dict[str, Operator] = {
         _depthwise_conv_2d,
         "any kernel, stride, dilation, padding, multiplier; weights per channel or tensor; fused activation",
     ),
+    "DEQUANTIZE": Operator(
+        _dequantize, "only from int8 to float32 at the network's output, where it is taken off"
+    ),
     "EXPAND_DIMS": Operator(_expand_dims, "costs nothing"),
     "FULLY_CONNECTED": Operator(_fully_connected, "weights per channel or per tensor; fused activation"),
+    "HARD_SWISH": Operator(_hard_swish, "as a table of 256 entries"),
+    "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
+    "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
     "MAX_POOL_2D": Operator(_pool, "any kernel, stride, padding; fused activation"),
     "MEAN": Operator(_mean_or_sum, "any axes, with or without keep_dims"),
+    "MUL": Operator(_mul, "broadcasting up to 6 dimensions; fused activation"),
     "PAD": Operator(_pad, "up to 5 dimensions, constant paddings"),
-    "RELU": Operator(_relu, "requantises"),
+    "PADV2": Operator(_pad, "as PAD, with a constant value"),
+    "PRELU": Operator(_prelu, "constant slopes that broadcast"),
+    "QUANTIZE": Operator(
+        _rescaling, "from int8 to int8; from float32 or uint8 at the network's input, where it is taken off"
+    ),
+    "REDUCE_MAX": Operator(_reduce_max, "any axes, with or without keep_dims"),
+    "RELU": Operator(_rescaling, "as a table of 256 entries"),
     "RELU6": Operator(_relu6, "equal scale and zero point on both sides"),
     "RESHAPE": Operator(_reshape, "costs nothing"),
     "SOFTMAX": Operator(_softmax, "last axis, any beta, output in steps of 1/256"),
+    "SPLIT": Operator(_split, "equal parts along a constant axis"),
     "SQUEEZE": Operator(_squeeze, "costs nothing"),
+    "STRIDED_SLICE": Operator(
+        _strided_slice, "up to 4 dimensions, constant begin, end, strides of either sign"
+    ),
+    "SUB": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "SUM": Operator(_mean_or_sum, "any axes, with or without keep_dims"),
+    "TANH": Operator(_sigmoid, "output in steps of 1/128; as a table of 256 entries"),
+    "TRANSPOSE": Operator(_transpose, "up to 5 dimensions, constant permutation"),
 }

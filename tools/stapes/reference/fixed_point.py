@@ -1,6 +1,6 @@
-"""gemmlowp's fixed-point functions on int32 values held in int64 arrays: what TFLM's softmax is made of.
+"""gemmlowp's fixed-point functions of which TFLM makes softmax, logistic and tanh.
 
-A value "Qn" has n integer bits and 31 - n fractional bits.
+Values are int32 held in int64 arrays; "Qn" has n integer bits and 31 - n fractional bits.
 """
 
 from __future__ import annotations
@@ -39,14 +39,32 @@ def exp_on_negative_values(a: Fixed, integer_bits: int = 5) -> Fixed:
 
 
 def one_over_one_plus_x(a: Fixed) -> Fixed:
-    """1 / (1 + a) for a in [0, 1) as Q0: three Newton steps."""
+    """1 / (1 + a) for a in [0, 1) as Q0."""
+    return shift_left_saturating(_two_over_one_plus_x(a), 1)
+
+
+def logistic(a: Fixed, integer_bits: int = 4) -> Fixed:
+    """1 / (1 + exp(-a)) of a in Q`integer_bits`, as Q0."""
+    positive = one_over_one_plus_x(exp_on_negative_values(-np.abs(a), integer_bits))
+    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, INT32_MAX - positive))
+
+
+def tanh(a: Fixed, integer_bits: int = 4) -> Fixed:
+    """tanh(a) of a in Q`integer_bits`, as Q0: (1 - e) / (1 + e) with e = exp(-2|a|)."""
+    exponential = exp_on_negative_values(-np.abs(a), integer_bits + 1)  # one integer bit more: doubled
+    size = shift_left_saturating(_two_over_one_plus_x(exponential) - (1 << 29), 2)
+    return np.sign(a) * size
+
+
+def _two_over_one_plus_x(a: Fixed) -> Fixed:
+    """2 / (1 + a) for a in [0, 1) as Q2: three Newton steps."""
     mul = saturating_rounding_doubling_high_mul
     half_denominator = (a + INT32_MAX + 1) >> 1
-    x = 1515870810 + mul(half_denominator, -1010580540)  # 48/17 - 32/17 d, Q2
+    x = 1515870810 + mul(half_denominator, -1010580540)  # 48/17 - 32/17 d
     for _ in range(3):
         one_minus = (1 << 29) - mul(half_denominator, x)
         x = x + shift_left_saturating(mul(x, one_minus), 2)
-    return shift_left_saturating(x, 1)
+    return x
 
 
 def _exp_on_quarter(a: Fixed) -> Fixed:

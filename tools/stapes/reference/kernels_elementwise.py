@@ -15,7 +15,7 @@ from stapes.reference.arithmetic import (
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
-from stapes.reference.fixed_point import exp_on_negative_values, one_over_one_plus_x
+from stapes.reference.fixed_point import exp_on_negative_values, logistic, one_over_one_plus_x, tanh
 
 Arrays = list[npt.NDArray[np.generic]]
 ADD_LEFT_SHIFT = 20
@@ -30,20 +30,21 @@ class AddConstants:
     output: tuple[int, int]
 
     @classmethod
-    def of(cls, left: Tensor, right: Tensor, output: Tensor) -> AddConstants:
-        """From the three scales."""
-        twice_max = 2 * max(left.scale, right.scale)
+    def of(cls, graph: Graph, op: Op) -> AddConstants:
+        """From the three scales, in float64."""
+        left, right, output = (graph.tensor(i).scale for i in (*op.inputs, op.outputs[0]))
+        twice_max = 2 * max(left, right)
         return cls(
-            quantize_multiplier(left.scale / twice_max),
-            quantize_multiplier(right.scale / twice_max),
-            quantize_multiplier(twice_max / ((1 << ADD_LEFT_SHIFT) * output.scale)),
+            quantize_multiplier(left / twice_max),
+            quantize_multiplier(right / twice_max),
+            quantize_multiplier(twice_max / ((1 << ADD_LEFT_SHIFT) * output)),
         )
 
 
-def add(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """Sum with broadcasting and a fused activation."""
+def add_or_sub(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Sum or difference with broadcasting and a fused activation."""
     left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
-    constants = AddConstants.of(left, right, output)
+    constants = AddConstants.of(graph, op)
     operands = []
     for values, tensor, scaling in ((inputs[0], left, constants.left), (inputs[1], right, constants.right)):
         shifted = (values.astype(np.int64) - tensor.zero_point) << ADD_LEFT_SHIFT
@@ -52,6 +53,35 @@ def add(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     scaled = multiply_by_quantized_multiplier(raw, *constants.output) + output.zero_point
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
     return [np.minimum(np.maximum(scaled, low), high).astype(np.int8)]
+
+
+def mul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Product with broadcasting and a fused activation."""
+    left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    product = (inputs[0].astype(np.int64) - left.zero_point) * (inputs[1].astype(np.int64) - right.zero_point)
+    scaled = multiply_by_quantized_multiplier(product, *product_multiplier(left, right, output))
+    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    return [np.minimum(np.maximum(scaled + output.zero_point, low), high).astype(np.int8)]
+
+
+def prelu(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Negative inputs times alpha, which broadcasts; the others only requantised."""
+    source, alpha, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    centred = inputs[0].astype(np.int64) - source.zero_point
+    slope = inputs[1].astype(np.int64) - alpha.zero_point
+    kept = multiply_by_quantized_multiplier(centred, *rescale_multiplier(source, output))
+    bent = multiply_by_quantized_multiplier(centred * slope, *product_multiplier(source, alpha, output))
+    return [_int8(np.where(centred >= 0, kept, bent) + output.zero_point)]
+
+
+def rescale_multiplier(source: Tensor, output: Tensor) -> tuple[int, int]:
+    """`(multiplier, shift)` from one tensor's steps to another's, divided in float64."""
+    return quantize_multiplier(source.scale / output.scale)
+
+
+def product_multiplier(left: Tensor, right: Tensor, output: Tensor) -> tuple[int, int]:
+    """`(multiplier, shift)` from products of two tensors' steps to the output's."""
+    return quantize_multiplier(left.scale * right.scale / output.scale)
 
 
 def unary_table(graph: Graph, op: Op) -> npt.NDArray[np.int8]:
@@ -86,12 +116,83 @@ def _relu6_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]
     return _int8(np.clip(_every_input(), low, high))
 
 
-_TABLES = {"RELU": _relu_table, "RELU6": _relu6_table}
+def _leaky_relu_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    # Both factors are computed in float32.
+    scale, output_scale = np.float32(source.scale), np.float32(output.scale)
+    centred = _every_input() - source.zero_point
+    kept = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(scale / output_scale)))
+    factor = scale * np.float32(op.real("alpha")) / output_scale
+    bent = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(factor)))
+    return _int8(np.where(centred >= 0, kept, bent) + output.zero_point)
+
+
+def _requantize_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    centred = _every_input() - source.zero_point
+    scaled = multiply_by_quantized_multiplier(centred, *rescale_multiplier(source, output))
+    return _int8(scaled + output.zero_point)
+
+
+def _sigmoid_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    """LOGISTIC (in steps of 1/256) and TANH (of 1/128): fixed point with 4 integer bits inside a radius."""
+    multiplier, shift = quantize_multiplier(source.scale * (1 << 27))
+    radius = int(15.0 * (1 << 27) / 2.0**shift)
+    centred = _every_input() - source.zero_point
+    inside = np.where(np.abs(centred) < radius, centred, 0)
+    argument = multiply_by_quantized_multiplier(inside, multiplier, shift)
+    if op.kind == "LOGISTIC":
+        values = rounding_divide_by_pot(logistic(argument), 31 - 8) - 128
+    else:
+        values = rounding_divide_by_pot(tanh(argument), 31 - 7)
+    return _int8(np.where(centred <= -radius, -128, np.where(centred >= radius, 127, values)))
+
+
+def _hard_swish_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    """x * relu6(x + 3) / 6 in 16 bits; every rounding as in TFLM."""
+    hires_scale = np.float32(1 / 128) * np.float32(source.scale)
+    output_multiplier, output_shift = quantize_multiplier(float(hires_scale / np.float32(output.scale)))
+    reluish_scale = np.float32(3) / np.float32(32768)
+    reluish_multiplier, reluish_shift = quantize_multiplier(float(hires_scale / reluish_scale))
+    hires = (_every_input() - source.zero_point) << 7
+    preshift = _high_mul_int16(hires, _down_to_int16(output_multiplier))
+    reluish = hires
+    if reluish_shift > 0:
+        reluish = _int16(reluish << (reluish_shift - 1))
+    reluish = _high_mul_int16(reluish, _down_to_int16(reluish_multiplier))
+    if reluish_shift > 0:
+        reluish = _int16(reluish << 1)
+    reluish = rounding_divide_by_pot(reluish, max(0, -reluish_shift))
+    product = ((reluish + (1 << 15)) >> 1) * preshift
+    towards_zero = np.sign(product) * (np.abs(product) >> 15)
+    return _int8(rounding_divide_by_pot(towards_zero, -output_shift) + output.zero_point)
+
+
+def _down_to_int16(multiplier: int) -> int:
+    return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1)
+
+
+def _int16(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.clip(values, -(1 << 15), (1 << 15) - 1)
+
+
+def _high_mul_int16(values: npt.NDArray[np.int64], factor: int) -> npt.NDArray[np.int64]:
+    """Rounding doubling high multiplication of 16-bit values."""
+    return (values * factor + (1 << 14)) >> 15
+
+
+_TABLES = {
+    "HARD_SWISH": _hard_swish_table,
+    "LEAKY_RELU": _leaky_relu_table,
+    "LOGISTIC": _sigmoid_table,
+    "QUANTIZE": _requantize_table,
+    "RELU": _relu_table,
+    "RELU6": _relu6_table,
+    "TANH": _sigmoid_table,
+}
 
 
 @dataclass(frozen=True)
 class SoftmaxConstants:
-    """`exponentials[d]`: exp(-d * scale * beta), 31 fractional bits, for d = max - q in 0…255; 0 = ignored."""
+    """`exponentials[d]`: exp(-d * scale * beta) in Q0 for d = max - q in 0…255; 0: ignored."""
 
     exponentials: npt.NDArray[np.int32]
 

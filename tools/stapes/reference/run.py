@@ -15,21 +15,35 @@ Array = npt.NDArray[np.generic]
 Kernel = Callable[[Graph, Op, list[Array]], list[Array]]
 
 KERNELS: dict[str, Kernel] = {
-    "ADD": kernels_elementwise.add,
+    "ADD": kernels_elementwise.add_or_sub,
     "AVERAGE_POOL_2D": kernels_pool.average_pool_2d,
     "CONCATENATION": kernels_shape.concatenation,
     "CONV_2D": kernels_conv.conv_2d,
     "DEPTHWISE_CONV_2D": kernels_conv.depthwise_conv_2d,
     "EXPAND_DIMS": kernels_shape.reshape,
     "FULLY_CONNECTED": kernels_conv.fully_connected,
+    "HARD_SWISH": kernels_elementwise.unary,
+    "LEAKY_RELU": kernels_elementwise.unary,
+    "LOGISTIC": kernels_elementwise.unary,
     "MAX_POOL_2D": kernels_pool.max_pool_2d,
     "MEAN": kernels_pool.mean,
+    "MUL": kernels_elementwise.mul,
     "PAD": kernels_shape.pad,
+    "PADV2": kernels_shape.pad,
+    "PRELU": kernels_elementwise.prelu,
+    "QUANTIZE": kernels_elementwise.unary,
+    "REDUCE_MAX": kernels_pool.reduce_max,
     "RELU": kernels_elementwise.unary,
     "RELU6": kernels_elementwise.unary,
     "RESHAPE": kernels_shape.reshape,
     "SOFTMAX": kernels_elementwise.softmax,
+    "SPLIT": kernels_shape.split,
     "SQUEEZE": kernels_shape.reshape,
+    "STRIDED_SLICE": kernels_shape.strided_slice,
+    "SUB": kernels_elementwise.add_or_sub,
+    "SUM": kernels_pool.total,
+    "TANH": kernels_elementwise.unary,
+    "TRANSPOSE": kernels_shape.transpose,
 }
 
 
