@@ -121,7 +121,8 @@ def _input_text(plan: Plan, window: Input) -> str:
     outside = _outside_name(plan.storages[window.tensor].zero_point) if window.fills_outside else "NULL"
     return (
         f"{{.outside = {outside}, .tensor = {window.tensor}, "
-        f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, .before = {window.before}, .left = {window.left}}}"
+        f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, "
+        f".before = {window.before}, .left = {window.left}}}"
     )
 
 

@@ -25,7 +25,7 @@ def patch_order(segments: int, segment_size: int) -> npt.NDArray[np.int64]:
 
 
 def pack_pairs(weights: Int8, order: npt.NDArray[np.int64]) -> Int8:
-    """Interleave weights [channels, patch] for stapes_dot: two channels a, b times pairs of inputs, a0 b0 a1 b1.
+    """Interleave weights [channels, patch] for stapes_dot: of two channels and two inputs, a0 b0 a1 b1.
 
     A missing last channel and padding inputs are zero weights.
     """
@@ -38,7 +38,7 @@ def pack_pairs(weights: Int8, order: npt.NDArray[np.int64]) -> Int8:
 
 
 def pack_depthwise(weights: npt.NDArray[np.int8], quads: int) -> npt.NDArray[np.int16]:
-    """Depthwise weights [taps, channels]: per group of four channels and tap in the order 0 2 1 3, then the rest."""
-    grouped = weights[:, : 4 * quads].reshape(-1, quads, 4)[:, :, [0, 2, 1, 3]].transpose(1, 0, 2)
+    """Depthwise weights [taps, channels]: by four channels, order 0 2 1 3, for each tap; then the rest."""
+    grouped = weights[:, : 4 * quads].reshape(len(weights), quads, 4)[:, :, [0, 2, 1, 3]].transpose(1, 0, 2)
     rest = weights[:, 4 * quads :].T
     return np.concatenate([grouped.reshape(-1), rest.reshape(-1)]).astype(np.int16)

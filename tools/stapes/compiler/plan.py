@@ -103,7 +103,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Region:
-    """One piece of the memory map: [offset, offset + bytes) of the arena, in use from event `first` to `last`."""
+    """A piece of the memory map: `bytes` of the arena from `offset`, in use from event `first` to `last`."""
 
     name: str
     offset: int

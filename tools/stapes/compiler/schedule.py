@@ -1,7 +1,7 @@
 """The row schedule: which layer steps when, and which rows are alive meanwhile.
 
-This is firmware/runtime/src/engine.c's loop, simulated: the deepest layer that is ready steps first, so that a
-row is used as soon as it exists. From it follow the height of every ring and which buffers are never alive
+This is firmware/runtime/src/engine.c's loop, simulated: the deepest layer that is ready steps first, so that
+a row is used as soon as it exists. From it follow the height of every ring and which buffers are never alive
 together.
 """
 

@@ -1,0 +1,116 @@
+/* What one window of a network costs, and its outputs for pseudo-random inputs. Prints lines of words and
+ * ends. tools/stapes/check/model_bench.py makes the same inputs and reads the lines: output <ticks> <hex> for
+ * every window layer <ticks> <hash of rows>  for every layer, of the first window, run once more end
+ * <numerator> <denominator> <peak stack> <status> */
+#include "board.h"
+#include "stapes_model.h"
+
+#ifndef STAPES_BENCH_WINDOWS
+#define STAPES_BENCH_WINDOWS 200
+#endif
+
+static void *arena[STAPES_MODEL_ARENA_BYTES / sizeof(void *)];
+static stapes_engine_t engine;
+static int8_t row[STAPES_MODEL_LONGEST_INPUT_ROW];
+static uint32_t random_state;
+
+static void print(const char *text) {
+    size_t length = 0;
+    while (text[length] != '\0') {
+        length++;
+    }
+    board_write((const uint8_t *)text, length);
+}
+
+static void print_hex(uint32_t value, uint32_t digits) {
+    uint8_t text[8];
+    for (uint32_t i = digits; i-- > 0U;) {
+        const uint32_t digit = value & 15U;
+        text[i] = (uint8_t)(digit < 10U ? '0' + digit : 'a' + digit - 10U);
+        value >>= 4;
+    }
+    board_write(text, digits);
+}
+
+static void print_word(uint32_t value) {
+    print(" ");
+    print_hex(value, 8);
+}
+
+/* Pushes one window row by row; returns the ticks of the pushes, the status in *status. */
+static uint32_t run_window(int *status) {
+    uint32_t ticks = 0;
+    uint32_t start = board_ticks();
+    stapes_engine_reset(&engine);
+    ticks += board_ticks() - start;
+    *status = 0;
+    for (uint32_t input = 0; input < stapes_model.input_count; input++) {
+        for (uint32_t i = 0; i < stapes_model.tensors[input].rows && *status >= 0; i++) {
+            for (uint32_t k = 0; k < stapes_model.input_row_bytes[input]; k++) {
+                random_state = random_state * 1664525U + 1013904223U;
+                row[k] = (int8_t)(uint8_t)(random_state >> 24);
+            }
+            start = board_ticks();
+            *status = stapes_engine_push_input_row(&engine, input, row);
+            ticks += board_ticks() - start;
+        }
+    }
+    return ticks;
+}
+
+/* FNV-1a of all rows of a layer. */
+static void hash_row(void *context, uint16_t layer, uint16_t number, const int8_t *data, size_t bytes) {
+    uint32_t *hash = (uint32_t *)context + layer;
+    if (number == 0U) {
+        *hash = 2166136261U;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        *hash = (*hash ^ (uint8_t)data[i]) * 16777619U;
+    }
+}
+
+int main(void) {
+    static uint32_t profile[STAPES_MODEL_LAYER_COUNT];
+    static uint32_t hashes[STAPES_MODEL_LAYER_COUNT];
+    board_init();
+    int status = stapes_engine_init(&engine, &stapes_model, arena, sizeof arena);
+    random_state = 1;
+    for (uint32_t window = 0; status >= 0 && window < STAPES_BENCH_WINDOWS; window++) {
+        const uint32_t ticks = run_window(&status);
+        print("output");
+        print_word(ticks);
+        print(" ");
+        for (uint32_t i = 0; i < stapes_model.output_count; i++) {
+            const stapes_tensor_t *tensor = &stapes_model.tensors[stapes_model.outputs[i]];
+            const int8_t *data = stapes_engine_output(&engine, i);
+            for (uint32_t k = 0; k < tensor->rows * tensor->stride; k++) {
+                print_hex((uint8_t)data[k], 2);
+            }
+        }
+        print("\n");
+    }
+    const uint32_t stack = board_stack_high_water();
+    if (status >= 0) {
+        random_state = 1;
+        stapes_engine_set_observer(&engine, hash_row, hashes);
+        (void)run_window(&status);
+        stapes_engine_set_observer(&engine, NULL, NULL);
+        random_state = 1;
+        stapes_engine_set_profile(&engine, board_ticks, profile);
+        (void)run_window(&status);
+        for (uint32_t i = 0; i < STAPES_MODEL_LAYER_COUNT; i++) {
+            print("layer");
+            print_word(profile[i]);
+            print_word(hashes[i]);
+            print("\n");
+        }
+    }
+    print("end");
+    print_word(board_info()->counter_numerator);
+    print_word(board_info()->counter_denominator);
+    print_word(stack);
+    print_word((uint32_t)status);
+    print("\n");
+    board_exit(status == 1 ? 0 : 1);
+    return 0;
+}
