@@ -80,7 +80,7 @@ static void process(stapes_link_t *link, size_t length) {
         link->session = session;
         link->open = true;
     } else if (!link->open || sequence != (uint16_t)(link->sequence + 1u)) {
-        refuse(link, sequence, type, STAPES_E_STATE);
+        refuse(link, sequence, type, STAPES_E_SESSION);
         return;
     }
     link->request_crc = crc;

@@ -1,0 +1,39 @@
+"""`stapes build`: a bundle to a firmware image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
+
+
+def build(
+    bundle: BundleArgument,
+    board: Annotated[str, typer.Option("--board", metavar="B", help="A folder of firmware/boards.")] = "host",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Generate the C sources of a bundle and build the firmware of one board."""
+    from stapes.codegen import generate
+    from stapes.firmware import build_firmware
+    from stapes.firmware.build import require_compiler
+    from stapes.recipe import Bundle
+
+    require_compiler(board)
+    loaded = Bundle.load(bundle)
+    directory = out or Path("build") / loaded.manifest.name
+    generated = generate(loaded, directory / "generated")
+    with progress_bar() as progress:
+        result = build_firmware(generated.directory, board, directory / board, progress=progress)
+    console.print(f"{result.elf}", highlight=False, soft_wrap=True)
+    stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
+    console.print(
+        f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
+        highlight=False,
+    )
+    save_json(json, {"board": board, **result.as_json()})

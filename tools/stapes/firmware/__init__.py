@@ -1,0 +1,17 @@
+"""Find toolchains, drive CMake, measure flash, RAM and stack."""
+
+from stapes.firmware.build import BuildResult, board_names, build_firmware
+from stapes.firmware.paths import firmware_dir
+from stapes.firmware.tools import Tool, ToolStatus, find_program, find_tools, require_program
+
+__all__ = [
+    "BuildResult",
+    "Tool",
+    "ToolStatus",
+    "board_names",
+    "build_firmware",
+    "find_program",
+    "find_tools",
+    "firmware_dir",
+    "require_program",
+]

@@ -1,0 +1,190 @@
+"""Drive CMake and Ninja, and measure what they made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stapes.errors import BuildError
+from stapes.files import write_atomic
+from stapes.firmware.checksum import write_checksum
+from stapes.firmware.paths import firmware_dir
+from stapes.firmware.size import Sizes, measure
+from stapes.firmware.stack import worst_case_stack
+from stapes.firmware.tools import require_program
+
+Progress = Callable[[str, int, int], None]
+
+COMPILERS = {
+    "host": "cc",
+    "arm-none-eabi": "arm-none-eabi-gcc",
+    "riscv64-unknown-elf": "riscv64-unknown-elf-gcc",
+}
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A linked image and its sizes in bytes.
+
+    `ram_bytes` is data without the stack; `stack_bytes` is the worst case over all paths (0: the compiler
+    cannot tell). `build_id` is a hash of all sources; the device reports the same.
+    """
+
+    elf: Path
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    build_id: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `stapes build --json`."""
+        return {
+            "elf": str(self.elf),
+            "flash_bytes": self.flash_bytes,
+            "ram_bytes": self.ram_bytes,
+            "stack_bytes": self.stack_bytes,
+            "build_id": self.build_id,
+        }
+
+
+def board_names() -> list[str]:
+    """Every board that can be built."""
+    return sorted(path.parent.name for path in (firmware_dir() / "boards").glob("*/board.cmake"))
+
+
+def require_compiler(board: str) -> None:
+    """Raise `BuildError` for an unknown board, `ToolError` for a missing compiler, CMake or Ninja."""
+    description = firmware_dir() / "boards" / board / "board.cmake"
+    if board not in board_names():
+        raise BuildError(f"unknown board {board!r}", hint=f"choose one of {', '.join(board_names())}")
+    found = re.search(r"set\(STAPES_TOOLCHAIN ([\w-]+)\)", description.read_text(encoding="utf-8"))
+    if found is None or found.group(1) not in COMPILERS:
+        raise BuildError(
+            f"{description} names no known STAPES_TOOLCHAIN", hint=f"one of {', '.join(COMPILERS)}"
+        )
+    for command in (COMPILERS[found.group(1)], "cmake", "ninja"):
+        require_program(command)
+
+
+def build_firmware(
+    generated_dir: Path | None,
+    board: str,
+    out_dir: Path,
+    app: str = "hil",
+    *,
+    definitions: dict[str, str] | None = None,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Build `app` (firmware/app/NAME.c, or the path of a C file) for `board` in `out_dir`, as far as is
+    needed.
+
+    `definitions` are further CMake variables. Raises `ToolError` when a tool is missing, `BuildError` with
+    the compiler's first error otherwise; the whole conversation is in `out_dir`/build.log.
+    """
+    require_compiler(board)
+    out_dir = out_dir.absolute()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    build_id = _build_id(generated_dir, board, app)
+    variables = {
+        "STAPES_BOARD": board,
+        "STAPES_APP": app,
+        "STAPES_GENERATED": str(generated_dir.absolute()) if generated_dir else "",
+        "STAPES_BUILD_ID": build_id,
+        **(definitions or {}),
+    }
+    _configure(out_dir, variables)
+    _compile(out_dir, progress)
+    elf = out_dir / ("stapes.elf" if (out_dir / "stapes.elf").exists() else "stapes")
+    if elf.read_bytes()[:4] != b"\x7fELF":
+        return BuildResult(elf, 0, 0, 0, build_id)
+    write_checksum(elf)
+    sizes: Sizes = measure(elf)
+    return BuildResult(elf, sizes.flash, sizes.ram, worst_case_stack(out_dir, elf), build_id)
+
+
+def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
+    """Twelve hex digits of a hash over every source that could be in the image."""
+    digest = hashlib.sha256(f"{board}\0{app}".encode())
+    roots = [
+        firmware_dir() / name for name in ("runtime", "link", "boards", "app", "cmake", "CMakeLists.txt")
+    ]
+    roots += [root for root in (generated_dir, Path(app)) if root is not None and root.exists()]
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*.*")):
+            if path.is_file() and path.suffix in {".c", ".h", ".def", ".ld", ".cmake", ".txt"}:
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _configure(out_dir: Path, variables: dict[str, str]) -> None:
+    """Run CMake unless it already ran with the same variables."""
+    stamp = out_dir / "stapes-configure.json"
+    wanted = json.dumps({"source": str(firmware_dir()), **variables}, indent=2, sort_keys=True) + "\n"
+    previous = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    if previous == wanted and (out_dir / "build.ninja").is_file():
+        return
+    if previous and _identity(previous) != _identity(wanted):
+        (out_dir / "CMakeCache.txt").unlink(missing_ok=True)
+    command = [require_program("cmake"), "-G", "Ninja", "-S", str(firmware_dir()), "-B", str(out_dir)]
+    command += [f"-DCMAKE_MAKE_PROGRAM={require_program('ninja')}"]
+    command += [f"-D{name}={value}" for name, value in variables.items()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    log = done.stdout + done.stderr
+    if done.returncode != 0:
+        write_atomic(out_dir / "build.log", log)
+        raise BuildError(f"CMake failed: {_first_error(log)}", hint=f"see {out_dir / 'build.log'}")
+    write_atomic(stamp, wanted)
+
+
+def _identity(stamp: str) -> tuple[str, ...]:
+    """What a CMake cache cannot change its mind about."""
+    values = json.loads(stamp)
+    return values["source"], values["STAPES_BOARD"]
+
+
+def _compile(out_dir: Path, progress: Progress | None) -> None:
+    environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
+    lines: list[str] = []
+    with subprocess.Popen(
+        [require_program("ninja"), "-C", str(out_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            step = re.match(r"\[(\d+)/(\d+)\] (.*)", line)
+            if step and progress:
+                progress(f"build {Path(step.group(3)).name}", int(step.group(1)), int(step.group(2)))
+    log = "".join(lines)
+    write_atomic(out_dir / "build.log", log)
+    if process.returncode != 0:
+        raise BuildError(
+            f"the firmware does not build: {_first_error(log)}", hint=f"see {out_dir / 'build.log'}"
+        )
+
+
+def _first_error(log: str) -> str:
+    """The line that a person must see."""
+    lines = log.splitlines()
+    for pattern in (
+        r"error:",
+        r"CMake Error",
+        r"undefined reference|overflowed|will not fit",
+        r"FAILED|failed",
+    ):
+        for position, line in enumerate(lines):
+            if re.search(pattern, line):
+                rest = [after.strip() for after in lines[position + 1 : position + 4] if after.strip()]
+                return " ".join([line.strip(), *rest]) if pattern == "CMake Error" else line.strip()
+    return lines[-1].strip() if lines else "no output"

@@ -1,0 +1,36 @@
+"""The CRC-32 of an image's constants, written into the image after linking and tested by the device.
+
+firmware/app/hil.c keeps a `stapes_checksum` structure: offset of the constants from itself, their size,
+their CRC-32. On a bare-metal board the constants are all of `.text` (code and tables), on the host
+`.rodata`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+SECTION = "stapes_checksum"
+
+
+def write_checksum(elf_path: Path) -> bool:
+    """Fill in the structure; False when the image has none."""
+    with elf_path.open("rb") as stream:
+        elf = ELFFile(stream)
+        place = elf.get_section_by_name(SECTION)
+        constants = elf.get_section_by_name(".rodata") or elf.get_section_by_name(".text")
+        if place is None or constants is None:
+            return False
+        offset = constants["sh_addr"] - place["sh_addr"]
+        content = constants.data()
+        position = place["sh_offset"]
+    value = struct.pack("<iII", offset, len(content), zlib.crc32(content))
+    with elf_path.open("r+b") as stream:
+        stream.seek(position)
+        if stream.read(len(value)) != value:
+            stream.seek(position)
+            stream.write(value)
+    return True

@@ -1,0 +1,125 @@
+"""Worst-case stack of an image, from what the compiler says about every function.
+
+GCC writes each function's frame and calls beside its object (`-fcallgraph-info=su`). A call through a
+pointer may reach any function of the image whose address is taken anywhere but in the vector table; nothing
+recurses (a rule of the firmware), so a path never holds a function twice. Library functions without such a
+file are given `LIBRARY_FRAME`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
+
+LIBRARY_FRAME = 96
+INDIRECT = "__indirect_call"
+VECTORS = ".vectors"
+
+# Relocations of calls and jumps; any other relocation against a function takes its address.
+_CALLS = {
+    "EM_ARM": {10, 28, 29, 30, 51, 102},  # THM_CALL, CALL, JUMP24, THM_JUMP24, THM_JUMP19, THM_JUMP11
+    "EM_RISCV": {16, 17, 18, 19, 44, 45, 51},  # BRANCH, JAL, CALL, CALL_PLT, RVC_BRANCH, RVC_JUMP, RELAX
+    "EM_X86_64": {4},  # PLT32
+    "EM_AARCH64": {280, 282, 283},  # CONDBR19, JUMP26, CALL26
+}
+
+_NODE = re.compile(r'node: \{ title: "([^"]+)" label: "([^"]*)"')
+_EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
+_BYTES = re.compile(r"(\d+) bytes \((static|dynamic,bounded)\)")
+
+
+@dataclass
+class _Function:
+    frame: int
+    calls: set[str] = field(default_factory=set)
+
+
+def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> int:
+    """Bytes of stack that `entry` and everything below it need at most; 0 when the compiler wrote no call
+    graph.
+    """
+    functions: dict[str, _Function] = {}
+    taken: set[str] = set()
+    kept = _function_names(elf_path)
+    for graph in sorted(build_dir.rglob("*.ci")):
+        local = _read_graph(graph, functions)
+        for suffix in (".obj", ".o"):
+            unit = graph.with_suffix(suffix)
+            if unit.is_file():
+                taken |= {local.get(name, name) for name in _address_taken(unit)}
+    targets = {name for name in taken if name in functions and _plain(name) in kept}
+    if entry not in functions:
+        return 0
+    return _deepest(entry, functions, targets, set())
+
+
+def _plain(title: str) -> str:
+    return title.rsplit(":", 1)[-1]
+
+
+def _read_graph(path: Path, functions: dict[str, _Function]) -> dict[str, str]:
+    """Add one unit's functions; returns plain name to title for those defined in it."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    local = {}
+    for title, label in _NODE.findall(text):
+        size = _BYTES.search(label)
+        if size:
+            local[_plain(title)] = title
+            functions.setdefault(title, _Function(0)).frame = int(size.group(1))
+    for source, target in _EDGE.findall(text):
+        functions.setdefault(source, _Function(0)).calls.add(target)
+    return local
+
+
+def _deepest(name: str, functions: dict[str, _Function], targets: set[str], path: set[str]) -> int:
+    function = functions.get(name)
+    if function is None:
+        return LIBRARY_FRAME
+    path.add(name)
+    calls = set(function.calls)
+    if INDIRECT in calls:
+        calls.remove(INDIRECT)
+        calls |= targets
+    below = max((_deepest(called, functions, targets, path) for called in calls - path), default=0)
+    path.discard(name)
+    return function.frame + below
+
+
+def _function_names(elf_path: Path) -> set[str]:
+    with elf_path.open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".symtab")
+        if not isinstance(symbols, SymbolTableSection):
+            return set()
+        return {s.name for s in symbols.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"}
+
+
+def _address_taken(object_path: Path) -> Iterator[str]:
+    """Names of functions whose address the unit takes."""
+    with object_path.open("rb") as stream:
+        elf = ELFFile(stream)
+        calls = _CALLS.get(elf["e_machine"], set())
+        symbols = elf.get_section_by_name(".symtab")
+        if not isinstance(symbols, SymbolTableSection):
+            return
+        for section in elf.iter_sections():
+            if not isinstance(section, RelocationSection):
+                continue
+            owner = elf.get_section(section["sh_info"]).name
+            if not owner.startswith((".text", ".rodata", ".data")):
+                continue
+            for relocation in section.iter_relocations():
+                if relocation["r_info_type"] in calls:
+                    continue
+                symbol = symbols.get_symbol(relocation["r_info_sym"])
+                if symbol["st_info"]["type"] == "STT_SECTION":
+                    name = elf.get_section(symbol["st_shndx"]).name
+                    if name.startswith(".text."):
+                        yield name.removeprefix(".text.")
+                else:
+                    yield symbol.name

@@ -1,0 +1,174 @@
+"""The programs and packages that stapes uses, and the exact commands that install them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from stapes.errors import ToolError
+
+WSL = "wsl --install, then as on Ubuntu"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program (`command`) or a Python package (`package`), what needs it, and how to install it on each
+    system.
+    """
+
+    name: str
+    needed_for: str
+    debian: str
+    macos: str
+    windows: str
+    command: str = ""
+    package: str = ""
+    library: str = ""
+
+    @property
+    def install(self) -> str:
+        """The command for the system at hand."""
+        return {"Darwin": self.macos, "Windows": self.windows}.get(platform.system(), self.debian)
+
+
+@dataclass(frozen=True)
+class ToolStatus:
+    """A tool as found here; `version` is empty where it is missing."""
+
+    tool: Tool
+    version: str
+    path: str
+
+    @property
+    def found(self) -> bool:
+        """Whether it is there."""
+        return bool(self.version)
+
+
+def _program(
+    name: str, command: str, needed_for: str, debian: str, macos: str, windows: str, library: str = ""
+) -> Tool:
+    return Tool(
+        name, needed_for, f"sudo apt-get install {debian}", macos, windows, command=command, library=library
+    )
+
+
+def _package(name: str, needed_for: str, extra: str) -> Tool:
+    command = f"pip install 'stapes[{extra}]'"
+    return Tool(name, needed_for, command, command, command.replace("'", '"'), package=name)
+
+
+PROGRAMS = (
+    _program("cmake", "cmake", "every build", "cmake", "brew install cmake", "winget install Kitware.CMake"),
+    _program(
+        "ninja",
+        "ninja",
+        "every build",
+        "ninja-build",
+        "brew install ninja",
+        "winget install Ninja-build.Ninja",
+    ),
+    _program("cc", "cc", "the host target", "build-essential", "xcode-select --install", WSL),
+    _program(
+        "arm-none-eabi-gcc",
+        "arm-none-eabi-gcc",
+        "STM32 and other Arm boards",
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        "brew install --cask gcc-arm-embedded",
+        "winget install Arm.GnuArmEmbeddedToolchain",
+        library="libc.a",
+    ),
+    _program(
+        "riscv64-unknown-elf-gcc",
+        "riscv64-unknown-elf-gcc",
+        "RISC-V boards",
+        "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+        "brew tap riscv-software-src/riscv && brew install riscv-tools",
+        WSL,
+    ),
+    _program(
+        "qemu-system-arm",
+        "qemu-system-arm",
+        "emulated Arm targets",
+        "qemu-system-arm",
+        "brew install qemu",
+        "winget install SoftwareFreedomConservancy.QEMU",
+    ),
+    _program(
+        "qemu-system-riscv32",
+        "qemu-system-riscv32",
+        "emulated RISC-V targets",
+        "qemu-system-misc",
+        "brew install qemu",
+        "winget install SoftwareFreedomConservancy.QEMU",
+    ),
+)
+
+PACKAGES = (
+    _package("tflite-micro", "the network's independent reference", "hil"),
+    _package("soundfile", "reading recordings", "audio"),
+    _package("soxr", "resampling recordings", "audio"),
+    _package("librosa", "front-end parity, training", "train"),
+    _package("tensorflow", "training", "train"),
+)
+
+
+@cache
+def find_program(command: str) -> str | None:
+    """The path of a program on PATH or beside this Python (where pip puts cmake and ninja), or None."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which(command) or shutil.which(command, path=beside)
+
+
+def require_program(command: str) -> str:
+    """The path of a program that is needed; `ToolError` with the install command when it is missing."""
+    tool = next(tool for tool in PROGRAMS if tool.command == command)
+    path = find_program(command)
+    if path is None:
+        raise ToolError(f"{command} is missing; {tool.needed_for} need it", hint=tool.install)
+    if tool.library and not _has_library(path, tool.library):
+        raise ToolError(f"{command} is there, its C library is not", hint=tool.install)
+    return path
+
+
+@cache
+def _has_library(compiler: str, library: str) -> bool:
+    """A compiler prints the bare name of a library that it cannot find."""
+    found = subprocess.run(
+        [compiler, f"-print-file-name={library}"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return os.sep in found.stdout
+
+
+def find_tools() -> list[ToolStatus]:
+    """Every tool and package with the version found here."""
+    return [_find(tool) for tool in (*PROGRAMS, *PACKAGES)]
+
+
+def _find(tool: Tool) -> ToolStatus:
+    if tool.command:
+        path = find_program(tool.command)
+        return ToolStatus(tool, _program_version(path) if path else "", path or "")
+    for name in (tool.package, f"{tool.package}-cpu"):
+        try:
+            return ToolStatus(tool, importlib.metadata.version(name), "")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ToolStatus(tool, "", "")
+
+
+def _program_version(path: str) -> str:
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    match = re.search(r"\d+\.\d+(\.\d+)*", answer.stdout + answer.stderr)
+    return match.group() if match else "unknown"

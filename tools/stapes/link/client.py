@@ -1,0 +1,257 @@
+"""The host's end of the link: one request at a time, sent again until it is answered, every wait bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.errors import IdentityError, LinkError
+from stapes.link import messages as m
+from stapes.link.frame import Receiver, encode
+from stapes.link.messages import Message
+from stapes.targets import Stream
+
+SHORTEST_WAIT = 0.05  # seconds before a request is sent again
+LONGEST_WAIT = 2.0
+FIRST_WAIT = 0.5
+SMALLEST_PAYLOAD = 64
+
+
+@dataclass
+class Statistics:
+    """What the line did. `retries` requests were sent again: after `timeouts`, or because a frame came
+    `damaged` at either end. `stale` answers belonged to no request."""
+
+    requests: int = 0
+    retries: int = 0
+    timeouts: int = 0
+    damaged_here: int = 0
+    damaged_there: int = 0
+    stale: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, float]:
+        """A plain dictionary."""
+        return asdict(self)
+
+
+class Client:
+    """Talks to one device over `stream`.
+
+    `timeout` is the longest a request may go without an answer, in seconds; a device that computes a whole
+    window in answer to one request needs that long. Raises `LinkError` when it passes or the device refuses
+    a request.
+    """
+
+    def __init__(self, stream: Stream, *, timeout: float = 30.0, hello_timeout: float = 10.0) -> None:
+        self.statistics = Statistics()
+        self._stream = stream
+        self._timeout = timeout
+        self._hello_timeout = hello_timeout
+        self._receiver = Receiver()
+        self._frames: deque[bytes | None] = deque()
+        self._sequence = secrets.randbelow(1 << 16)
+        self._waits: dict[Message, float] = {}
+        self._hello: m.Hello | None = None
+        self._samples = 0
+
+    def hello(self) -> m.Hello:
+        """Open a session: who is there, and what does it run."""
+        payload = m.HELLO_REQUEST.pack(secrets.randbits(32), m.PROTOCOL_VERSION)
+        answer = self._request(Message.HELLO, payload, timeout=self._hello_timeout)
+        if answer[:1] != bytes([m.PROTOCOL_VERSION]):
+            raise IdentityError(
+                f"the device speaks another protocol than version {m.PROTOCOL_VERSION}: {answer[:1].hex()}",
+                hint="build and flash the firmware of this stapes version",
+            )
+        self._hello = m.parse_hello(answer)
+        if self._hello.max_payload < SMALLEST_PAYLOAD:
+            raise LinkError(
+                f"the device takes only {self._hello.max_payload} bytes a message", hint="flash it again"
+            )
+        return self._hello
+
+    def reset(self) -> None:
+        """Forget all samples, windows and votes."""
+        self._request(Message.RESET)
+        self._samples = 0
+
+    def push(self, pcm: npt.NDArray[np.int16]) -> m.Pushed:
+        """Send samples until a window is complete or all are taken; `Pushed.samples` says how far it came.
+
+        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
+        """
+        per_message = (self._known.max_payload - m.PCM_REQUEST.size) // 2
+        data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
+        start = self._samples
+        while True:
+            offset = 2 * (self._samples - start)
+            payload = m.PCM_REQUEST.pack(self._samples) + data[offset : offset + 2 * per_message]
+            pushed = m.parse_pushed(self._request(Message.PCM, payload))
+            sent = (len(payload) - m.PCM_REQUEST.size) // 2
+            if not self._samples <= pushed.samples <= self._samples + sent or (
+                pushed.samples < self._samples + sent and not pushed.window_ready
+            ):
+                raise LinkError("the device lost count of the samples", hint="reset it and start again")
+            self._samples = pushed.samples
+            if pushed.window_ready or 2 * (self._samples - start) >= len(data):
+                return pushed
+
+    def window(self) -> m.WindowResult:
+        """Results of the last complete window."""
+        hello = self._known
+        layers: list[tuple[int, int]] = []
+        while True:
+            answer = self._request(Message.WINDOW, m.WINDOW_REQUEST.pack(len(layers)))
+            head, scores, first, page = m.parse_window(answer, hello.class_count)
+            if first != len(layers) or not (page or len(layers) == hello.layer_count):
+                raise LinkError("the device left out layers of a window", hint="build and flash again")
+            layers += page
+            if len(layers) >= hello.layer_count:
+                break
+        index, features_crc, weight, frontend_ticks, engine_ticks = head
+        scale = hello.counter_scale
+        return m.WindowResult(
+            index=index,
+            features_crc=features_crc,
+            weight=weight,
+            frontend_count=frontend_ticks * scale,
+            total_count=engine_ticks * scale,
+            scores=np.frombuffer(scores, dtype=np.int8),
+            layer_crcs=tuple(crc for crc, _ in layers),
+            layer_counts=tuple(ticks * scale for _, ticks in layers),
+        )
+
+    def features(self) -> npt.NDArray[np.int8]:
+        """The last complete window's features, int8 [frames, n_mels]."""
+        data = bytearray()
+        while True:
+            answer = self._request(Message.FEATURES, m.FEATURES_REQUEST.pack(len(data)))
+            total, page = m.parse_page(answer, Message.FEATURES, len(data))
+            data += page
+            if len(data) == total:
+                return np.frombuffer(bytes(data), dtype=np.int8).reshape(-1, self._known.n_mels)
+
+    def activations(self, layer: int) -> npt.NDArray[np.int8]:
+        """One layer's output for the last complete window, int8 [height * width * channels].
+
+        The device runs the window again for every page.
+        """
+        data = bytearray()
+        while True:
+            answer = self._request(Message.ACTIVATIONS, m.ACTIVATIONS_REQUEST.pack(layer, len(data)))
+            total, page = m.parse_page(answer, Message.ACTIVATIONS, len(data))
+            data += page
+            if len(data) == total:
+                return np.frombuffer(bytes(data), dtype=np.int8)
+
+    def decision(self) -> m.Decision:
+        """The vote over all windows since the last reset."""
+        return m.parse_decision(self._request(Message.DECISION), self._known.class_count)
+
+    def stats(self) -> m.Stats:
+        """The device's stack and its view of the line."""
+        return m.parse_stats(self._request(Message.STATS))
+
+    def self_test(self) -> m.SelfTest:
+        """Let the device check its constants."""
+        return m.parse_self_test(self._request(Message.SELF_TEST))
+
+    def reboot(self) -> m.Hello:
+        """Restart the firmware and open a new session."""
+        # The device may be gone before its answer was seen; then the request, sent again, finds a closed
+        # session.
+        with contextlib.suppress(LinkError):
+            self._request(Message.REBOOT, timeout=self._hello_timeout)
+        self._samples = 0
+        return self.hello()
+
+    @property
+    def _known(self) -> m.Hello:
+        if self._hello is None:
+            raise LinkError("no session", hint="call hello() first")
+        return self._hello
+
+    def _request(self, message: Message, payload: bytes = b"", *, timeout: float | None = None) -> bytes:
+        """Send a request until its answer comes; the payload of the answer."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        frame = encode(m.REQUEST_HEADER.pack(self._sequence, message) + payload)
+        begin = time.monotonic()
+        deadline = begin + (self._timeout if timeout is None else timeout)
+        wait = self._waits.get(message, FIRST_WAIT)
+        self.statistics.requests += 1
+        first = True
+        while True:
+            self.statistics.retries += not first
+            self._send(frame)
+            sent = time.monotonic()
+            answer = self._await(message, min(sent + wait, deadline))
+            now = time.monotonic()
+            if answer is not None:
+                status, data = answer
+                self.statistics.seconds += now - begin
+                if first:
+                    self._learn(message, now - begin)
+                if status < 0:
+                    raise self._refused(message, status)
+                return data
+            if now >= deadline:
+                self.statistics.seconds += now - begin
+                raise LinkError(
+                    f"no answer to {message.name} within {now - begin:.0f} s",
+                    hint="check cable, baud rate and power, or that the firmware runs",
+                )
+            if now >= sent + wait:
+                self.statistics.timeouts += 1
+                wait = min(2 * wait, LONGEST_WAIT)
+            first = False
+
+    def _learn(self, message: Message, seconds: float) -> None:
+        """Wait a few times as long as this kind of request usually takes."""
+        usual = self._waits.get(message, FIRST_WAIT)
+        self._waits[message] = min(max(SHORTEST_WAIT, 0.75 * usual + 0.25 * 4 * seconds), LONGEST_WAIT)
+
+    def _send(self, frame: bytes) -> None:
+        self._stream.write(frame)
+        self.statistics.bytes_sent += len(frame)
+
+    def _await(self, message: Message, until: float) -> tuple[int, bytes] | None:
+        """Status and payload of the answer; None when there is none by then, or a frame was damaged either
+        way.
+        """
+        while True:
+            while self._frames:
+                frame = self._frames.popleft()
+                if frame is None or len(frame) < m.ANSWER_HEADER.size:
+                    self.statistics.damaged_here += 1
+                    return None
+                sequence, kind, status = m.ANSWER_HEADER.unpack_from(frame)
+                if kind == m.DAMAGED:
+                    self.statistics.damaged_there += 1
+                    return None
+                if sequence == self._sequence and kind == message | m.ANSWER:
+                    return status, frame[m.ANSWER_HEADER.size :]
+                self.statistics.stale += 1
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            self._stream.timeout = left
+            data = self._stream.read(1)
+            if data:
+                more = self._stream.in_waiting
+                data += self._stream.read(more) if more else b""
+                self.statistics.bytes_received += len(data)
+                self._frames.extend(self._receiver.feed(data))
+
+    def _refused(self, message: Message, status: int) -> LinkError:
+        name, text = m.error_texts().get(status, (f"error {status}", "unknown to this version"))
+        reason, _, hint = text.partition("; ")
+        return LinkError(f"the device refused {message.name}: {reason} ({name})", hint=hint)

@@ -1,0 +1,6 @@
+"""Start, reset and stop a target; talk to it over one byte stream."""
+
+from stapes.targets.stream import DescriptorStream, Stream
+from stapes.targets.target import board_for_target, open_target, require_target
+
+__all__ = ["DescriptorStream", "Stream", "board_for_target", "open_target", "require_target"]

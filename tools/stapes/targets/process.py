@@ -1,0 +1,82 @@
+"""A program that plays a board: started in its own process group, never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+from stapes.errors import TargetError
+
+PR_SET_PDEATHSIG = 1
+LAST_WORDS = 2000
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What to run in the child before the program: on Linux, ask to be killed when the parent dies."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    return ask
+
+
+class TargetProcess:
+    """A running program; its standard error is kept for `explain`."""
+
+    def __init__(
+        self, command: Sequence[str], *, pass_fds: Sequence[int] = (), read_output: bool = False
+    ) -> None:
+        self.name = Path(command[0]).name
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if read_output else self._errors,
+                stderr=self._errors,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        except OSError as error:
+            self._errors.close()
+            raise TargetError(
+                f"{command[0]} did not start: {error.strerror}", hint="build it again"
+            ) from error
+
+    def explain(self) -> str:
+        """` (status and the last line it wrote)`, or nothing while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=1.0)
+        status = self.process.poll()
+        if status is None:
+            return ""
+        words = self.last_words()
+        return f" ({self.name}, status {status}{': ' + words if words else ''})"
+
+    def last_words(self) -> str:
+        """The last line on standard error."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - LAST_WORDS))
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def stop(self) -> None:
+        """End the whole process group, and wait for it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self._errors.close()
