@@ -58,6 +58,6 @@ OPTIONS: dict[str, Options] = {
             "offset": "Offset",
         },
     ),
-    "PACK": Options("PackOptions", {"axis": "Axis"}),
+    "PACK": Options("PackOptions", {"values_count": "ValuesCount", "axis": "Axis"}),
     "GATHER": Options("GatherOptions", {"axis": "Axis", "batch_dims": "BatchDims"}),
 }

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ModelError, ToolError
-from stapes.graph import Graph, read_tflite
+from stapes.graph import Graph, Tensor, read_tflite, simplify
 
 Array = npt.NDArray[np.generic]
 
@@ -34,6 +34,7 @@ class TflmOracle:
             ) from error
         self._model = model
         self._graph = read_tflite(model)
+        self._inputs = simplify(self._graph).inputs
         activations = sum(t.elements * t.dtype.itemsize for t in self._graph.tensors if t.data is None)
         # The arena is only touched where it is used, so a generous one costs nothing.
         arena = (32 << 20) + 4 * activations + 4 * len(model)
@@ -61,14 +62,20 @@ class TflmOracle:
         return self._graph
 
     def run(self, inputs: Sequence[Array]) -> dict[int, Array]:
-        """Every activation by tensor index, after running on `inputs` (in the order of the file's inputs)."""
+        """Every activation by tensor index, after running on `inputs`, int8 as for `run_graph`.
+
+        Where the file itself begins in float32 or uint8, its input is the same value in that type.
+        """
         graph = self._graph
         if len(inputs) != len(graph.inputs):
             raise ValueError(f"{len(inputs)} inputs for a network with {len(graph.inputs)}")
         with _stderr() as printed:
             try:
                 for position, values in enumerate(inputs):
-                    self._interpreter.set_input(np.ascontiguousarray(values), position)
+                    inside = graph.tensor(self._inputs[position])
+                    outside = graph.tensor(graph.inputs[position])
+                    given = np.ascontiguousarray(_at_edge(values, inside, outside))
+                    self._interpreter.set_input(given, position)
                 self._interpreter.invoke()
             except RuntimeError as error:
                 raise ModelError(f"TFLM fails on the network: {printed() or error}") from error
@@ -76,8 +83,17 @@ class TflmOracle:
         results: dict[int, Array] = {
             index: self._interpreter.GetTensor(index, 0)["tensor_data"] for index in sorted(made)
         }
-        results.update(zip(graph.inputs, inputs, strict=True))
+        results.update(zip(self._inputs, inputs, strict=True))
         return results
+
+
+def _at_edge(values: Array, inside: Tensor, outside: Tensor) -> Array:
+    """int8 `values` of `inside` as the file's own input takes them."""
+    if outside.dtype == np.float32:
+        return (values.astype(np.float32) - np.float32(inside.zero_point)) * np.float32(inside.scale)
+    if outside.dtype == np.uint8:
+        return (values.astype(np.int16) + 128).astype(np.uint8)
+    return values
 
 
 @contextmanager
