@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from stapes.compiler.builder import ALIASES, Builder
 from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
-from stapes.compiler.lower_elementwise import add, concatenation, lookup, pad, softmax
+from stapes.compiler.lower_elementwise import UNARY, add, concatenation, lookup, pad, softmax
 from stapes.compiler.lower_pool import mean, pool_2d
 from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Storage
@@ -25,9 +25,10 @@ LOWER: dict[str, Callable[[Builder, Op], None]] = {
     "MAX_POOL_2D": pool_2d,
     "MEAN": mean,
     "PAD": pad,
-    "RELU": lookup,
-    "RELU6": lookup,
+    "PADV2": pad,
     "SOFTMAX": softmax,
+    "SUB": add,
+    **{kind: lookup for kind in UNARY},
     **{kind: Builder.alias for kind in ALIASES},
 }
 """How each operator becomes layers."""
@@ -39,6 +40,10 @@ def compile_graph(graph: Graph, name: str = "model") -> Plan:
     Raises `UnsupportedModelError` with everything that is unsupported, before any code is written.
     """
     check_supported(graph)
+    missing = [op for op in graph.ops if op.kind not in LOWER]
+    if missing:
+        findings = [f"operator {op.kind} (operator {op.index})" for op in missing]
+        raise UnsupportedModelError(f"no kernel for: {', '.join(findings)}", findings)
     builder = Builder(graph)
     for index in graph.inputs:
         builder.add_input(index)

@@ -12,6 +12,7 @@ from stapes.graph import Op, Tensor
 from stapes.reference.arithmetic import activation_range, quantize_multiplier
 from stapes.reference.kernels_elementwise import ADD_LEFT_SHIFT, AddConstants, unary_table
 
+UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
