@@ -77,7 +77,7 @@ typedef struct {
     uint32_t crc;
 } checksum_t;
 
-__attribute__((section("stapes_checksum"), used)) const volatile checksum_t stapes_checksum = {0, 0, 0};
+__attribute__((section(".checksum"), used)) const volatile checksum_t stapes_checksum = {0, 0, 0};
 
 static void reset_stream(void) {
     stapes_frontend_reset(&hil.frontend);
@@ -306,6 +306,11 @@ static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer,
     return (int)(head + 8u * count);
 }
 
+/* Whether all rows of the last complete window are still there: no frame came after it. */
+static bool rows_kept(void) {
+    return hil.windows > 0u && hil.frames == hil.first_frame + FRAMES;
+}
+
 /* Bytes of one page: what is left of `total` from `offset`, as far as it fits behind the 8-byte head. */
 static size_t page(size_t total, size_t offset, size_t capacity) {
     size_t count = total - offset;
@@ -318,7 +323,7 @@ static int answer_features(const uint8_t *payload, size_t length, uint8_t *answe
         return STAPES_E_MESSAGE;
     }
     size_t offset = stapes_get_u32(payload);
-    if (hil.windows == 0u) {
+    if (!rows_kept()) {
         return STAPES_E_STATE;
     }
     if (offset > total) {
@@ -340,7 +345,7 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
         return STAPES_E_MESSAGE;
     }
     capture_t capture = {.layer = stapes_get_u16(payload), .offset = stapes_get_u32(payload + 2)};
-    if (hil.windows == 0u) {
+    if (!rows_kept()) {
         return STAPES_E_STATE;
     }
     if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-SECTION = "stapes_checksum"
+SECTION = ".checksum"
 
 
 def write_checksum(elf_path: Path) -> bool:
