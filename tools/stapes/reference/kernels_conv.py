@@ -22,17 +22,10 @@ Arrays = list[npt.NDArray[np.generic]]
 
 
 def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """`(multipliers, shifts)` of a convolution or dense layer, one per channel, or one each per tensor.
-
-    A dense layer with one weight scale multiplies input and weight scale in float32, as TFLM does.
-    """
+    """`(multipliers, shifts)` of a convolution or dense layer, one per channel, or one each per tensor."""
     source, weights, output = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     assert weights.quantization is not None
-    scales = weights.quantization.scale
-    if op.kind == "FULLY_CONNECTED" and len(scales) == 1:
-        product = np.float32(source.scale) * scales
-        return quantize_multipliers(product.astype(np.float64) / np.float64(output.scale))
-    return quantize_multipliers(effective_scales(source.scale, scales, output.scale))
+    return quantize_multipliers(effective_scales(source.scale, weights.quantization.scale, output.scale))
 
 
 def requantize(graph: Graph, op: Op, accumulator: IntArray) -> Int8Array:

@@ -104,11 +104,8 @@ def _int8(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
 
 
 def _relu_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
-    # The ratio of the scales is taken in float32.
-    ratio = float(np.float32(source.scale) / np.float32(output.scale))
-    scaled = multiply_by_quantized_multiplier(_every_input() - source.zero_point, *quantize_multiplier(ratio))
     low, high = activation_range("RELU", output.scale, output.zero_point)
-    return _int8(np.clip(scaled + output.zero_point, low, high))
+    return np.clip(_requantize_table(op, source, output), low, high).astype(np.int8)
 
 
 def _relu6_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
@@ -117,12 +114,10 @@ def _relu6_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]
 
 
 def _leaky_relu_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
-    # Both factors are computed in float32.
-    scale, output_scale = np.float32(source.scale), np.float32(output.scale)
     centred = _every_input() - source.zero_point
-    kept = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(scale / output_scale)))
-    factor = scale * np.float32(op.real("alpha")) / output_scale
-    bent = multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(factor)))
+    kept = multiply_by_quantized_multiplier(centred, *rescale_multiplier(source, output))
+    bent_by = quantize_multiplier(source.scale * op.real("alpha") / output.scale)
+    bent = multiply_by_quantized_multiplier(centred, *bent_by)
     return _int8(np.where(centred >= 0, kept, bent) + output.zero_point)
 
 
@@ -148,10 +143,9 @@ def _sigmoid_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int
 
 def _hard_swish_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
     """x * relu6(x + 3) / 6 in 16 bits; every rounding as in TFLM."""
-    hires_scale = np.float32(1 / 128) * np.float32(source.scale)
-    output_multiplier, output_shift = quantize_multiplier(float(hires_scale / np.float32(output.scale)))
-    reluish_scale = np.float32(3) / np.float32(32768)
-    reluish_multiplier, reluish_shift = quantize_multiplier(float(hires_scale / reluish_scale))
+    hires_scale = source.scale / 128
+    output_multiplier, output_shift = quantize_multiplier(hires_scale / output.scale)
+    reluish_multiplier, reluish_shift = quantize_multiplier(hires_scale / (3 / 32768))
     hires = (_every_input() - source.zero_point) << 7
     preshift = _high_mul_int16(hires, _down_to_int16(output_multiplier))
     reluish = hires

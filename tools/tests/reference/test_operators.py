@@ -372,3 +372,32 @@ def test_branches_and_several_inputs_and_outputs():
 
 def test_every_supported_operator_has_a_twin():
     assert set(OPERATORS) - {"DEQUANTIZE"} == set(KERNELS)
+
+
+def test_factors_between_scales_are_computed_in_float64():
+    """Pairs of scales whose ratio is a rounding tie in float32 and not in float64."""
+    random = np.random.default_rng(0)
+    for number in range(40):
+        source = np.float32(random.uniform(0.01, 0.3))
+        ratio = np.float32(random.choice([0.5, 0.75, 1.25, 1.5, 2.5, 3.5]))
+        for kind, attributes in (("RELU", {}), ("LEAKY_RELU", {"alpha": 0.3}), ("QUANTIZE", {})):
+            maker = ModelMaker().input((1, 256), float(source), 0)
+            check(maker.unary(kind, float(source / ratio), 0, **attributes).build())
+        hires = (random.integers(1 << 14, 1 << 15) + 0.5) / 2**15 / 2.0 ** random.integers(0, 7)
+        maker = ModelMaker().input((1, 256), float(source), 0)
+        check(maker.unary("HARD_SWISH", float(np.float32(source / 128 / hires)), 0).build())
+        weight = np.float32(random.uniform(0.01, 0.3))
+        maker = ModelMaker(number).input((1, 4), float(source), 0)
+        maker.fully_connected(16, bias=False, scale=float(source * weight * np.float32(2)), zero_point=0)
+        maker.tensors[1].scales = (float(weight),)
+        maker.tensors[1].data[...] = maker.random.integers(-1, 2, (16, 4))
+        check(maker.build())
+
+
+def test_bounds_of_activations_are_computed_in_float32():
+    """Scales where 6 / scale is a tie in float32 and not in float64."""
+    for step in range(1, 120):
+        scale = float(np.float32(6 / (step + 0.5)))
+        check(ModelMaker().input((1, 256), scale, -100).unary("RELU6").build())
+        maker = ModelMaker(step).input((1, 4), 0.1, 0)
+        check(maker.fully_connected(32, "RELU6", bias=False, scale=scale, zero_point=-100).build())
