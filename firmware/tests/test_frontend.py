@@ -42,7 +42,7 @@ def built(
             "cc", "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
             "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
             f"-I{ROOT / 'runtime/include'}", f"-I{directory}", "-o", str(program),
-            str(ROOT / "runtime/src/frontend.c"), str(ROOT / "runtime/src/fft.c"),
+            *map(str, sorted(ROOT.glob("runtime/src/frontend*.c"))), str(ROOT / "runtime/src/fft.c"),
             str(directory / "stapes_frontend_tables.c"), str(ROOT / "tests/frontend_driver.c"),
         ],
         check=True,

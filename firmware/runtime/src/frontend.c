@@ -1,5 +1,7 @@
 #include "stapes/frontend.h"
 
+#include <stdbool.h>
+
 #include "fft.h"
 #include "frontend_math.h"
 #include "stapes/error.h"
@@ -13,12 +15,13 @@ int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tabl
     if (frontend == NULL || tables == NULL || memory == NULL) {
         return STAPES_E_ARGUMENT;
     }
-    if (bytes < STAPES_FRONTEND_MEMORY(tables->frame_length, tables->n_fft) || (uintptr_t)memory % 8 != 0) {
+    if (bytes < STAPES_FRONTEND_MEMORY(tables->frame_length, tables->bins) || (uintptr_t)memory % 8 != 0) {
         return STAPES_E_MEMORY;
     }
     frontend->tables = tables;
     frontend->bins = memory;
-    frontend->frame = (int16_t *)(void *)(frontend->bins + tables->n_fft / 2u);
+    frontend->mel = &frontend->bins[tables->mel_place].power;
+    frontend->frame = (int16_t *)(void *)(frontend->bins + tables->bins);
     stapes_frontend_reset(frontend);
     return STAPES_OK;
 }
@@ -29,11 +32,7 @@ void stapes_frontend_reset(stapes_frontend_t *frontend) {
 
 /* Left shift of the frame, so that its energy * 4^exponent stays below 2^60: no later sum can overflow. */
 static uint32_t frame_exponent(const stapes_frontend_t *frontend) {
-    uint64_t energy = 0;
-    const int16_t *end = frontend->frame + frontend->tables->frame_length;
-    for (const int16_t *x = frontend->frame; x < end; x++) {
-        energy += (uint32_t)((int32_t)*x * *x);
-    }
+    uint64_t energy = square_samples(frontend->frame, frontend->tables->frame_length);
     uint32_t high = (uint32_t)(energy >> 32);
     uint32_t bits = 0;
     if (high != 0) {
@@ -45,84 +44,61 @@ static uint32_t frame_exponent(const stapes_frontend_t *frontend) {
     return exponent < frontend->tables->max_exponent ? exponent : frontend->tables->max_exponent;
 }
 
-static inline int32_t windowed(const stapes_frontend_t *frontend, size_t n, int32_t factor) {
-    size_t length = frontend->tables->frame_length;
-    if (n >= length) {
-        return 0;
-    }
-    return multiply_high(frontend->frame[n] * factor,
-                         frontend->tables->window[n <= length / 2 ? n : length - n]);
-}
-
-/* Windowed samples, in pairs, to bit-reversed places. */
-static void apply_window(stapes_frontend_t *frontend, uint32_t exponent) {
-    size_t half = frontend->tables->n_fft / 2u;
-    int32_t factor = (int32_t)(UINT32_C(1) << exponent);
-    size_t place = 0;
-    for (size_t n = 0; n < half; n++) {
-        frontend->bins[place].z.re = windowed(frontend, 2 * n, factor);
-        frontend->bins[place].z.im = windowed(frontend, 2 * n + 1, factor);
-        /* Count upwards with the bits mirrored: the carry runs downwards. */
-        size_t bit = half / 2;
-        while (place & bit) {
-            place ^= bit;
-            bit /= 2;
-        }
-        place |= bit;
-    }
-}
-
-/* log2 of a positive value, Q24: the integer part from the highest bit, the rest interpolated. */
-static int32_t fixed_log2(uint64_t value, const int32_t *table) {
+/* log2 of a positive value less 63, Q24: the integer part from the highest bit, the rest interpolated. */
+static inline int32_t fixed_log2(uint64_t value, const int32_t *table) {
     uint32_t high = (uint32_t)(value >> 32);
     uint32_t low = (uint32_t)value;
-    int32_t integer = 63;
+    int32_t integer = 0;
     if (high == 0) {
         high = low;
         low = 0;
-        integer = 31;
+        integer = -32 * (1 << LOG_FRACTION_BITS);
     }
     uint32_t zeros = leading_zeros(high);
-    uint32_t mantissa = high << zeros | (uint32_t)((uint64_t)low << zeros >> 32);
+    uint32_t mantissa = high << zeros | low >> 1 >> (31 - zeros);
     const int32_t *point = table + (mantissa >> (31 - LOG_TABLE_BITS) & ((1u << LOG_TABLE_BITS) - 1));
     uint32_t slope = (uint32_t)(point[1] - point[0]);
     uint32_t rest = mantissa << (LOG_TABLE_BITS + 1);
-    return (integer - (int32_t)zeros) * (1 << LOG_FRACTION_BITS) + point[0] +
+    return integer - (int32_t)(zeros << LOG_FRACTION_BITS) + point[0] +
            (int32_t)((uint64_t)slope * rest >> 32);
 }
 
-/* Adds up the bands; each becomes one feature as soon as it is complete. Between two corners one band falls
- * by what the next one rises, so that one product per bin serves both. */
-static void mel_log_quantize(const stapes_frontend_t *frontend, uint32_t exponent, int8_t *row) {
+/* Powers of the bands. Between two corners one band falls by what the next one rises, so that one product per
+ * bin serves both. */
+static void mel_powers(const stapes_frontend_t *frontend) {
     const stapes_frontend_tables_t *tables = frontend->tables;
-    const stapes_bin_t *bin = frontend->bins + tables->first_bin;
-    const uint32_t *weight = tables->weights;
-    int32_t floor_shift = 2 * (int32_t)exponent + tables->floor_shift;
-    uint64_t risen = 0; /* what the band that now falls gathered while it rose */
-    for (size_t segment = 0; segment <= tables->n_mels; segment++) {
-        uint64_t total = 0;
-        uint64_t rising = 0;
-        for (uint32_t count = tables->segments[segment]; count != 0; count--, bin++, weight++) {
-            uint64_t power = bin->power;
-            total += power;
-            rising += (power >> 32) * *weight + ((uint64_t)(uint32_t)power * *weight >> 32);
+    const stapes_band_t *band = tables->bands;
+    stapes_sums_t sums = {0, 0, frontend->bins + tables->first_bin, tables->weights};
+    add_bins(&sums, tables->first_count);
+    uint64_t *end = frontend->mel + tables->n_mels;
+    for (uint64_t *mel = frontend->mel; mel < end; mel++) {
+        sums.total = sums.rising; /* what the band gathered while it rose; now it falls */
+        sums.rising = 0;
+        add_bins(&sums, band++->count);
+        *mel = sums.total - sums.rising;
+    }
+}
+
+static void log_quantize(const stapes_frontend_t *frontend, uint32_t exponent, int8_t *row) {
+    const stapes_frontend_tables_t *tables = frontend->tables;
+    const int32_t *log_table = tables->log_table;
+    const stapes_band_t *band = tables->bands;
+    const uint64_t *mel = frontend->mel;
+    const int8_t *end = row + tables->n_mels;
+    int32_t integer = (63 - 2 * (int32_t)exponent) * (1 << LOG_FRACTION_BITS);
+    int32_t shift = 2 * (int32_t)exponent + tables->floor_shift;
+    uint32_t floor_down = shift < 0 ? (uint32_t)-shift : 0;
+    uint32_t floor_up = shift < 0 ? 1 : UINT32_C(1) << shift;
+    bool clamp = tables->floor_clamp != 0;
+    for (; row < end; row++, band++) {
+        uint64_t value = *mel++;
+        uint32_t floor = band->floor >> floor_down;
+        if (!clamp) {
+            value += (uint64_t)floor * floor_up;
+        } else if (value < (uint64_t)floor * floor_up) {
+            value = (uint64_t)floor * floor_up;
         }
-        if (segment > 0) {
-            size_t band = segment - 1;
-            uint64_t mel = risen + total - rising;
-            uint64_t floor = tables->floor[band];
-            floor = floor_shift >= 0 ? floor << floor_shift : floor >> -floor_shift;
-            if (!tables->floor_clamp) {
-                mel += floor;
-            } else if (mel < floor) {
-                mel = floor;
-            }
-            int32_t log =
-                fixed_log2(mel, tables->log_table) - (int32_t)(2 * exponent) * (1 << LOG_FRACTION_BITS);
-            int32_t steps = (multiply_high(log, tables->gain) + tables->bias[band]) >> 16;
-            row[band] = (int8_t)(steps > 127 ? 127 : steps < -128 ? -128 : steps);
-        }
-        risen = rising;
+        *row = saturate_high(multiply_high(integer + fixed_log2(value, log_table), band->gain) + band->bias);
     }
 }
 
@@ -131,22 +107,17 @@ int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t
     const stapes_frontend_tables_t *tables = frontend->tables;
     size_t missing = (size_t)tables->frame_length - frontend->filled;
     size_t taken = count < missing ? count : missing;
-    int16_t *to = frontend->frame + frontend->filled;
-    for (size_t i = 0; i < taken; i++) {
-        to[i] = pcm[i];
-    }
+    copy_samples(frontend->frame + frontend->filled, pcm, taken);
     *consumed = taken;
     frontend->filled = (uint16_t)(frontend->filled + taken);
     if (taken < missing) {
         return 0;
     }
     uint32_t exponent = frame_exponent(frontend);
-    apply_window(frontend, exponent);
-    stapes_fft_power(frontend->bins, tables);
-    mel_log_quantize(frontend, exponent, row);
+    stapes_fft_power(frontend->bins, tables->load(frontend, exponent), tables);
+    mel_powers(frontend);
+    log_quantize(frontend, exponent, row);
     frontend->filled = (uint16_t)(tables->frame_length - tables->hop_length);
-    for (size_t i = 0; i < frontend->filled; i++) {
-        frontend->frame[i] = frontend->frame[i + tables->hop_length];
-    }
+    copy_samples(frontend->frame, frontend->frame + tables->hop_length, frontend->filled);
     return 1;
 }

@@ -1,25 +1,156 @@
-/* Products and counts that the front end is made of; the definitions are docs/front-end.md's. */
+/* Products and bit counts that the front end is made of, defined in docs/front-end.md. Where the core has the
+ * DSP extension each is one instruction; the C beside it is the definition. */
 #ifndef STAPES_FRONTEND_MATH_H
 #define STAPES_FRONTEND_MATH_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "stapes/frontend.h"
 
 /* Right shifts of negative values are arithmetic everywhere in the runtime. */
 typedef char stapes_arithmetic_shift[((-3) >> 1 == -2) ? 1 : -1];
 
-/* round(x * y / 2^32), halves upwards: SMMULR. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#define STAPES_ARM_DSP 1
+#else
+#define STAPES_ARM_DSP 0
+#endif
+
+/* round(x * y / 2^32), halves upwards. */
 static inline int32_t multiply_high(int32_t x, int32_t y) {
+#if STAPES_ARM_DSP
+    int32_t result;
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(x), "r"(y));
+    return result;
+#else
     return (int32_t)(((int64_t)x * y + INT64_C(0x80000000)) >> 32);
+#endif
 }
 
-/* sum + round(x * y / 2^32): SMMLAR. */
+/* sum + round(x * y / 2^32) */
 static inline int32_t multiply_high_add(int32_t sum, int32_t x, int32_t y) {
+#if STAPES_ARM_DSP
+    int32_t result;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
+    return result;
+#else
     return sum + multiply_high(x, y);
+#endif
 }
 
-/* sum + round(-x * y / 2^32): SMMLSR. */
+/* sum + round(-x * y / 2^32) */
 static inline int32_t multiply_high_subtract(int32_t sum, int32_t x, int32_t y) {
+#if STAPES_ARM_DSP
+    int32_t result;
+    __asm__("smmlsr %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
+    return result;
+#else
     return sum + (int32_t)((INT64_C(0x80000000) - (int64_t)x * y) >> 32);
+#endif
+}
+
+/* Copies upwards; `to` may be below `from` in the same array. */
+static inline void copy_samples(int16_t *to, const int16_t *from, size_t count) {
+#if STAPES_ARM_DSP
+    if (((uintptr_t)to | (uintptr_t)from) % 4 == 0) {
+        for (; count >= 8; count -= 8) {
+            __asm__ volatile("ldmia %0!, {r3-r6}\n"
+                             "stmia %1!, {r3-r6}"
+                             : "+r"(from), "+r"(to)
+                             :
+                             : "r3", "r4", "r5", "r6", "memory");
+        }
+    }
+#endif
+    memmove(to, from, count * sizeof *to);
+}
+
+/* The squares of `count` samples, summed; `x` is aligned for words. */
+static inline uint64_t square_samples(const int16_t *x, uint32_t count) {
+    uint64_t sum = 0;
+#if STAPES_ARM_DSP
+    for (; count >= 8; count -= 8) {
+        uint32_t low, high;
+        __asm__("ldrd %[low], %[high], [%[x]], #8\n"
+                "smlald %Q[sum], %R[sum], %[low], %[low]\n"
+                "smlald %Q[sum], %R[sum], %[high], %[high]\n"
+                "ldrd %[low], %[high], [%[x]], #8\n"
+                "smlald %Q[sum], %R[sum], %[low], %[low]\n"
+                "smlald %Q[sum], %R[sum], %[high], %[high]"
+                : [sum] "+r"(sum), [x] "+r"(x), [low] "=&r"(low), [high] "=&r"(high)
+                :
+                : "memory");
+    }
+#endif
+    for (; count != 0; count--, x++) {
+        sum += (uint32_t)((int32_t)*x * *x);
+    }
+    return sum;
+}
+
+typedef struct {
+    uint64_t total;  /* of powers */
+    uint64_t rising; /* of powers times weights / 2^32, each product rounded down */
+    const stapes_bin_t *bin;
+    const uint32_t *weight;
+} stapes_sums_t;
+
+/* Adds `count` bins. */
+static inline void add_bins(stapes_sums_t *sums, uint32_t count) {
+    if (count == 0) {
+        return;
+    }
+#if STAPES_ARM_DSP
+    uint32_t low, high, weight, carry;
+    __asm__("1: ldrd %[low], %[high], [%[bin]], #8\n"
+            "ldr %[weight], [%[next]], #4\n"
+            "adds %Q[total], %[low]\n"
+            "adc %R[total], %[high]\n"
+            "umull %[low], %[carry], %[low], %[weight]\n"
+            "umaal %Q[rising], %[carry], %[high], %[weight]\n"
+            "add %R[rising], %[carry]\n"
+            "subs %[count], #1\n"
+            "bne 1b"
+            : [total] "+r"(sums->total), [rising] "+r"(sums->rising), [bin] "+r"(sums->bin),
+              [next] "+r"(sums->weight), [count] "+r"(count), [low] "=&r"(low), [high] "=&r"(high),
+              [weight] "=&r"(weight), [carry] "=&r"(carry)
+            :
+            : "cc", "memory");
+#else
+    for (; count != 0; count--) {
+        uint64_t power = sums->bin++->power;
+        uint32_t weight = *sums->weight++;
+        sums->total += power;
+        sums->rising += (power >> 32) * weight + ((uint64_t)(uint32_t)power * weight >> 32);
+    }
+#endif
+}
+
+/* value / 2^16, rounded down and clipped to 8 bits. */
+static inline int8_t saturate_high(int32_t value) {
+#if STAPES_ARM_DSP
+    __asm__("ssat %0, #8, %1, asr #16" : "=r"(value) : "r"(value));
+    return (int8_t)value;
+#else
+    value >>= 16;
+    return (int8_t)(value > 127 ? 127 : value < -128 ? -128 : value);
+#endif
+}
+
+/* The lowest `count` bits of `x` in reverse; 1 <= count <= 32. */
+static inline uint32_t reverse_bits(uint32_t x, uint32_t count) {
+#if defined(__GNUC__) && defined(__thumb2__)
+    __asm__("rbit %0, %1" : "=r"(x) : "r"(x));
+#else
+    x = (x & 0x55555555u) << 1 | (x >> 1 & 0x55555555u);
+    x = (x & 0x33333333u) << 2 | (x >> 2 & 0x33333333u);
+    x = (x & 0x0F0F0F0Fu) << 4 | (x >> 4 & 0x0F0F0F0Fu);
+    x = (x & 0x00FF00FFu) << 8 | (x >> 8 & 0x00FF00FFu);
+    x = x << 16 | x >> 16;
+#endif
+    return x >> (32 - count);
 }
 
 /* Number of bits in front of the highest set bit; `x` is not 0. */

@@ -82,6 +82,17 @@ class Tables:
     bias: Int64
     """int8 zero point, mean, offset of the band and one half for rounding, in steps, Q16, int32[n_mels]."""
 
+    @property
+    def mel_place(self) -> int:
+        """Where the device keeps band powers, in bins: from 0 where each replaces bins that were added already."""
+        done = self.first_bin + np.cumsum(self.segments)[1:]
+        return 0 if np.all(np.arange(self.spec.n_mels) < done) else self.spec.n_fft // 2
+
+    @property
+    def memory_bins(self) -> int:
+        """Places of 8 bytes that the device needs for bins and bands."""
+        return self.spec.n_fft // 2 + (self.spec.n_mels if self.mel_place else 0)
+
     @classmethod
     def build(cls, spec: FrontendSpec, output: OutputQuantization | None = None) -> Tables:
         """All tables of `spec`; without `output` the int8 conversion is a placeholder of one step per octave.

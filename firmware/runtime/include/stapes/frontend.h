@@ -5,27 +5,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Constants of one front end; generated. Every table is described in docs/front-end.md. */
+typedef struct stapes_frontend stapes_frontend_t;
+
+/* One band: the bins of its falling side, what is added to its power, how its logarithm becomes int8. */
+typedef struct {
+    uint32_t count; /* bins between its centre and its upper corner */
+    uint32_t floor;
+    int32_t gain; /* int8 steps per octave, Q24 */
+    int32_t bias; /* int8 steps, Q16 */
+} stapes_band_t;
+
+/* Constants of one front end; generated. Every table is described in docs/front-end.md. Functions are those
+ * that this front end needs, so that the linker leaves out the others. */
 typedef struct {
     uint16_t frame_length; /* samples that the window covers */
     uint16_t hop_length;
     uint16_t n_fft;
     uint16_t n_mels;
+    uint16_t bins;                 /* of memory: n_fft / 2, and n_mels more where bands cannot replace them */
+    uint16_t mel_place;            /* of the first band among the bins */
     uint16_t first_bin;            /* first bin with a weight */
-    uint8_t radix2_first;          /* n_fft / 2 is an odd power of two */
+    uint16_t first_count;          /* bins between the first band's lower corner and its centre */
     uint8_t max_exponent;          /* a larger one would make the floor overflow */
-    int16_t floor_shift;           /* of the entries of `floor` */
     uint8_t floor_clamp;           /* the floor is a lower bound rather than an offset */
-    int32_t gain;                  /* int8 steps per octave, Q24 */
+    int16_t floor_shift;           /* of the entries of `floor` */
     const int32_t *window;         /* Q31, first half and middle */
     const int32_t *twiddles;       /* Q31, cos and sin of 1, 2, 3 times the angle, n_fft / 8 times */
     const int32_t *split_twiddles; /* Q31, cos and sin, n_fft / 4 times */
-    const uint16_t *segments;      /* bins between neighbouring corners, n_mels + 1 entries */
     const uint32_t *weights;       /* Q32, one per bin */
-    const uint32_t *floor;         /* one per band */
-    const int32_t *bias;           /* Q16, one per band */
-    const int32_t *log_table;      /* Q24, 129 entries */
+    const stapes_band_t *bands;
+    const int32_t *log_table; /* Q24, 129 entries */
+    /* Windows the frame into `bins` and does the first stage; returns the length of the partial transforms.
+     */
+    uint32_t (*load)(const stapes_frontend_t *frontend, uint32_t exponent);
 } stapes_frontend_tables_t;
+
+uint32_t stapes_frontend_load_full(const stapes_frontend_t *frontend, uint32_t exponent);
+uint32_t stapes_frontend_load_any(const stapes_frontend_t *frontend, uint32_t exponent);
 
 /* A bin of the spectrum, and later its power in the same place. */
 typedef union {
@@ -36,15 +52,16 @@ typedef union {
     uint64_t power;
 } stapes_bin_t;
 
-typedef struct {
+struct stapes_frontend {
     const stapes_frontend_tables_t *tables;
-    stapes_bin_t *bins; /* n_fft / 2 */
-    int16_t *frame;     /* frame_length samples */
-    uint16_t filled;    /* of these */
-} stapes_frontend_t;
+    stapes_bin_t *bins;
+    uint64_t *mel;   /* band powers, in the place of bins that are no longer needed */
+    int16_t *frame;  /* frame_length samples */
+    uint16_t filled; /* of these */
+};
 
 /* Bytes of caller-owned memory, aligned for uint64_t. The generated STAPES_FRONTEND_MEMORY_BYTES is this. */
-#define STAPES_FRONTEND_MEMORY(frame_length, n_fft) (4u * (n_fft) + 2u * (frame_length))
+#define STAPES_FRONTEND_MEMORY(frame_length, bins) (8u * (bins) + 2u * (frame_length))
 
 /* STAPES_E_ARGUMENT for a NULL pointer, STAPES_E_MEMORY for a buffer that is too small or misaligned. */
 int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,

@@ -1,0 +1,84 @@
+/* What one frame of the front end costs, and a checksum of every row of some hard signals. Prints one line
+ * and ends. tools/stapes/features/bench.py makes the same signals. */
+#include "board.h"
+#include "stapes/frontend.h"
+#include "stapes_frontend_tables.h"
+
+#define SAMPLES     2048u /* of one repetition */
+#define SIGNALS     6u
+#define REPETITIONS 8u
+
+static uint64_t memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
+static stapes_frontend_t frontend;
+static int16_t pcm[SAMPLES];
+static uint32_t random_state = 1;
+
+static void make(uint32_t signal) {
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        random_state = random_state * 1664525u + 1013904223u;
+        int32_t noise = (int32_t)(random_state >> 16) - 32768;
+        int32_t value = noise;
+        switch (signal) {
+        case 0: break;
+        case 1: value = noise >> 8; break;
+        case 2: value = noise >> 15; break;
+        case 3: value = (i / 37u & 1u) != 0u ? 32767 : -32768; break;
+        case 4: value = i == SAMPLES / 2u ? 32767 : 0; break;
+        default: value = -32768; break;
+        }
+        pcm[i] = (int16_t)value;
+    }
+}
+
+static void print(const char *label, uint32_t value) {
+    uint8_t digits[10];
+    size_t count = 0;
+    size_t length = 0;
+    while (label[length] != '\0') {
+        length++;
+    }
+    board_write((const uint8_t *)label, length);
+    do {
+        digits[9u - count++] = (uint8_t)('0' + value % 10u);
+        value /= 10u;
+    } while (value != 0u);
+    board_write(digits + 10u - count, count);
+}
+
+int main(void) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    uint32_t frames = 0;
+    uint32_t ticks = 0;
+    board_init();
+    int status =
+        stapes_frontend_init(&frontend, &stapes_frontend_tables, memory, STAPES_FRONTEND_MEMORY_BYTES);
+    for (uint32_t signal = 0; status == 0 && signal < SIGNALS; signal++) {
+        for (uint32_t repetition = 0; repetition < REPETITIONS; repetition++) {
+            size_t at = 0;
+            make(signal);
+            while (at < SAMPLES) {
+                int8_t row[STAPES_FRONTEND_ROW_BYTES];
+                size_t consumed;
+                uint32_t start = board_ticks();
+                int result = stapes_frontend_push(&frontend, pcm + at, SAMPLES - at, &consumed, row);
+                ticks += board_ticks() - start;
+                at += consumed;
+                for (size_t i = 0; result == 1 && i < sizeof row; i++) {
+                    hash = (hash ^ (uint8_t)row[i]) * 16777619u;
+                }
+                frames += (uint32_t)result;
+            }
+        }
+    }
+    print("status ", (uint32_t)-status);
+    print(" frames ", frames);
+    print(" ticks ", ticks);
+    print(" numerator ", board_info()->counter_numerator);
+    print(" denominator ", board_info()->counter_denominator);
+    print(" hash ", hash);
+    print(" state ", (uint32_t)sizeof frontend);
+    print(" stack ", board_stack_high_water());
+    board_write((const uint8_t *)"\n", 1);
+    board_exit(status == 0 ? 0 : 1);
+    return 0;
+}
