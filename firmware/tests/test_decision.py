@@ -57,7 +57,9 @@ def test_c_equals_python(decide: Callable[[str], str], data: st.DataObject) -> N
     for row, samples in zip(table, pcm, strict=True):
         squares = sum(int(sample) ** 2 for sample in samples)
         lines.append(f"{squares} {len(samples)} " + " ".join(map(str, row)))
-    expected = rule.verdict([np.array(row, np.int8) for row in table], [rule.weight(samples) for samples in pcm])
+    expected = rule.verdict(
+        [np.array(row, np.int8) for row in table], [rule.weight(samples) for samples in pcm]
+    )
     assert decide("\n".join(lines)).split() == [
         str(expected.class_index),
         str(expected.best),

@@ -43,7 +43,9 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
     """Clips to check `bundle` with: from the directory `data`, or synthetic ones (20 unless `count` says else)."""
     manifest = bundle.manifest
     if data is None:
-        clips = synthetic_clips(manifest.labels, count or 20, manifest.frontend.sample_rate, SYNTHETIC_SECONDS, seed=1)
+        clips = synthetic_clips(
+            manifest.labels, count or 20, manifest.frontend.sample_rate, SYNTHETIC_SECONDS, seed=1
+        )
         return ClipSet("synthetic", clips)
     recipe = load_recipe(bundle.directory / "recipe.toml")
     dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)

@@ -103,9 +103,13 @@ class ClipComparer:
         """The first difference of one window; notes in `equal` which stages were right."""
         first: Difference | None = None
         if self.full or got.features_crc != crc(expected.features):
-            first = self._differ(clip, expected.index, "features", None, expected.features, self.client.features())
+            first = self._differ(
+                clip, expected.index, "features", None, expected.features, self.client.features()
+            )
             equal["features"] &= first is None and got.features_crc == crc(expected.features)
-            first = first or _checksum(clip, expected.index, "features", None, expected.features, got.features_crc)
+            first = first or _checksum(
+                clip, expected.index, "features", None, expected.features, got.features_crc
+            )
         for layer in self.plan.layers:
             want = np.asarray(expected.activations[layer.tensor], dtype=np.int8)
             same = got.layer_crcs[layer.index] == crc(want)
@@ -164,5 +168,14 @@ def _checksum(
     if want == got_crc:
         return None
     return Difference(
-        clip, window, stage, layer, None, want, got_crc, 1, 1, "CRC-32 differs, values read again are right: unstable"
+        clip,
+        window,
+        stage,
+        layer,
+        None,
+        want,
+        got_crc,
+        1,
+        1,
+        "CRC-32 differs, values read again are right: unstable",
     )

@@ -17,7 +17,7 @@ from stapes.errors import IdentityError, LinkError
 from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
-from stapes.reference import Reference, load_graph
+from stapes.reference import Reference
 from stapes.targets import board_for_target, open_target
 
 Progress = Callable[[str, int, int], None]
@@ -37,10 +37,11 @@ class CheckReport:
     plan: Plan
     source: str
     reference: str
+    output_scale: float
     hello: Hello | None = None
     build: BuildResult | None = None
     results: list[ClipResult] = field(default_factory=list)
-    link: dict[str, int] = field(default_factory=dict)
+    link: dict[str, float] = field(default_factory=dict)
     stack_high_water: int = 0
     interrupted: bool = False
 
@@ -69,12 +70,6 @@ class CheckReport:
     def confidence(self, result: ClipResult) -> float:
         """The decision's confidence, 0 to 1 for a softmax output."""
         return result.verdict.confidence * self.output_scale
-
-    @property
-    def output_scale(self) -> float:
-        """Scale of the network's scores."""
-        graph = self.plan.graph
-        return graph.tensor(graph.outputs[0]).scale
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `stapes check --json`."""
@@ -208,9 +203,10 @@ def check_bundle(
     report = CheckReport(
         target=target,
         bundle=bundle,
-        plan=compile_graph(load_graph(bundle)),
+        plan=compile_graph(reference.graph),
         source=clips.source,
         reference=reference.network,
+        output_scale=reference.graph.tensor(reference.graph.outputs[0]).scale,
         build=prepared.build,
     )
     elf = prepared.build.elf if prepared.build else None

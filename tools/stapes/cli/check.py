@@ -11,7 +11,9 @@ from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, p
 
 DEMO_TARGET = "qemu:netduinoplus2"
 
-ClipsOption = Annotated[int | None, typer.Option("--clips", min=1, metavar="N", help="How many clips (default: all).")]
+ClipsOption = Annotated[
+    int | None, typer.Option("--clips", min=1, metavar="N", help="How many clips (default: all).")
+]
 
 
 def check(
@@ -22,7 +24,9 @@ def check(
     data: DataOption = None,
     clips: ClipsOption = None,
     full: Annotated[bool, typer.Option(help="Fetch and compare every value, not only checksums.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
@@ -33,7 +37,9 @@ def demo(
     bundle: BundleArgument = Path("models/esc10"),
     data: DataOption = None,
     clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="How many clips.")] = 10,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("build/demo"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path(
+        "build/demo"
+    ),
 ) -> None:
     """From bundle to checked firmware in one go: on the emulated STM32F4, or on the host where tools are missing."""
     from stapes.errors import ToolError
@@ -46,13 +52,22 @@ def demo(
         console.print(f"[yellow]{error.message}; {error.hint}[/]", highlight=False)
         console.print("[yellow]running on this computer instead of the emulated STM32F4[/]")
         target = "host"
-    console.print(f"1  bundle {bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False)
+    console.print(
+        f"1  bundle {bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False
+    )
     _check(bundle, target, data, clips, full=False, out=out, json=out / "report.json")
     console.print(f"report: {out / 'report.json'}; generated C: {out / 'generated'}", highlight=False)
 
 
 def _check(
-    bundle: Path, target: str, data: Path | None, clips: int | None, *, full: bool, out: Path | None, json: Path | None
+    bundle: Path,
+    target: str,
+    data: Path | None,
+    clips: int | None,
+    *,
+    full: bool,
+    out: Path | None,
+    json: Path | None,
 ) -> None:
     from stapes.check import check_bundle, select_clips
     from stapes.recipe import Bundle

@@ -20,10 +20,14 @@ errors = Console(stderr=True)
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the result to FILE as JSON.")
 ]
-BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle, e.g. models/esc10.")]
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle, e.g. models/esc10.")
+]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings; without it, synthetic clips."),
+    typer.Option(
+        "--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings; without it, synthetic clips."
+    ),
 ]
 
 
@@ -34,7 +38,9 @@ def save_json(path: Path | None, value: dict[str, Any]) -> None:
     try:
         write_json(path, value)
     except OSError as error:
-        raise StapesError(f"cannot write {path}: {error.strerror}", hint="choose another --json FILE") from error
+        raise StapesError(
+            f"cannot write {path}: {error.strerror}", hint="choose another --json FILE"
+        ) from error
 
 
 @contextmanager

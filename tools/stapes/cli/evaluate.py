@@ -14,7 +14,9 @@ def evaluate(
     bundle: BundleArgument,
     data: Annotated[Path, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")],
     folds: Annotated[str, typer.Option("--folds", metavar="all|N", help="Which folds to hold out.")] = "all",
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Accuracy on held-out folds as the firmware computes it: fixed-point features, int8 network in C on the host."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 API_VERSION = 1
-"""Interface between generated code and runtime; equals STAPES_API_VERSION in firmware/runtime/include/stapes/version.h."""
+"""Interface between generated code and runtime; equals STAPES_API_VERSION in stapes/version.h."""
 
 
 @dataclass(frozen=True)

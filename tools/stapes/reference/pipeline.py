@@ -98,7 +98,9 @@ class Reference:
         self._oracle = TflmOracle(bundle.model) if network == "tflm" else None
 
     def _activations(self, features: npt.NDArray[np.int8]) -> Mapping[int, npt.NDArray[np.generic]]:
-        inputs: list[npt.NDArray[np.generic]] = [features.reshape(self.graph.tensor(self.graph.inputs[0]).shape)]
+        inputs: list[npt.NDArray[np.generic]] = [
+            features.reshape(self.graph.tensor(self.graph.inputs[0]).shape)
+        ]
         return self._oracle.run(inputs) if self._oracle else run_graph(self.graph, inputs)
 
     def fit(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -124,5 +126,7 @@ class Reference:
         """Everything that a clip must give; a clip shorter than one window is padded with zeros."""
         pcm = self.fit(pcm)
         windows = tuple(self.windows(pcm))
-        verdict = self.rule.verdict([window.scores for window in windows], [window.weight for window in windows])
+        verdict = self.rule.verdict(
+            [window.scores for window in windows], [window.weight for window in windows]
+        )
         return ClipReference(pcm, windows, verdict)

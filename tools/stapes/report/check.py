@@ -19,33 +19,47 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
+_UNITS = {"instructions": "M instr.", "cycles": "M cycles", "nanoseconds": "ms"}
+
+
+def _millions(value: float | None) -> str:
+    return "–" if value is None else f"{value / 1e6:.3f}"
+
+
+def _kib(value: int | None) -> str:
+    return "–" if value is None else f"{value / 1024:.1f}"
+
+
 def check_table(report: CheckReport) -> Table:
-    """One row a clip: prediction, confidence, what was equal, counts a window."""
+    """One row a clip: prediction, confidence, what was equal to the reference, counts a window, flash, RAM."""
+    from rich import box
     from rich.table import Table
 
-    counter = report.hello.counter if report.hello else "none"
-    table = Table(title=f"{report.bundle.manifest.name} on {report.target}, {report.source} clips")
-    for heading, justify in (
-        ("clip", "left"),
-        ("label", "left"),
-        ("prediction", "left"),
-        ("confidence", "right"),
-        ("features equal", "center"),
-        ("layers equal", "center"),
-        ("scores equal", "center"),
-        (f"{counter} a window", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    unit = _UNITS.get(report.hello.counter if report.hello else "none", "counts")
+    table = Table(
+        title=f"{report.bundle.manifest.name} on {report.target}, {report.source} clips",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("clip", no_wrap=True)
+    table.add_column("prediction")
+    for heading in ("confi-\ndence", "features\nequal", "layers\nequal", f"{unit}\na window"):
+        table.add_column(heading, justify="right")
+    for heading in ("flash\nKiB", "RAM\nKiB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    build = report.build
     for result, row in zip(report.results, report.as_json()["results"], strict=True):
+        right = report.source == "synthetic" or row["prediction"] == result.label
         table.add_row(
             result.clip,
-            result.label,
-            row["prediction"],
+            row["prediction"] if right else f"[yellow]{row['prediction']}[/], not {result.label}",
             f"{row['confidence']:.2f}",
             _mark(result.features_equal),
-            _mark(result.layers_equal),
-            _mark(result.scores_equal),
-            _number(row["counts_per_window"]),
+            _mark(result.layers_equal and result.scores_equal),
+            _millions(row["counts_per_window"]),
+            _kib(build.flash_bytes if build else None),
+            _kib(build.ram_bytes if build else None),
         )
     return table
 
@@ -60,7 +74,8 @@ def check_summary(report: CheckReport) -> RenderableType:
         lines.append(
             f"flash {_number(report.build.flash_bytes)} B, RAM {_number(report.build.ram_bytes)} B "
             f"(network arena {_number(report.plan.arena_bytes)} B), "
-            f"stack at most {_number(report.build.stack_bytes)} B, seen {_number(report.stack_high_water)} B"
+            f"stack at most {_number(report.build.stack_bytes)} B"
+            + (f", seen {_number(report.stack_high_water)} B" if report.stack_high_water else "")
         )
     lines.append(
         f"{value['clips']} clips, {value['windows']} windows, {len(report.plan.layers)} layers each: "

@@ -60,7 +60,10 @@ def one_step(rows: np.ndarray) -> np.ndarray:
         (lambda rows: rows + 5, "constant offset of 5"),
         (np.zeros_like, "all one value"),
         (lambda rows: np.where(rows > 20, 127, rows).astype(np.int8), "saturated"),
-        (lambda rows: np.random.default_rng(3).permutation(rows.reshape(-1)).reshape(rows.shape), "many values"),
+        (
+            lambda rows: np.random.default_rng(3).permutation(rows.reshape(-1)).reshape(rows.shape),
+            "many values",
+        ),
     ],
 )
 def test_kinds_of_fault(rows: np.ndarray, fault, words: str) -> None:

@@ -40,7 +40,9 @@ def test_strings_survive_a_c_compiler(tmp_path_factory: pytest.TempPathFactory, 
     lines = ["#include <stdio.h>", "int main(void) {"]
     lines += [f"    fwrite({c_string(text)}, 1, sizeof({c_string(text)}), stdout);" for text in texts]
     source.write_text("\n".join([*lines, "    return 0;", "}"]))
-    subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-o", directory / "s", source], check=True)
+    subprocess.run(
+        ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-o", directory / "s", source], check=True
+    )
     out = subprocess.run([directory / "s"], capture_output=True, check=True).stdout
     assert out == b"".join(text.encode() + b"\0" for text in texts)
 

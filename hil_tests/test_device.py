@@ -1,0 +1,58 @@
+"""The device as such: it keeps its promises about memory, time and repetition."""
+
+import numpy as np
+import pytest
+
+from stapes.check import CheckReport, ClipSet, Prepared
+from stapes.link import Client, Hello
+from stapes.reference import Reference
+
+
+def test_stack_stays_below_the_worst_case(report: CheckReport) -> None:
+    if report.stack_high_water == 0 or report.build is None or not report.build.stack_bytes:
+        pytest.skip("this target cannot measure its stack")
+    assert report.stack_high_water <= report.build.stack_bytes
+
+
+def test_constants_in_flash_are_sound(device: tuple[Client, Hello]) -> None:
+    client, _ = device
+    assert client.self_test().passed
+
+
+def test_the_same_clip_twice_gives_the_same(
+    device: tuple[Client, Hello], clips: ClipSet, prepared: Prepared
+) -> None:
+    client, _ = device
+    pcm = clips.clips[0].pcm
+    runs = []
+    for _ in range(2):
+        client.reset()
+        position, windows = 0, []
+        while position < len(pcm):
+            pushed = client.push(pcm[position:])
+            position = pushed.samples
+            if pushed.window_ready:
+                window = client.window()
+                windows.append(
+                    (window.features_crc, tuple(window.layer_crcs), window.scores.tobytes(), window.weight)
+                )
+        runs.append((windows, client.decision()))
+    assert runs[0] == runs[1]
+
+
+def test_any_chunking_gives_the_same(device: tuple[Client, Hello], clips: ClipSet, bundle) -> None:
+    client, _ = device
+    reference = Reference(bundle)
+    pcm = reference.fit(clips.clips[0].pcm)[
+        : bundle.manifest.frontend.samples(bundle.manifest.window.frames) + 700
+    ]
+    expected = next(iter(reference.windows(pcm)))
+    random = np.random.default_rng(7)
+    client.reset()
+    position, scores = 0, None
+    while position < len(pcm):
+        pushed = client.push(pcm[position : position + int(random.integers(1, 900))])
+        position = pushed.samples
+        if pushed.window_ready:
+            scores = client.window().scores
+    assert scores is not None and np.array_equal(scores, expected.scores)

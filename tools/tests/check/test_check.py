@@ -1,0 +1,190 @@
+"""The whole loop on the host: equal when it is, and a named first difference for every planted fault."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_bundle import FRAMES, make_small_bundle
+
+from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
+from stapes.errors import IdentityError, TargetError
+from stapes.firmware import build_firmware
+from stapes.recipe import Bundle
+from stapes.reference import Reference
+
+
+@dataclass
+class Rig:
+    """A small bundle with its firmware, and a way to check altered copies of it."""
+
+    bundle: Bundle
+    prepared: Prepared
+    clips: ClipSet
+    directory: Path
+
+    def check(self, prepared: Prepared | None = None, *, full: bool = False) -> CheckReport:
+        return check_bundle(
+            self.bundle, "host", self.clips, self.directory, full=full, prepared=prepared or self.prepared
+        )
+
+    def altered(self, name: str, alter: Callable[[str], str]) -> Prepared:
+        """Firmware for the host from the generated files with one of them altered."""
+        directory = self.directory / "altered"
+        shutil.rmtree(directory, ignore_errors=True)
+        generated = directory / "generated"
+        shutil.copytree(self.prepared.generated.directory, generated)
+        source = generated / name
+        text = source.read_text()
+        source.write_text(alter(text))
+        assert source.read_text() != text, "nothing was altered"
+        return replace(self.prepared, build=build_firmware(generated, "host", directory / "host"))
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    directory = tmp_path_factory.mktemp("rig")
+    bundle = make_small_bundle(directory / "bundle")
+    return Rig(bundle, prepare(bundle, "host", directory), select_clips(bundle, None, 3), directory)
+
+
+def entry(array: str, index: int, change: Callable[[int], int]) -> Callable[[str], str]:
+    """Alter one number of a C array of integers (or structures of them), counted through."""
+
+    def alter(text: str) -> str:
+        body = re.search(rf"\b{array}\[\w*\] = \{{(.*?)\n\}};", text, flags=re.DOTALL)
+        assert body, f"no array {array}"
+        numbers = list(re.finditer(r"(?<![\w.])-?\d+", body[1]))
+        number = numbers[index]
+        start, end = body.start(1) + number.start(), body.start(1) + number.end()
+        return text[:start] + str(change(int(number[0]))) + text[end:]
+
+    return alter
+
+
+def test_everything_is_equal(rig: Rig) -> None:
+    report = rig.check()
+    assert report.first_difference is None
+    assert report.passed
+    value = report.as_json()
+    assert value["clips"] == value["decisions_equal"] == 3
+    assert value["features_equal"] and value["layers_equal"] and value["scores_equal"]
+    assert value["windows"] > 3 * 10
+    assert len(value["layers"]) == 7
+
+
+def test_every_value_fetched_is_equal(rig: Rig) -> None:
+    rig = replace(rig, clips=ClipSet("synthetic", rig.clips.clips[:1]))
+    assert rig.check(full=True).passed
+
+
+def test_the_numpy_network_is_an_equal_reference(rig: Rig) -> None:
+    clip = rig.clips.clips[0]
+    tflm, twins = (Reference(rig.bundle, network).clip(clip.pcm) for network in ("tflm", "numpy"))
+    assert tflm.verdict == twins.verdict
+    for left, right in zip(tflm.windows, twins.windows, strict=True):
+        assert np.array_equal(left.scores, right.scores)
+        for index, value in right.activations.items():
+            if index in left.activations:
+                assert np.array_equal(left.activations[index], value)
+
+
+def test_a_flipped_weight_is_named(rig: Rig) -> None:
+    altered = rig.altered("stapes_weights.c", entry("stapes_layer_0_weights", 24, lambda value: value ^ 64))
+    found = rig.check(altered).first_difference
+    assert (found.stage, found.layer) == ("layer", "conv_2d_0")
+    assert found.index is not None and len(found.index) == 3
+    assert f"only channel {found.index[2]}:" in found.looks_like
+
+
+def test_a_wrong_bias_is_named(rig: Rig) -> None:
+    altered = rig.altered("stapes_weights.c", entry("stapes_layer_0_channels", 6, lambda value: value + 3000))
+    found = rig.check(altered).first_difference
+    assert (found.stage, found.layer) == ("layer", "conv_2d_0")
+    assert found.index[2] == 3
+    assert "only channel 3" in found.looks_like
+
+
+@pytest.mark.parametrize(
+    ("array", "index"), [("window", 100), ("twiddles", 33), ("weights", 60), ("log_table", 64)]
+)
+def test_a_damaged_front_end_table_is_named(rig: Rig, array: str, index: int) -> None:
+    altered = rig.altered(
+        "stapes_frontend_tables.c", entry(array, index, lambda value: value // 2 if value > 1 else 2**30)
+    )
+    report = rig.check(altered)
+    found = report.first_difference
+    assert found.stage == "features" and found.layer is None
+    frame, band = found.index
+    assert 0 <= frame < FRAMES and 0 <= band < rig.bundle.manifest.frontend.n_mels
+    assert not any(result.features_equal for result in report.results)
+    assert not report.passed
+
+
+def test_one_bit_of_a_feature_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = Reference.windows
+
+    def flipped(self: Reference, pcm: np.ndarray):
+        for window in features(self, pcm):
+            if window.index == 2:
+                rows = window.features.copy()
+                rows[11, 7] ^= 1
+                window = replace(window, features=rows)
+            yield window
+
+    monkeypatch.setattr(Reference, "windows", flipped)
+    found = rig.check().first_difference
+    assert (found.stage, found.window, found.index) == ("features", 2, (11, 7))
+    assert abs(found.expected - found.got) == 1 and found.differing == 1
+
+
+def test_a_wrong_vote_is_named(rig: Rig) -> None:
+    altered = rig.altered(
+        "stapes_bundle.c", lambda text: text.replace("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN")
+    )
+    found = rig.check(altered).first_difference
+    assert (found.stage, found.got) == ("weight", 1)
+
+
+def test_another_bundle_is_refused(rig: Rig, tmp_path: Path) -> None:
+    other = make_small_bundle(tmp_path / "other", seed=2, name="other")
+    elf = rig.prepared.build.elf
+    with pytest.raises(IdentityError, match="another bundle"), connect(other, "host", elf):
+        pass
+
+
+def test_another_front_end_is_refused(rig: Rig) -> None:
+    altered = rig.altered("stapes_bundle.c", entry("stapes_frontend_hash", 3, lambda value: value ^ 1))
+    with (
+        pytest.raises(IdentityError, match="another front end"),
+        connect(rig.bundle, "host", altered.build.elf),
+    ):
+        pass
+
+
+def test_a_target_that_never_answers_is_one_clear_error(rig: Rig, tmp_path: Path) -> None:
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 60\n")
+    mute.chmod(0o755)
+    with (
+        pytest.raises((LinkError, Exception), match="did not open|no answer"),
+        connect(rig.bundle, "host", mute),
+    ):
+        pass
+
+
+def test_interrupted_check_keeps_what_it_saw(rig: Rig) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done == 1 and total == 3:
+            raise KeyboardInterrupt
+
+    report = check_bundle(
+        rig.bundle, "host", rig.clips, rig.directory, prepared=rig.prepared, progress=interrupt
+    )
+    assert report.interrupted and not report.passed
+    assert len(report.results) == 1 and report.as_json()["first_difference"] is None
