@@ -9,7 +9,7 @@
 
 /* Butterflies on neighbouring bins z ... end, of four partial transforms `length` apart. Scaled by a half:
  * the products are, and `a` is shifted. */
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
 static inline void butterflies(stapes_bin_t *z, const stapes_bin_t *end, uint32_t length,
                                const int32_t *twiddles, uint32_t stride) {
     uint32_t step = length * sizeof *z;
@@ -87,7 +87,7 @@ static inline uint64_t square_sum(int32_t re, int32_t im) {
 /* Bins `low` counting upwards and `high` counting downwards, until they meet, from the transform Z of half
  * the size to powers: X[k] = (S - j W^k D) / 2 and X[half - k] = conj(S + j W^k D) / 2, with S and D the sum
  * and the difference of Z[k] and conj Z[half - k]. */
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
 static inline void split(stapes_bin_t *low, stapes_bin_t *high, const int32_t *twiddles) {
     int32_t t, u, v, x, y, c, s;
     __asm__ volatile("1: ldrd %[u], %[v], [%[low]]\n"

@@ -12,7 +12,7 @@ typedef struct {
 } walk_t;
 
 /* One butterfly of two samples and those one, two and three quarters of the frame later. */
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
 static inline void load_butterfly(stapes_bin_t *z, walk_t *walk, uint32_t quarter, uint32_t exponent) {
     uint32_t step = quarter * sizeof(int16_t);
     int32_t t, u, v, w, y, c, s, d;

@@ -12,10 +12,16 @@
 /* Right shifts of negative values are arithmetic everywhere in the runtime. */
 typedef char stapes_arithmetic_shift[((-3) >> 1 == -2) ? 1 : -1];
 
-#if defined(__GNUC__) && defined(__OPTIMIZE__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+/* Single instructions; and blocks of them that need every register, which only GCC hands out. */
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 #define STAPES_ARM_DSP 1
 #else
 #define STAPES_ARM_DSP 0
+#endif
+#if STAPES_ARM_DSP && defined(__OPTIMIZE__) && !defined(__clang__)
+#define STAPES_ARM_BLOCKS 1
+#else
+#define STAPES_ARM_BLOCKS 0
 #endif
 
 /* round(x * y / 2^32), halves upwards. */
@@ -53,7 +59,7 @@ static inline int32_t multiply_high_subtract(int32_t sum, int32_t x, int32_t y) 
 
 /* Copies upwards; `to` may be below `from` in the same array. */
 static inline void copy_samples(int16_t *to, const int16_t *from, size_t count) {
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
     if (((uintptr_t)to | (uintptr_t)from) % 4 == 0) {
         for (; count >= 8; count -= 8) {
             __asm__ volatile("ldmia %0!, {r3-r6}\n"
@@ -70,7 +76,7 @@ static inline void copy_samples(int16_t *to, const int16_t *from, size_t count) 
 /* The squares of `count` samples, summed; `x` is aligned for words. */
 static inline uint64_t square_samples(const int16_t *x, uint32_t count) {
     uint64_t sum = 0;
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
     for (; count >= 8; count -= 8) {
         uint32_t low, high;
         __asm__("ldrd %[low], %[high], [%[x]], #8\n"
@@ -102,15 +108,15 @@ static inline void add_bins(stapes_sums_t *sums, uint32_t count) {
     if (count == 0) {
         return;
     }
-#if STAPES_ARM_DSP
+#if STAPES_ARM_BLOCKS
     uint32_t low, high, weight, carry;
     __asm__("1: ldrd %[low], %[high], [%[bin]], #8\n"
             "ldr %[weight], [%[next]], #4\n"
-            "adds %Q[total], %[low]\n"
-            "adc %R[total], %[high]\n"
+            "adds %Q[total], %Q[total], %[low]\n"
+            "adc %R[total], %R[total], %[high]\n"
             "umull %[low], %[carry], %[low], %[weight]\n"
             "umaal %Q[rising], %[carry], %[high], %[weight]\n"
-            "add %R[rising], %[carry]\n"
+            "add %R[rising], %R[rising], %[carry]\n"
             "subs %[count], #1\n"
             "bne 1b"
             : [total] "+r"(sums->total), [rising] "+r"(sums->rising), [bin] "+r"(sums->bin),
