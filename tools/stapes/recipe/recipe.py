@@ -75,6 +75,7 @@ class TrainingSpec(_Section):
         description="resampling factors, drawn at random",
     )
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     mask_frames: int = Field(16, ge=0, description="longest time mask, frames")
     mask_bands: int = Field(8, ge=0, description="widest frequency mask, bands")
     gain_db: float = Field(6.0, ge=0.0, description="random gain, plus or minus")
