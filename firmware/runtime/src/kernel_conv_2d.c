@@ -33,25 +33,20 @@ static void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_
     }
 }
 
-static inline void multiply(const stapes_conv_2d_t *p, const int8_t *weights, const int16_t *x,
-                            uint32_t first_channel, const uint32_t columns, int8_t *output) {
-    const uint32_t all_channels = (uint32_t)p->channels * p->groups;
-    for (uint32_t i = 0; i < p->channels; i += 2) {
-        const uint32_t channel = first_channel + i;
-        const int has_second = i + 1 < p->channels;
-        const int32_t bias_a = p->requantize.channels[channel].bias;
-        const int32_t bias_b = has_second ? p->requantize.channels[channel + 1].bias : 0;
-        int32_t sums[2 * STAPES_TILE];
-        for (uint32_t j = 0; j < columns; j++) {
-            sums[j] = bias_a;
-            sums[columns + j] = bias_b;
-        }
-        weights = stapes_dot(weights, x, p->pairs, columns, sums);
-        stapes_requantize_channel(&p->requantize, channel, sums, columns, output + channel, all_channels);
-        if (has_second) {
-            stapes_requantize_channel(&p->requantize, channel + 1, sums + columns, columns,
-                                      output + channel + 1, all_channels);
-        }
+#define CHUNK 16 /* channels between multiplying and requantising */
+
+STAPES_INLINE void multiply(const stapes_conv_2d_t *p, const int8_t *weights, const int16_t *x,
+                            uint32_t first, const uint32_t columns, int8_t *output) {
+    const uint32_t step = (uint32_t)p->channels * p->groups;
+    uint32_t left = p->channels;
+    int32_t sums[CHUNK * STAPES_TILE];
+    while (left != 0) {
+        const uint32_t count = left < CHUNK ? left : CHUNK;
+        weights =
+            stapes_dot(weights, x, p->pairs, p->requantize.channels + first, (int32_t)count, sums, columns);
+        stapes_requantize_columns(&p->requantize, first, count, sums, columns, output + first, step);
+        first += count;
+        left -= count;
     }
 }
 

@@ -1,14 +1,5 @@
-/* Operators on single elements, and the fused activation of a row. */
+/* Operators on single elements. */
 #include "requantize.h"
-
-void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) {
-    if (q->minimum == -128 && q->maximum == 127) {
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        row[i] = (int8_t)stapes_clamp(row[i], q->minimum, q->maximum);
-    }
-}
 
 void stapes_add(const stapes_call_t *call) {
     const stapes_add_t *p = call->layer->parameters;

@@ -25,12 +25,10 @@ void stapes_fully_connected(const stapes_call_t *call) {
     }
     const int8_t *weights = p->weights + call->step * p->row_weights;
     for (uint32_t channel = 0; channel < p->channels; channel += 2) {
-        weights = stapes_dot(weights, x, (p->row_bytes + 1U) / 2U, 1, sums + channel);
+        weights = stapes_dot_add(weights, x, (p->row_bytes + 1U) / 2U, sums + channel);
     }
     if (call->step + 1U == p->rows) {
-        for (uint32_t channel = 0; channel < p->channels; channel++) {
-            stapes_requantize_channel(q, channel, sums + channel, 1, call->output + channel, 1);
-        }
+        stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
         stapes_activate(q, call->output, p->channels);
     }
 }

@@ -12,6 +12,38 @@
 #define STAPES_DSP 0
 #endif
 
+#if STAPES_DSP
+#include <string.h>
+
+/* Words need no alignment. */
+static inline uint32_t stapes_load(const int8_t *bytes) {
+    uint32_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline void stapes_store(int16_t *halves, uint32_t word) {
+    memcpy(halves, &word, sizeof word);
+}
+
+/* Bytes 0 and 2 as two int16. */
+static inline uint32_t stapes_sxtb16(uint32_t word) {
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1" : "=r"(halves) : "r"(word));
+    return halves;
+}
+
+/* Bytes 1 and 3. */
+static inline uint32_t stapes_sxtb16_8(uint32_t word) {
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
+    return halves;
+}
+#endif
+
+/* Loops that are only fast when their constant arguments are folded in. */
+#define STAPES_INLINE static inline __attribute__((always_inline))
+
 /* Right shifts of negative numbers must keep the sign. */
 typedef char stapes_arithmetic_shift_t[((-3) >> 1) == -2 ? 1 : -1];
 
@@ -44,40 +76,54 @@ static inline int32_t stapes_multiply(int32_t value, int32_t multiplier, int32_t
     return stapes_rounding_shift(stapes_high_multiply(shifted, multiplier), right);
 }
 
-/* The short way of stapes_multiply and adding the zero point, for right shifts and |sum| < 2^30:
- * offset = 2^(shift-1) + zero_point * 2^shift. */
-static inline int32_t stapes_requantize_short(int32_t sum, int32_t multiplier, int32_t offset,
+/* The short way of stapes_multiply, adding the zero point and saturating to int8, for right shifts and |sum|
+ * < 2^30. Takes twice the sum; offset = 2^(shift - 1) + zero_point * 2^shift = (2 * zero_point + 1) *
+ * 2^(shift - 1). */
+static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multiplier, int32_t offset,
                                               int32_t shift) {
 #if STAPES_DSP
     int32_t value;
-    __asm__("smmulr %0, %1, %2" : "=r"(value) : "r"(sum * 2), "r"(multiplier));
+    __asm__("smmulr %0, %1, %2" : "=r"(value) : "r"(twice_sum), "r"(multiplier));
     value = (value + (value >> 31) + offset) >> shift;
     __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
     return value;
 #else
-    const int32_t high = stapes_high_multiply(sum, multiplier);
-    return stapes_clamp((high + (high >> 31) + offset) >> shift, -128, 127);
+    const int32_t value = (int32_t)(((int64_t)twice_sum * multiplier + ((int64_t)1 << 31)) >> 32);
+    return stapes_clamp((value + (value >> 31) + offset) >> shift, -128, 127);
 #endif
 }
 
-/* `count` sums of one channel, `step` bytes between the outputs. Bias is already in the sums. */
-static inline void stapes_requantize_channel(const stapes_requantize_t *q, uint32_t channel,
-                                             const int32_t *sums, uint32_t count, int8_t *output,
+/* The same for any shift and sum, in the plain way. */
+int8_t stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, int32_t sum);
+
+/* `count` channels, the sums of `columns` output columns each; `step` bytes from one column to the next. */
+STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
+                                             const int32_t *sums, const uint32_t columns, int8_t *output,
                                              uint32_t step) {
-    const int32_t multiplier = q->channels[channel].multiplier;
-    const int32_t shift = q->shifts[channel];
     if (q->is_short) {
-        const int32_t right = -shift;
-        const int32_t offset = (2 * q->zero_point + 1) * (int32_t)((uint32_t)1 << (right - 1));
-        for (uint32_t i = 0; i < count; i++) {
-            *output = (int8_t)stapes_requantize_short(sums[i], multiplier, offset, right);
-            output += step;
+        const stapes_channel_t *constants = q->channels + channel;
+        const stapes_channel_t *const end = constants + count;
+        const int8_t *shifts = q->shifts + channel;
+        const uint32_t rounding = (uint32_t)(int32_t)q->rounding;
+        for (; constants != end; constants++) {
+            const int32_t multiplier = constants->multiplier;
+            const int32_t left = *shifts++;
+            const int32_t offset = (int32_t)(rounding << (-left - 1));
+            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, -left);
+            if (columns > 1) {
+                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, -left);
+            }
+            if (columns > 2) {
+                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, -left);
+            }
+            sums += columns;
+            output++;
         }
     } else {
-        for (uint32_t i = 0; i < count; i++) {
-            *output =
-                (int8_t)stapes_clamp(stapes_multiply(sums[i], multiplier, shift) + q->zero_point, -128, 127);
-            output += step;
+        for (; count != 0; count--, channel++, output++) {
+            for (uint32_t j = 0; j < columns; j++) {
+                output[j * step] = stapes_requantize_long(q, channel, *sums++);
+            }
         }
     }
 }

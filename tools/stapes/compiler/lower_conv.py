@@ -84,10 +84,14 @@ def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> F
     offsets = (np.abs(2 * output.zero_point + 1) << np.clip(right, 1, 31)) >> 1
     is_short = bool(np.all(right >= 1) and np.all(largest < 2**30) and np.all(largest + offsets < 2**31))
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    table = np.stack([folded, multipliers], axis=1)
+    # Kernels take channels by twos: an odd number of them is filled up.
+    table = np.concatenate([table, np.zeros((channels % 2, 2), table.dtype)])
     return {
-        "channels": Array("stapes_channel_t", np.stack([folded, multipliers], axis=1).astype(np.int64)),
+        "channels": Array("stapes_channel_t", table),
         "shifts": Array("int8_t", shifts.astype(np.int8)),
         "zero_point": output.zero_point,
+        "rounding": 2 * output.zero_point + 1,
         "minimum": low,
         "maximum": high,
         "is_short": int(is_short),
@@ -113,15 +117,20 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     window = window_of(builder, op, kernel_h, kernel_w, may_pad=True)
     output = Shape.of(builder.tensor(op.outputs[0]).shape)
     depth = window.shape.channels
-    quads = channels // 4 if multiplier == 1 else 0
-    taps = weights.reshape(kernel_h * kernel_w, channels)
+    requantize = requantization(builder, op, weights.reshape(-1, channels).T)
+    fast = multiplier == 1 and op.integer("dilation_w") == 1 and requantize["is_short"] == 1
+    quads = channels // 4 if fast else 0
+    table = requantize["channels"]
+    assert isinstance(table, Array)
+    table.values[: 4 * quads, 0] *= 2  # as the weights; see pack_depthwise
+    gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     builder.add_layer(
         op=op,
         kernel="depthwise_conv_2d",
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
-            "requantize": requantization(builder, op, taps.T),
-            "weights": Array("int16_t", pack_depthwise(taps, quads)),
+            "requantize": requantize,
+            "weights": Array("int16_t", pack_depthwise(weights, quads)),
             "kernel_height": kernel_h,
             "kernel_width": kernel_w,
             "tap_step": op.integer("dilation_w") * depth,
@@ -132,6 +141,7 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
             "multiplier": multiplier,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
+        scratch_bytes=16 * gathered * ((kernel_h + 1) // 2) if quads else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 

@@ -37,8 +37,19 @@ def pack_pairs(weights: Int8, order: npt.NDArray[np.int64]) -> Int8:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 1)).reshape(-1)
 
 
-def pack_depthwise(weights: npt.NDArray[np.int8], quads: int) -> npt.NDArray[np.int16]:
-    """Depthwise weights [taps, channels]: by four channels, order 0 2 1 3, for each tap; then the rest."""
-    grouped = weights[:, : 4 * quads].reshape(len(weights), quads, 4)[:, :, [0, 2, 1, 3]].transpose(1, 0, 2)
-    rest = weights[:, 4 * quads :].T
-    return np.concatenate([grouped.reshape(-1), rest.reshape(-1)]).astype(np.int16)
+def pack_depthwise(weights: Int8, quads: int) -> npt.NDArray[np.int16]:
+    """Depthwise weights [height, width, channels] as int16.
+
+    First groups of four channels: for each tap column and pair of rows (a zero row fills up an odd height),
+    per channel both rows' weights, doubled, which saves the shift before the multiplier. Then the remaining
+    channels one by one, all taps in their order.
+    """
+    height, width, channels = weights.shape
+    wide = weights.astype(np.int16)
+    even = np.zeros((height + height % 2, width, 4 * quads), dtype=np.int16)
+    even[:height] = 2 * wide[:, :, : 4 * quads]
+    # [pair, row of the pair, width, quad, channel] to [quad, width, pair, channel, row of the pair]
+    grouped = even.reshape(-1, 2, width, quads, 4).transpose(3, 2, 0, 4, 1)
+    rest = wide[:, :, 4 * quads :].transpose(2, 0, 1)
+    assert rest.shape[0] == channels - 4 * quads
+    return np.concatenate([grouped.reshape(-1), rest.reshape(-1)])

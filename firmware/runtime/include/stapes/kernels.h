@@ -17,6 +17,7 @@ typedef struct {
     const stapes_channel_t *channels;
     const int8_t *shifts; /* of the multiplier; negative: right */
     int16_t zero_point;
+    int16_t rounding;        /* 2 * zero_point + 1 */
     int8_t minimum, maximum; /* fused activation */
     /* 1: every shift is right, no sum reaches 2^30, and zero point << shift fits: the short way is exact. */
     uint8_t is_short;
