@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.datasets import Clip, open_dataset, synthetic_clips
+from stapes.datasets import Clip, Dataset, open_dataset, synthetic_clips
 from stapes.recipe import Bundle, load_recipe
 
 SYNTHETIC_SECONDS = 5.0
@@ -40,7 +40,10 @@ def held_out_fold(bundle: Bundle) -> int | None:
 
 
 def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSet:
-    """Clips to check `bundle` with: from the directory `data`, or synthetic ones (20 unless `count` says else)."""
+    """Clips to check `bundle` with: from the directory `data`, or synthetic ones (20 unless `count` says else).
+
+    Raises one `DataError` that names every recording that cannot be read.
+    """
     manifest = bundle.manifest
     if data is None:
         clips = synthetic_clips(
@@ -49,4 +52,6 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
         return ClipSet("synthetic", clips)
     recipe = load_recipe(bundle.directory / "recipe.toml")
     dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)
-    return ClipSet(str(data), spread(dataset.clips, count, recipe.dataset.test_fold))
+    chosen = spread(dataset.clips, count, recipe.dataset.test_fold)
+    Dataset(tuple(chosen), dataset.sample_rate).check()
+    return ClipSet(str(data), chosen)

@@ -18,7 +18,7 @@ from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
 from stapes.reference import Reference
-from stapes.targets import board_for_target, open_target
+from stapes.targets import board_for_target, open_target, require_target
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -150,7 +150,8 @@ class Prepared:
 
 
 def prepare(bundle: Bundle, target: str, directory: Path) -> Prepared:
-    """Generate and build what `target` must run, under `directory`."""
+    """Generate and build what `target` must run, under `directory`; says at once what is missing for that."""
+    require_target(target)
     generated = generate(bundle, directory / "generated")
     board = board_for_target(target)
     build = build_firmware(generated.directory, board, directory / board) if board else None

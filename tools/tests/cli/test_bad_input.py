@@ -3,11 +3,15 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from small_bundle import make_small_bundle
+
+from stapes.check import prepare
 
 ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/esc10"
@@ -31,6 +35,17 @@ def assert_one_error(result: subprocess.CompletedProcess[str], pattern: str) -> 
     errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1, result.stderr
     assert re.search(pattern, errors[0]), errors[0]
+
+
+def path_with(directory: Path, *programs: str) -> Path:
+    """A directory for PATH with these programs and no other."""
+    keep = directory / "bin"
+    keep.mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        if found:
+            (keep / program).symlink_to(found)
+    return keep
 
 
 def write_recipe(path: Path, text: str) -> Path:
@@ -84,10 +99,7 @@ def test_truncated_model(tmp_path: Path) -> None:
 
 
 def test_missing_compiler(tmp_path: Path) -> None:
-    keep = tmp_path / "bin"
-    keep.mkdir()
-    for tool in ("cmake", "ninja"):
-        (keep / tool).symlink_to(shutil.which(tool) or pytest.fail(f"{tool} is missing"))
+    keep = path_with(tmp_path, "cmake", "ninja")
     result = stapes(
         "build", BUNDLE, "--board", "stm32f4_discovery", "--out", "b", cwd=tmp_path, PATH=str(keep)
     )
@@ -96,8 +108,11 @@ def test_missing_compiler(tmp_path: Path) -> None:
 
 
 def test_missing_emulator(tmp_path: Path) -> None:
+    if not shutil.which("arm-none-eabi-gcc"):
+        pytest.skip("arm-none-eabi-gcc is missing, and would be named first")
+    keep = path_with(tmp_path, "cmake", "ninja", "arm-none-eabi-gcc", "arm-none-eabi-objcopy")
     result = stapes(
-        "check", BUNDLE, "--target", "qemu:netduinoplus2", "--clips", 1, cwd=tmp_path, PATH=str(tmp_path)
+        "check", BUNDLE, "--target", "qemu:netduinoplus2", "--clips", 1, cwd=tmp_path, PATH=str(keep)
     )
     assert_one_error(result, "qemu-system-arm")
 
@@ -118,3 +133,34 @@ def test_json_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = stapes("generate", BUNDLE, "--out", "c", "--json", "file/x.json", cwd=tmp_path)
     assert_one_error(result, "cannot write")
+
+
+def test_a_target_that_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"socket://127.0.0.1:{silent.getsockname()[1]}"
+        result = stapes("check", BUNDLE, "--target", target, "--clips", 1, cwd=tmp_path)
+    assert_one_error(result, "no answer to HELLO within")
+
+
+def test_firmware_of_another_bundle(tmp_path: Path) -> None:
+    other = make_small_bundle(tmp_path / "other")
+    elf = prepare(other, "host", tmp_path / "build").build.elf
+    with subprocess.Popen([elf], stdout=subprocess.PIPE, text=True) as device:
+        try:
+            port = device.stdout.readline().strip()
+            result = stapes("check", BUNDLE, "--target", port, "--clips", 1, cwd=tmp_path)
+        finally:
+            device.kill()
+    assert_one_error(result, "another bundle")
+
+
+def test_corrupt_and_empty_recordings_are_named_together(tmp_path: Path) -> None:
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "meta").mkdir()
+    rows = ["filename,fold,target,category,esc10,src_file,take"]
+    for name, content in (("1-1-A-0.ogg", b"not audio"), ("1-2-A-0.wav", b"")):
+        (tmp_path / "audio" / name).write_bytes(content)
+        rows.append(f"{name},1,0,dog,True,1,A")
+    (tmp_path / "meta/esc50.csv").write_text("\n".join(rows) + "\n")
+    result = stapes("check", BUNDLE, "--target", "host", "--data", tmp_path, cwd=tmp_path)
+    assert_one_error(result, "1-1-A-0.ogg.*1-2-A-0.wav")
