@@ -27,15 +27,17 @@ def train(
     folds: Annotated[
         str,
         typer.Option(
-            "--folds", metavar="all|N", help="Folds to leave out, one network each [the recipe's test_fold]."
+            "--folds", metavar="all|N", help="Folds to leave out, one network each; default: test_fold."
         ),
     ] = "",
     jobs: Annotated[
-        int, typer.Option("--jobs", min=1, help="Folds trained at the same time [one a processor].")
+        int, typer.Option("--jobs", min=1, help="Folds trained at the same time.")
     ] = os.cpu_count() or 1,
     cache: Annotated[
         Path | None,
-        typer.Option("--cache", metavar="DIR", help="Where features are kept [the platform's cache]."),
+        typer.Option(
+            "--cache", metavar="DIR", help="Where features are kept; default: the platform's cache."
+        ),
     ] = None,
     json: JsonOption = None,
 ) -> None:

@@ -155,6 +155,8 @@ def _start_worker(reports: Any, stopping: Any) -> None:
 
 
 def _work(recipe: Recipe, data: Path | None, fold: int, work: Path, cache: Path) -> FoldResult:
+    if _stopping.is_set():
+        raise Interrupted
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     pool = build_pool(recipe, dataset, cache)
     return train_fold(recipe, pool, fold, work, progress=_reports.put, stop=_stopping.is_set)
