@@ -42,10 +42,10 @@ def check_table(report: CheckReport) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    table.add_column("clip", no_wrap=True)
+    table.add_column("clip", no_wrap=True, max_width=20)
     table.add_column("prediction")
     for heading in ("confi-\ndence", "features\nequal", "layers\nequal", f"{unit}\na window"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("flash\nKiB", "RAM\nKiB"):
         table.add_column(heading, justify="right", no_wrap=True)
     build = report.build
