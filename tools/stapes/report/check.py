@@ -39,7 +39,7 @@ def check_table(report: CheckReport) -> Table:
     table = Table(
         title=f"{report.bundle.manifest.name} on {report.target}, {report.source} clips",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         pad_edge=False,
     )
     table.add_column("clip", no_wrap=True, max_width=20)
