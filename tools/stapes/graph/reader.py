@@ -189,7 +189,7 @@ class _Reader:
         if code_index >= self.model.OperatorCodesLength():
             raise ModelError(f"corrupt: operator {index} has the code {code_index}, which the file lacks")
         code = self.model.OperatorCodes(code_index)
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        builtin = _builtin_code(code)
         kind = self.schema.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}")
         if kind == "CUSTOM":
             custom = code.CustomCode()
@@ -229,6 +229,18 @@ class _Reader:
 def _indices(vector: Any) -> tuple[int, ...]:
     """A vector of int32 as a tuple; the accessors give 0 for an absent one."""
     return () if isinstance(vector, int) else tuple(vector.tolist())
+
+
+def _builtin_code(code: Any) -> int:
+    """The operator's number: the larger of the old and the new field, as TFLite itself decides.
+
+    The package's own accessor prefers the old one.
+    """
+    from flatbuffers import number_types
+
+    offset = code._tab.Offset(10)
+    new = code._tab.Get(number_types.Int32Flags, code._tab.Pos + offset) if offset else 0
+    return max(int(new), int(code.DeprecatedBuiltinCode()))
 
 
 def _check_structure(graph: Graph) -> None:

@@ -44,7 +44,7 @@ class TflmOracle:
                 self._interpreter = runtime.Interpreter.from_bytes(
                     model, arena_size=arena, intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors
                 )
-            except (RuntimeError, ValueError) as error:
+            except Exception as error:  # its own reader raises whatever a corrupt file leads it to
                 raise ModelError(f"TFLM refuses the network: {printed() or error}") from error
 
     @staticmethod

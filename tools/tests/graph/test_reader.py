@@ -119,6 +119,17 @@ def test_an_operator_without_its_options_is_corrupt(monkeypatch):
         read_tflite(data)
 
 
+@pytest.mark.parametrize("field", ["DeprecatedBuiltinCode", "BuiltinCode"])
+def test_the_larger_of_both_operator_codes_counts(monkeypatch, field):
+    original = modelmaker._table
+
+    def zeroed(builder, name, values):
+        return original(builder, name, {**values, field: 0} if name == "OperatorCode" else values)
+
+    monkeypatch.setattr(modelmaker, "_table", zeroed)
+    assert read_tflite(ModelMaker().input((1, 4)).unary("RELU").build()).ops[0].kind == "RELU"
+
+
 def test_some_hundred_mutations_of_a_small_network_never_crash_the_reader():
     data = small_model()
     assert attempt(data, run=True) == "accepted"
