@@ -80,10 +80,6 @@ static inline void butterflies(stapes_bin_t *z, const stapes_bin_t *end, uint32_
 }
 #endif
 
-static inline uint64_t square_sum(int32_t re, int32_t im) {
-    return (uint64_t)((int64_t)re * re + (int64_t)im * im);
-}
-
 /* Bins `low` counting upwards and `high` counting downwards, until they meet, from the transform Z of half
  * the size to powers: X[k] = (S - j W^k D) / 2 and X[half - k] = conj(S + j W^k D) / 2, with S and D the sum
  * and the difference of Z[k] and conj Z[half - k]. */

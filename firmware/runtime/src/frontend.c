@@ -60,7 +60,7 @@ static inline int32_t fixed_log2(uint64_t value, const int32_t *table) {
     uint32_t slope = (uint32_t)(point[1] - point[0]);
     uint32_t rest = mantissa << (LOG_TABLE_BITS + 1);
     return integer - (int32_t)(zeros << LOG_FRACTION_BITS) + point[0] +
-           (int32_t)((uint64_t)slope * rest >> 32);
+           (int32_t)(multiply(slope, rest) >> 32);
 }
 
 /* Powers of the bands. Between two corners one band falls by what the next one rises, so that one product per
@@ -94,9 +94,9 @@ static void log_quantize(const stapes_frontend_t *frontend, uint32_t exponent, i
         uint64_t value = *mel++;
         uint32_t floor = band->floor >> floor_down;
         if (!clamp) {
-            value += (uint64_t)floor * floor_up;
-        } else if (value < (uint64_t)floor * floor_up) {
-            value = (uint64_t)floor * floor_up;
+            value += multiply(floor, floor_up);
+        } else if (value < multiply(floor, floor_up)) {
+            value = multiply(floor, floor_up);
         }
         *row = saturate_high(multiply_high(integer + fixed_log2(value, log_table), band->gain) + band->bias);
     }

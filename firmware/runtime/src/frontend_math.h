@@ -24,14 +24,53 @@ typedef char stapes_arithmetic_shift[((-3) >> 1 == -2) ? 1 : -1];
 #define STAPES_ARM_BLOCKS 0
 #endif
 
+/* Armv6-M and Armv8-M Baseline multiply 32 by 32 bits to 32 only. */
+#ifndef STAPES_LONG_MULTIPLY
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+#define STAPES_LONG_MULTIPLY 0
+#else
+#define STAPES_LONG_MULTIPLY 1
+#endif
+#endif
+
+/* x * y */
+static inline uint64_t multiply(uint32_t x, uint32_t y) {
+#if STAPES_LONG_MULTIPLY
+    return (uint64_t)x * y;
+#else
+    uint32_t low = (x & 0xFFFFu) * (y & 0xFFFFu);
+    uint32_t left = (x >> 16) * (y & 0xFFFFu) + (low >> 16);
+    uint32_t right = (x & 0xFFFFu) * (y >> 16) + (left & 0xFFFFu);
+    return (uint64_t)((x >> 16) * (y >> 16) + (left >> 16) + (right >> 16)) << 32 |
+           (right << 16 | (low & 0xFFFFu));
+#endif
+}
+
+/* re^2 + im^2 */
+static inline uint64_t square_sum(int32_t re, int32_t im) {
+#if STAPES_LONG_MULTIPLY
+    return (uint64_t)((int64_t)re * re + (int64_t)im * im);
+#else
+    uint32_t x = (uint32_t)(re < 0 ? -re : re);
+    uint32_t y = (uint32_t)(im < 0 ? -im : im);
+    return multiply(x, x) + multiply(y, y);
+#endif
+}
+
 /* round(x * y / 2^32), halves upwards. */
 static inline int32_t multiply_high(int32_t x, int32_t y) {
 #if STAPES_ARM_DSP
     int32_t result;
     __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(x), "r"(y));
     return result;
-#else
+#elif STAPES_LONG_MULTIPLY
     return (int32_t)(((int64_t)x * y + INT64_C(0x80000000)) >> 32);
+#else
+    int32_t x_low = x & 0xFFFF;
+    int32_t y_low = y & 0xFFFF;
+    int32_t left = (x >> 16) * y_low + (int32_t)((uint32_t)x_low * (uint32_t)y_low >> 16);
+    int32_t right = x_low * (y >> 16) + (left & 0xFFFF);
+    return (x >> 16) * (y >> 16) + (left >> 16) + (((right >> 15) + 1) >> 1);
 #endif
 }
 
@@ -46,14 +85,16 @@ static inline int32_t multiply_high_add(int32_t sum, int32_t x, int32_t y) {
 #endif
 }
 
-/* sum + round(-x * y / 2^32) */
+/* sum + round(-x * y / 2^32); x is not INT32_MIN. */
 static inline int32_t multiply_high_subtract(int32_t sum, int32_t x, int32_t y) {
 #if STAPES_ARM_DSP
     int32_t result;
     __asm__("smmlsr %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
-#else
+#elif STAPES_LONG_MULTIPLY
     return sum + (int32_t)((INT64_C(0x80000000) - (int64_t)x * y) >> 32);
+#else
+    return sum + multiply_high(-x, y);
 #endif
 }
 
@@ -129,7 +170,7 @@ static inline void add_bins(stapes_sums_t *sums, uint32_t count) {
         uint64_t power = sums->bin++->power;
         uint32_t weight = *sums->weight++;
         sums->total += power;
-        sums->rising += (power >> 32) * weight + ((uint64_t)(uint32_t)power * weight >> 32);
+        sums->rising += multiply((uint32_t)(power >> 32), weight) + (multiply((uint32_t)power, weight) >> 32);
     }
 #endif
 }
