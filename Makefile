@@ -28,12 +28,12 @@ lint:
 	$(VENV)/bin/ruff check tools hil_tests firmware
 	$(VENV)/bin/ruff format --check tools hil_tests firmware
 	$(VENV)/bin/mypy
-	find firmware -name '*.[ch]' | xargs clang-format --dry-run --Werror
+	find firmware -name '*.[ch]' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 
 format:
 	$(VENV)/bin/ruff check --fix tools hil_tests firmware
 	$(VENV)/bin/ruff format tools hil_tests firmware
-	find firmware -name '*.[ch]' | xargs clang-format -i
+	find firmware -name '*.[ch]' | xargs $(VENV)/bin/clang-format -i
 
 clean:
 	rm -rf build dist
