@@ -7,6 +7,27 @@ purpose=${1:?usage: setup.sh demo|test}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# with_dots TEXT COMMAND…: says what it does, a dot every other second, and the end of the output when it fails.
+with_dots() {
+    printf 'setup: %s ' "$1"
+    shift
+    "$@" >"$log" 2>&1 &
+    while kill -0 $! 2>/dev/null; do
+        printf .
+        sleep 2
+    done
+    if wait $!; then
+        echo " done"
+    else
+        echo " failed:"
+        tail -n 20 "$log" >&2
+        return 1
+    fi
+}
+
 # program:package. The compiler for the host is needed; without the others the demo runs on the host alone.
 needed="cc:gcc cmake:cmake ninja:ninja-build arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm"
 if [ "$purpose" = test ]; then
@@ -23,19 +44,20 @@ case "$missing" in *gcc-riscv64-unknown-elf*) missing="$missing picolibc-riscv64
 # Debian's python3 comes without the venv module's pip.
 [ -x "$venv/bin/python" ] || "$python" -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 
+apt_install() {
+    "$@" apt-get update -qq && "$@" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
 if [ -n "$missing" ]; then
-    install="apt-get install -y --no-install-recommends$missing"
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "setup: missing:$missing (Debian's names); see 'stapes doctor' for this system" >&2
     elif [ "$(id -u)" = 0 ]; then
-        echo "setup: installing$missing"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq -o Dpkg::Use-Pty=0 >/dev/null
+        with_dots "installing$missing" apt_install || true
     elif sudo -n true 2>/dev/null; then
-        echo "setup: installing$missing (sudo)"
-        sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive $install -qq -o Dpkg::Use-Pty=0 >/dev/null
+        with_dots "installing$missing (sudo)" apt_install sudo || true
     else
         echo "setup: missing programs; to install them run:" >&2
-        echo "    sudo apt-get update && sudo $install" >&2
+        echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
     fi
 fi
 
@@ -47,9 +69,9 @@ if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; 
         echo "setup: stapes needs Python 3.11 or newer, $python is $("$python" --version 2>&1); set PYTHON=" >&2
         exit 1
     fi
-    [ -x "$venv/bin/python" ] || { echo "setup: making $venv"; "$python" -m venv "$venv"; }
+    [ -x "$venv/bin/python" ] || with_dots "making $venv" "$python" -m venv "$venv"
     [ "$purpose" = test ] && packages=".[test,train]" || packages=".[hil]"
-    echo "setup: installing Python packages for $packages (one to three minutes, once)"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$packages"
+    with_dots "installing Python packages for $packages (one to three minutes, once)" \
+        "$venv/bin/python" -m pip install --disable-pip-version-check -e "$packages"
     echo "$want" >"$stamp"
 fi
