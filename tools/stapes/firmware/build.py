@@ -164,7 +164,7 @@ def _compile(out_dir: Path, progress: Progress | None) -> None:
         for line in process.stdout:
             lines.append(line)
             step = re.match(r"\[(\d+)/(\d+)\] (.*)", line)
-            if step and progress:
+            if step and progress and step.group(1) != "0":
                 progress(f"build {Path(step.group(3)).name}", int(step.group(1)), int(step.group(2)))
     log = "".join(lines)
     write_atomic(out_dir / "build.log", log)
@@ -178,9 +178,9 @@ def _first_error(log: str) -> str:
     """The line that a person must see."""
     lines = log.splitlines()
     for pattern in (
-        r"error:",
-        r"CMake Error",
         r"undefined reference|overflowed|will not fit",
+        r"(?i)\berror:",
+        r"CMake Error",
         r"FAILED|failed",
     ):
         for position, line in enumerate(lines):

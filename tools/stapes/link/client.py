@@ -20,6 +20,8 @@ from stapes.targets import Stream
 SHORTEST_WAIT = 0.05  # seconds before a request is sent again
 LONGEST_WAIT = 2.0
 FIRST_WAIT = 0.5
+PATIENCE = 3.0  # times the slowest recent answer
+DECAY = 0.95  # of that, from request to request
 SMALLEST_PAYLOAD = 64
 
 
@@ -215,9 +217,9 @@ class Client:
             first = False
 
     def _learn(self, message: Message, seconds: float) -> None:
-        """Wait a few times as long as this kind of request usually takes."""
-        usual = self._waits.get(message, FIRST_WAIT)
-        self._waits[message] = min(max(SHORTEST_WAIT, 0.75 * usual + 0.25 * 4 * seconds), LONGEST_WAIT)
+        """Wait a few times as long as the slowest of the recent requests of this kind took."""
+        usual = DECAY * self._waits.get(message, FIRST_WAIT)
+        self._waits[message] = min(max(SHORTEST_WAIT, usual, PATIENCE * seconds), LONGEST_WAIT)
 
     def _send(self, frame: bytes) -> None:
         self._stream.write(frame)

@@ -16,7 +16,7 @@ from typing import IO
 from stapes.errors import TargetError
 
 PR_SET_PDEATHSIG = 1
-LAST_WORDS = 2000
+LONGEST = 2000
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -56,21 +56,20 @@ class TargetProcess:
             ) from error
 
     def explain(self) -> str:
-        """` (status and the last line it wrote)`, or nothing while it runs."""
+        """` (status and what it complained of)`, or nothing while it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=1.0)
         status = self.process.poll()
         if status is None:
             return ""
-        words = self.last_words()
+        words = self._complaint()
         return f" ({self.name}, status {status}{': ' + words if words else ''})"
 
-    def last_words(self) -> str:
-        """The last line on standard error."""
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - LAST_WORDS))
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+    def _complaint(self) -> str:
+        """The first line on standard error; what follows it are consequences and advice."""
+        self._errors.seek(0)
+        lines = self._errors.read(LONGEST).decode(errors="replace").strip().splitlines()
+        return lines[0].strip() if lines else ""
 
     def stop(self) -> None:
         """End the whole process group, and wait for it."""

@@ -1,0 +1,315 @@
+"""The client against a device made of Python, on a line that loses, damages, repeats and delays."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from stapes.errors import IdentityError, LinkError
+from stapes.link import Client
+from stapes.link import messages as m
+from stapes.link.frame import Receiver, encode
+from stapes.link.messages import ANSWER, DAMAGED, Message, error_code, error_texts
+
+CLASSES, LAYERS, PAYLOAD = 3, 20, 64
+FEATURES = np.arange(-60, 60, dtype=np.int8)
+
+
+class FakeDevice:
+    """Answers like firmware; a window is complete after every 100 samples."""
+
+    timeout: float | None = 1.0
+
+    def __init__(self) -> None:
+        self.receiver = Receiver()
+        self.output = bytearray()
+        self.samples: list[int] = []
+        self.requests: list[bytes] = []
+        self.executed = 0
+        self.last: tuple[int, bytes] | None = None
+        self.protocol = m.PROTOCOL_VERSION
+        self.override: dict[Message, bytes] = {}
+        self.refusals: dict[Message, int] = {}
+        self.on_request: Callable[[bytes], bytes | None] = lambda data: data
+        self.on_answer: Callable[[bytes], bytes | None] = lambda data: data
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self.output)
+
+    def read(self, size: int = 1) -> bytes:
+        if not self.output:
+            time.sleep(min(self.timeout or 0, 0.02))
+        data = bytes(self.output[:size])
+        del self.output[:size]
+        return data
+
+    def write(self, data: bytes, /) -> int:
+        arrived = self.on_request(data)
+        for frame in self.receiver.feed(arrived) if arrived else []:
+            if frame is None:
+                self._send(struct.pack("<HBb", 0, DAMAGED, error_code("STAPES_E_FRAME")))
+            else:
+                self._receive(frame)
+        return len(data)
+
+    def _send(self, content: bytes) -> None:
+        self.output += self.on_answer(encode(content)) or b""
+
+    def _receive(self, frame: bytes) -> None:
+        sequence, kind = struct.unpack_from("<HB", frame)
+        self.requests.append(frame)
+        if self.last is None or sequence != self.last[0] or kind == Message.HELLO:
+            self.executed += 1
+            message = Message(kind)
+            status = self.refusals.get(message, 0)
+            payload = b"" if status else self._answer(message, frame[3:])
+            self.last = (sequence, struct.pack("<HBb", sequence, kind | ANSWER, status) + payload)
+        self._send(self.last[1])
+
+    def _answer(self, message: Message, payload: bytes) -> bytes:
+        if message in self.override:
+            return self.override[message]
+        if message == Message.HELLO:
+            fixed = m.HELLO_FIXED.pack(
+                self.protocol,
+                2,
+                1,
+                40,
+                1,
+                16000,
+                PAYLOAD,
+                LAYERS,
+                CLASSES,
+                20,
+                7,
+                20,
+                512,
+                320,
+                b"b" * 32,
+                b"f" * 32,
+            )
+            return fixed + b"".join(bytes([len(text)]) + text for text in (b"fake", b"build", b"0.1.0"))
+        if message == Message.RESET:
+            self.samples = []
+        if message == Message.PCM:
+            (offset,) = m.PCM_REQUEST.unpack_from(payload)
+            assert offset == len(self.samples)
+            room = 100 - len(self.samples) % 100
+            new = struct.unpack(f"<{(len(payload) - 4) // 2}h", payload[4:])[:room]
+            self.samples += new
+            ready = bool(new) and len(self.samples) % 100 == 0
+            return m.PCM_ANSWER.pack(
+                len(self.samples), len(self.samples) // 10, len(self.samples) // 100, ready
+            )
+        if message == Message.WINDOW:
+            (first,) = m.WINDOW_REQUEST.unpack(payload)
+            page = [(1000 + i, i) for i in range(first, min(first + 4, LAYERS))]
+            head = m.WINDOW_FIXED.pack(0, 11, 22, 33, 44, first, len(page)) + bytes([1, 255, 3])
+            return head + b"".join(m.WINDOW_LAYER.pack(*layer) for layer in page)
+        if message in (Message.FEATURES, Message.ACTIVATIONS):
+            offset = struct.unpack("<I", payload[-4:])[0]
+            data = FEATURES.tobytes()
+            return m.PAGE_FIXED.pack(len(data), offset) + data[offset : offset + 50]
+        if message == Message.DECISION:
+            return struct.pack(f"<hhiIQ{CLASSES}q", -1, 2, 77, 3, 3, -5, 0, 9)
+        if message == Message.STATS:
+            return m.STATS_ANSWER.pack(1, 2, 3, 4)
+        if message == Message.SELF_TEST:
+            return m.SELF_TEST_ANSWER.pack(100, 5, 5)
+        return b""
+
+
+def connected(device: FakeDevice | None = None) -> tuple[Client, FakeDevice]:
+    device = device or FakeDevice()
+    client = Client(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    return client, device
+
+
+def test_hello_tells_everything() -> None:
+    client, _ = connected()
+    hello = client.hello()
+    assert (hello.board, hello.build_id, hello.version) == ("fake", "build", "0.1.0")
+    assert (hello.counter, hello.counter_scale, hello.sample_rate) == ("instructions", 40.0, 16000)
+    assert (hello.layer_count, hello.class_count, hello.n_mels, hello.hop_length) == (
+        LAYERS,
+        CLASSES,
+        20,
+        320,
+    )
+    assert hello.bundle_hash == b"b".hex() * 32 and hello.frontend_hash == b"f".hex() * 32
+
+
+def test_push_stops_at_each_window_and_says_how_far() -> None:
+    client, device = connected()
+    pcm = np.arange(250, dtype=np.int16)
+    client.reset()
+    position, windows = 0, 0
+    while position < len(pcm):
+        pushed = client.push(pcm[position:])
+        position = pushed.samples
+        windows += pushed.window_ready
+    assert windows == 2 and position == 250
+    assert device.samples == list(range(250))
+
+
+def test_pages_are_put_together() -> None:
+    client, _ = connected()
+    window = client.window()
+    assert window.layer_crcs == tuple(range(1000, 1000 + LAYERS))
+    assert window.layer_counts == tuple(40.0 * i for i in range(LAYERS))
+    assert (window.features_crc, window.weight, window.frontend_count, window.total_count) == (
+        11,
+        22,
+        1320.0,
+        1760.0,
+    )
+    assert window.scores.tolist() == [1, -1, 3]
+    assert np.array_equal(client.features(), FEATURES.reshape(6, 20))
+    assert np.array_equal(client.activations(3), FEATURES)
+    decision = client.decision()
+    assert (decision.class_index, decision.best, decision.confidence, decision.sums) == (
+        -1,
+        2,
+        77,
+        (-5, 0, 9),
+    )
+    assert client.stats().replays == 4
+    assert client.self_test().passed
+
+
+def test_a_lost_request_and_a_lost_answer_are_sent_again_and_carried_out_once() -> None:
+    client, device = connected()
+    requests, answers = iter([True]), iter([True])
+    device.on_request = lambda data: None if next(requests, False) else data
+    device.on_answer = lambda data: None if next(answers, False) else data
+    before = device.executed
+    client.push(np.zeros(10, dtype=np.int16))
+    assert device.executed == before + 1 and len(device.samples) == 10
+    assert client.statistics.timeouts == client.statistics.retries == 2
+
+
+def test_damage_either_way_is_answered_at_once() -> None:
+    client, device = connected()
+    requests = iter([True, False])
+    answers = iter([False, True])
+    device.on_request = lambda data: _flip(data) if next(requests, False) else data
+    device.on_answer = lambda data: _flip(data) if next(answers, False) else data
+    start = time.monotonic()
+    client.reset()
+    assert time.monotonic() - start < 0.2
+    assert client.statistics.damaged_there == 1 and client.statistics.damaged_here == 1
+
+
+def _flip(data: bytes) -> bytes:
+    damaged = bytearray(data)
+    damaged[len(data) // 2] ^= 0x40
+    return bytes(damaged)
+
+
+def test_an_answer_that_comes_twice_is_not_taken_for_the_next() -> None:
+    client, device = connected()
+    device.on_answer = lambda data: data + data
+    assert client.stats().frames_good == 2
+    assert client.self_test().size == 100
+    assert client.decision().best == 2
+    assert client.statistics.stale >= 2
+
+
+def test_silence_is_one_error_in_time() -> None:
+    device = FakeDevice()
+    device.on_request = lambda data: None
+    client = Client(device, hello_timeout=0.3)
+    start = time.monotonic()
+    with pytest.raises(LinkError, match="no answer to HELLO"):
+        client.hello()
+    assert time.monotonic() - start < 1.0
+
+
+def test_noise_without_end_is_one_error_in_time() -> None:
+    device = FakeDevice()
+    device.on_answer = lambda data: bytes(range(1, 200))
+    client = Client(device, hello_timeout=0.3)
+    start = time.monotonic()
+    with pytest.raises(LinkError, match="no answer"):
+        client.hello()
+    assert time.monotonic() - start < 1.0
+
+
+@pytest.mark.parametrize("name", ["STAPES_E_STATE", "STAPES_E_SESSION", "STAPES_E_VERSION"])
+def test_a_refusal_carries_the_firmwares_words(name: str) -> None:
+    client, device = connected()
+    device.refusals[Message.DECISION] = error_code(name)
+    with pytest.raises(LinkError, match=name) as caught:
+        client.decision()
+    assert caught.value.hint and caught.value.hint in error_texts()[error_code(name)][1]
+
+
+def test_an_unknown_error_code_is_still_an_error() -> None:
+    client, device = connected()
+    device.refusals[Message.RESET] = -99
+    with pytest.raises(LinkError, match="error -99"):
+        client.reset()
+
+
+def test_another_protocol_is_an_identity_error() -> None:
+    device = FakeDevice()
+    device.protocol = 9
+    with pytest.raises(IdentityError, match="protocol"):
+        connected(device)
+
+
+@pytest.mark.parametrize("message", [m for m in Message if m not in (Message.RESET, Message.REBOOT)])
+@pytest.mark.parametrize("answer", [b"", b"\1", bytes(30), b"\xff" * 61])
+def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer: bytes) -> None:
+    client, device = connected()
+    device.override[message] = b"\1" + answer if message == Message.HELLO else answer
+    calls: dict[Message, Callable[[], object]] = {
+        Message.HELLO: client.hello,
+        Message.PCM: lambda: client.push(np.zeros(4, dtype=np.int16)),
+        Message.WINDOW: client.window,
+        Message.FEATURES: client.features,
+        Message.ACTIVATIONS: lambda: client.activations(0),
+        Message.DECISION: client.decision,
+        Message.STATS: client.stats,
+        Message.SELF_TEST: client.self_test,
+    }
+    with pytest.raises(LinkError):
+        calls[message]()
+
+
+def test_nothing_but_hello_without_a_session() -> None:
+    with pytest.raises(LinkError, match="no session"):
+        Client(FakeDevice()).push(np.zeros(4, dtype=np.int16))
+
+
+def test_the_error_list_is_complete() -> None:
+    texts = error_texts()
+    assert texts[0][0] == "STAPES_OK"
+    assert sorted(texts, reverse=True) == list(range(0, -len(texts), -1))
+    assert all(";" in text for code, (_, text) in texts.items() if code)
+
+
+def test_receiver_gives_the_same_frames_however_the_stream_is_cut() -> None:
+    contents = [bytes([i]) * (i % 7 + 1) + b"\0" for i in range(40)]
+    stream = b"".join(encode(content) for content in contents)
+    for cut in (1, 2, 3, 7, 50):
+        receiver = Receiver()
+        frames = [f for i in range(0, len(stream), cut) for f in receiver.feed(stream[i : i + cut])]
+        assert frames == contents
+
+
+def test_receiver_does_not_grow_without_end() -> None:
+    receiver = Receiver(longest=100)
+    assert receiver.feed(b"x" * 101) == [None]
+    assert receiver.feed(b"\0" + encode(b"good")) == [b"good"]
+
+
+def test_a_frame_of_the_checked_example() -> None:
+    # CRC-32 of "123456789" is 0xCBF43926; thirteen bytes without a zero make one block.
+    assert encode(b"123456789") == b"\0\x0e123456789\x26\x39\xf4\xcb\0"

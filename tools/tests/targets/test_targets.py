@@ -1,0 +1,287 @@
+"""Targets: names, start, conversation, errors, and nothing left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_bundle import make_small_bundle
+
+from stapes.codegen import generate
+from stapes.errors import LinkError, TargetError, ToolError
+from stapes.firmware import BuildResult, build_firmware, find_program, require_program
+from stapes.link import Client
+from stapes.targets import DescriptorStream, board_for_target, open_target, require_target
+from stapes.targets import target as target_module
+
+QEMU = ["qemu:netduinoplus2", "qemu:mps2-an386", "qemu:mps2-an385"]
+TARGETS = ["host", *QEMU]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BuildResult]:
+    directory = tmp_path_factory.mktemp("targets")
+    generated = generate(make_small_bundle(directory / "bundle"), directory / "generated").directory
+    built: dict[str, BuildResult] = {}
+
+    class Lazy(dict[str, BuildResult]):
+        def __missing__(self, target: str) -> BuildResult:
+            try:
+                require_target(target)
+            except ToolError as error:
+                pytest.skip(str(error))
+            board = board_for_target(target)
+            assert board is not None
+            self[target] = build_firmware(generated, board, directory / board)
+            return self[target]
+
+    return Lazy(built)
+
+
+def run_clip(client: Client) -> list[tuple[object, ...]]:
+    hello = client.hello()
+    samples = hello.frame_length + hello.hop_length * (hello.window_frames + 2 * hello.window_hop_frames - 1)
+    pcm = np.random.default_rng(3).integers(-9000, 9000, samples).astype(np.int16)
+    client.reset()
+    position, results = 0, []
+    while position < len(pcm):
+        pushed = client.push(pcm[position:])
+        position = pushed.samples
+        if pushed.window_ready:
+            window = client.window()
+            results.append((window.features_crc, window.layer_crcs, window.scores.tobytes(), window.weight))
+    assert len(results) == 3
+    return [*results, (client.decision(),)]
+
+
+@pytest.fixture(scope="module")
+def expected(programs: dict[str, BuildResult]) -> list[tuple[object, ...]]:
+    with open_target("host", programs["host"].elf) as stream:
+        return run_clip(Client(stream))
+
+
+@pytest.mark.parametrize("target", QEMU)
+def test_an_emulated_board_computes_what_the_host_computes(
+    target: str, programs: dict[str, BuildResult], expected: list[tuple[object, ...]]
+) -> None:
+    built = programs[target]
+    with open_target(target, built.elf) as stream:
+        client = Client(stream)
+        hello = client.hello()
+        assert hello.board == board_for_target(target)
+        assert hello.build_id == built.build_id
+        assert hello.counter == "instructions"
+        assert client.self_test().passed
+        assert run_clip(client) == expected
+        counts = client.window()
+        assert 0 < sum(counts.layer_counts) <= counts.total_count
+        stats = client.stats()
+        assert 0 < stats.stack_high_water <= built.stack_bytes + 16
+        assert stats.frames_bad == 0
+
+
+def test_instruction_counts_repeat_exactly(programs: dict[str, BuildResult]) -> None:
+    seen = []
+    for _ in range(2):
+        with open_target("qemu:netduinoplus2", programs["qemu:netduinoplus2"].elf) as stream:
+            client = Client(stream)
+            run_clip(client)
+            window = client.window()
+            seen.append((window.frontend_count, window.total_count, window.layer_counts))
+    assert seen[0] == seen[1]
+
+
+def test_the_emulated_uart_carries_the_same(programs: dict[str, BuildResult]) -> None:
+    with open_target("qemu:netduinoplus2", programs["qemu:netduinoplus2"].elf, uart=True) as stream:
+        client = Client(stream)
+        client.hello()
+        assert client.self_test().passed
+        client.reset()
+        assert client.push(np.ones(700, dtype=np.int16)).frames == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_reboot_starts_afresh(target: str, programs: dict[str, BuildResult]) -> None:
+    with open_target(target, programs[target].elf) as stream:
+        client = Client(stream)
+        client.hello()
+        client.push(np.zeros(1000, dtype=np.int16))
+        client.reboot()
+        assert client.push(np.zeros(4, dtype=np.int16)).samples == 4
+
+
+@pytest.mark.parametrize("target", ["host", "qemu:netduinoplus2"])
+def test_a_program_that_dies_is_one_error_that_says_so(target: str, programs: dict[str, BuildResult]) -> None:
+    with open_target(target, programs[target].elf) as stream:
+        client = Client(stream, timeout=5.0)
+        client.hello()
+        for child in children():
+            os.kill(child, signal.SIGKILL)
+        with pytest.raises((TargetError, LinkError), match=r"ended.*status -9"):
+            client.stats()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_left_running(target: str, programs: dict[str, BuildResult]) -> None:
+    elf = programs[target].elf
+    before = children()
+    with pytest.raises(KeyboardInterrupt), open_target(target, elf) as stream:
+        Client(stream).hello()
+        assert children() - before
+        raise KeyboardInterrupt
+    assert children() == before
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux kills children with their parent"
+)
+@pytest.mark.parametrize("target", ["host", "qemu:netduinoplus2"])
+def test_nothing_outlives_a_killed_parent(target: str, programs: dict[str, BuildResult]) -> None:
+    script = f"""
+import sys, time
+from pathlib import Path
+from stapes.targets import open_target
+with open_target({target!r}, Path({str(programs[target].elf)!r})) as stream:
+    print("up", flush=True)
+    time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert parent.stdout is not None and parent.stdout.readline() == b"up\n"
+    grandchildren = children(parent.pid)
+    assert grandchildren
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while any(alive(child) for child in grandchildren) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(child) for child in grandchildren)
+
+
+def children(parent: int | None = None) -> set[int]:
+    found = set()
+    for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
+        found |= {int(child) for child in (task / "children").read_text().split()}
+    return found
+
+
+def alive(process: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_several_at_once_do_not_clash(
+    programs: dict[str, BuildResult], expected: list[tuple[object, ...]]
+) -> None:
+    results: list[object] = []
+
+    def run(target: str) -> None:
+        with open_target(target, programs[target].elf) as stream:
+            results.append(run_clip(Client(stream)))
+
+    names = ["host", "qemu:netduinoplus2", "host", "qemu:netduinoplus2"]
+    threads = [threading.Thread(target=run, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert results == [expected] * 4
+
+
+def test_qemu_that_refuses_to_start_says_why(
+    programs: dict[str, BuildResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf = programs["qemu:netduinoplus2"].elf
+    monkeypatch.setitem(target_module.MACHINES, "no-such", ("qemu-system-arm", "stm32f4_discovery", 1))
+    with (
+        open_target("qemu:no-such", elf) as stream,
+        pytest.raises(TargetError, match="unsupported machine"),
+    ):
+        Client(stream).hello()
+
+
+def test_a_program_that_is_not_ours_never_answers(programs: dict[str, BuildResult], tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\necho $(tty >/dev/null) \nsleep 30\n")
+    silent.chmod(0o755)
+    with pytest.raises(TargetError, match="did not open its line"), open_target("host", silent):
+        pass
+
+
+def test_missing_program_and_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TargetError, match="no program"), open_target("host", tmp_path / "absent"):
+        pass
+    find_program.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    try:
+        with pytest.raises(ToolError, match="qemu-system-arm is missing") as caught:
+            require_program("qemu-system-arm")
+        assert "install" in caught.value.hint
+        with pytest.raises(ToolError):
+            require_target("qemu:netduinoplus2")
+        with pytest.raises(ToolError):
+            require_target("host")
+    finally:
+        find_program.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("target", "board"),
+    [
+        ("host", "host"),
+        ("qemu:netduinoplus2", "stm32f4_discovery"),
+        ("board:stm32f4_discovery@/dev/ttyACM0", "stm32f4_discovery"),
+        ("/dev/ttyACM0", None),
+        ("socket://localhost:4000", None),
+        ("rfc2217://localhost:4000", None),
+    ],
+)
+def test_board_for_target(target: str, board: str | None) -> None:
+    assert board_for_target(target) == board
+
+
+@pytest.mark.parametrize("target", ["qemu:vax", "board:vax@/dev/null", "nowhere", "qemu:", ""])
+def test_unknown_targets_are_named_with_the_choices(target: str) -> None:
+    with pytest.raises(TargetError, match=r"no board|unknown") as caught:
+        board_for_target(target)
+    assert caught.value.hint
+
+
+def test_serial_port_errors_are_one_line() -> None:
+    with pytest.raises(TargetError, match="cannot open"), open_target("/dev/no-such-port"):
+        pass
+    with pytest.raises(TargetError, match="cannot open"), open_target("nonsense://"):
+        pass
+    with pytest.raises(TargetError, match="names no port"), open_target("board:stm32f4_discovery"):
+        pass
+
+
+def test_a_silent_serial_line_times_out() -> None:
+    with open_target("loop://") as stream:
+        client = Client(stream, hello_timeout=0.3)
+        with pytest.raises(LinkError, match="no answer"):
+            client.hello()
+
+
+def test_descriptor_stream_is_bounded() -> None:
+    ours, theirs = os.pipe()
+    reader, writer = DescriptorStream(ours), DescriptorStream(theirs)
+    reader.timeout = 0.05
+    assert reader.read(10) == b""
+    writer.write_timeout = 0.1
+    with pytest.raises(TargetError, match="no more bytes"):
+        writer.write(bytes(1 << 20))
+    assert reader.in_waiting > 0
+    writer.close()
+    reader.close()
+    reader.close()
