@@ -15,7 +15,7 @@ from stapes.files import canonical_json, sha256
 class FrontendSpec(BaseModel):
     """What turns 16-bit PCM into log-mel features. Frames start at `t * hop_length`, never centred."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     sample_rate: int = Field(16000, ge=8000, le=48000, description="Hz")
     frame_length: int = Field(512, ge=16, le=4096, description="samples that the window covers")
@@ -23,18 +23,18 @@ class FrontendSpec(BaseModel):
     n_fft: int = Field(
         512, ge=128, le=4096, description="power of two; the frame is padded with zeros at its end"
     )
-    window: Literal["hann", "hamming", "none"] = "hann"
-    spectrum: Literal["power", "magnitude"] = "power"
-    n_mels: int = Field(64, ge=20, le=128)
-    mel_scale: Literal["slaney", "htk"] = "slaney"
-    mel_norm: Literal["slaney", "none"] = "slaney"
-    fmin: float = Field(60.0, ge=0.0, description="Hz")
-    fmax: float = Field(7800.0, gt=0.0, description="Hz")
-    log: Literal["ln", "db", "log2"] = "ln"
+    window: Literal["hann", "hamming", "none"] = Field("hann", description="periodic; none: rectangular")
+    spectrum: Literal["power", "magnitude"] = Field("power", description="what the mel bands sum up")
+    n_mels: int = Field(64, ge=20, le=128, description="mel bands")
+    mel_scale: Literal["slaney", "htk"] = Field("slaney", description="formula of the mel scale")
+    mel_norm: Literal["slaney", "none"] = Field("slaney", description="slaney: every band has the same area")
+    fmin: float = Field(60.0, ge=0.0, description="Hz, where the lowest band begins")
+    fmax: float = Field(7800.0, gt=0.0, description="Hz, where the highest band ends")
+    log: Literal["ln", "db", "log2"] = Field("ln", description="logarithm, and so the unit of the features")
     log_floor: float = Field(
         1e-6, gt=0.0, description="added to (offset) or lower bound of (clamp) the mel power"
     )
-    log_floor_mode: Literal["offset", "clamp"] = "offset"
+    log_floor_mode: Literal["offset", "clamp"] = Field("offset", description="what log_floor does")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

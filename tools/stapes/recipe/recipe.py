@@ -13,14 +13,16 @@ from stapes.recipe.frontend import FrontendSpec
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DatasetSpec(_Section):
     """Where clips come from and how they are divided."""
 
-    kind: Literal["esc50", "synthetic"] = "esc50"
-    subset: Literal["esc10", "all"] = "esc10"
+    kind: Literal["esc50", "synthetic"] = Field(
+        "esc50", description="esc50: `audio/` and `meta/esc50.csv`; synthetic: sounds made by arithmetic"
+    )
+    subset: Literal["esc10", "all"] = Field("esc10", description="the clips marked `esc10`, or all of them")
     test_fold: int = Field(1, ge=1, le=5, description="the fold that model.tflite was never trained on")
 
 
@@ -30,24 +32,28 @@ class Normalization(_Section):
     Two constants, chosen by hand and not fitted to recordings: no fold learns of another through them.
     """
 
-    mean: float = -8.0
-    std: float = Field(4.0, gt=0.0)
+    mean: float = Field(-8.0, description="subtracted from the log-mel features")
+    std: float = Field(4.0, gt=0.0, description="what they are divided by then")
 
 
 class WindowSpec(_Section):
     """The piece of a clip that the network sees at once, in front-end frames."""
 
-    frames: int = Field(124, ge=1, le=4096)
+    frames: int = Field(124, ge=1, le=4096, description="frames that the network sees")
     hop_frames: int = Field(31, ge=1, le=4096, description="frames between the starts of two windows")
 
 
 class ModelSpec(_Section):
     """Which network, and how large."""
 
-    architecture: Literal["plain_cnn", "ds_cnn"] = "plain_cnn"
-    filters: tuple[int, ...] = (16, 24, 48, 64, 96)
-    strides: tuple[int, ...] = (2, 2, 2, 1, 2)
-    dropout: float = Field(0.3, ge=0.0, lt=1.0)
+    architecture: Literal["plain_cnn", "ds_cnn"] = Field(
+        "plain_cnn", description="3x3 convolutions, or depthwise and pointwise ones after the first layer"
+    )
+    filters: tuple[int, ...] = Field((16, 24, 48, 64, 96), strict=False, description="channels of each layer")
+    strides: tuple[int, ...] = Field(
+        (2, 2, 2, 1, 2), strict=False, description="stride of each layer, in both directions"
+    )
+    dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
 
     @model_validator(mode="after")
     def _one_stride_per_layer(self) -> Self:
@@ -63,23 +69,24 @@ class ModelSpec(_Section):
 class TrainingSpec(_Section):
     """The optimiser's schedule and the augmentation."""
 
-    steps: int = Field(2400, ge=1)
-    batch: int = Field(64, ge=1)
-    learning_rate: float = Field(3e-3, gt=0.0)
-    warmup_steps: int = Field(50, ge=0)
-    weight_decay: float = Field(0.02, ge=0.0)
-    seed: int = Field(1, ge=0)
+    steps: int = Field(2400, ge=1, description="batches")
+    batch: int = Field(64, ge=1, description="windows in a batch")
+    learning_rate: float = Field(3e-3, gt=0.0, description="the highest; it falls to 0 along half a cosine")
+    warmup_steps: int = Field(50, ge=0, description="steps in which it rises")
+    weight_decay: float = Field(0.02, ge=0.0, description="of AdamW")
+    seed: int = Field(1, ge=0, le=1_000_000, description="of everything random")
     speeds: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = Field(
         (0.8, 0.87, 0.93, 1.0, 1.08, 1.16, 1.25),
         min_length=1,
+        strict=False,
         description="resampling factors, drawn at random",
     )
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="share of a label given to all classes")
     mask_frames: int = Field(16, ge=0, description="longest time mask, frames")
     mask_bands: int = Field(8, ge=0, description="widest frequency mask, bands")
-    gain_db: float = Field(6.0, ge=0.0, description="random gain, plus or minus")
-    equaliser_db: float = Field(6.0, ge=0.0, description="random 5-knot equaliser, plus or minus")
+    gain_db: float = Field(6.0, ge=0.0, le=60.0, description="random gain, plus or minus")
+    equaliser_db: float = Field(6.0, ge=0.0, le=60.0, description="random 5-knot equaliser, plus or minus")
 
 
 class DecisionSpec(_Section):
@@ -94,7 +101,7 @@ class DecisionSpec(_Section):
 class Recipe(_Section):
     """A whole recipe, as read from TOML."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="of the bundle")
     dataset: DatasetSpec = DatasetSpec()
     frontend: FrontendSpec = FrontendSpec()
     normalization: Normalization = Normalization()
