@@ -33,6 +33,39 @@ def check(
     _check(bundle, target, data, clips, full=full, out=out, json=json)
 
 
+def compare(
+    bundle: BundleArgument,
+    targets: Annotated[str, typer.Option("--targets", metavar="T1,T2", help="Targets, separated by commas.")],
+    data: DataOption = None,
+    clips: ClipsOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Run the same clips on several targets; put bits, decisions, counts, flash and RAM side by side."""
+    from stapes.check import check_bundle, select_clips
+    from stapes.recipe import Bundle
+    from stapes.report import comparison_table
+
+    loaded = Bundle.load(bundle)
+    chosen = select_clips(loaded, data, clips)
+    directory = out or Path("build") / loaded.manifest.name
+    reports = []
+    for target in [name.strip() for name in targets.split(",") if name.strip()]:
+        with progress_bar() as progress:
+            reports.append(check_bundle(loaded, target, chosen, directory, progress=progress))
+        if reports[-1].first_difference is not None:
+            console.print(f"[bold red]{target}:[/] {reports[-1].first_difference}", highlight=False)
+    if not reports:
+        raise typer.BadParameter("name at least one target", param_hint="--targets")
+    equal = all(report.passed for report in reports)
+    console.print(comparison_table(reports))
+    save_json(json, {"targets": [report.as_json() for report in reports], "equal": equal})
+    if not equal:
+        raise typer.Exit(1)
+
+
 def demo(
     bundle: BundleArgument = Path("models/esc10"),
     data: DataOption = None,

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def _mark(good: bool) -> str:
+def mark(good: bool) -> str:
+    """`yes` or a loud `NO`."""
     return "[green]yes[/]" if good else "[bold red]NO[/]"
 
 
@@ -19,14 +20,16 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-_UNITS = {"instructions": "M instr.", "cycles": "M cycles", "nanoseconds": "ms"}
+UNITS = {"instructions": "M instr.", "cycles": "M cycles", "nanoseconds": "ms"}
 
 
-def _millions(value: float | None) -> str:
+def millions(value: float | None) -> str:
+    """A count in millions, or a dash."""
     return "–" if value is None else f"{value / 1e6:.3f}"
 
 
-def _kib(value: int | None) -> str:
+def kib(value: int | None) -> str:
+    """Bytes in KiB, or a dash."""
     return "–" if value is None else f"{value / 1024:.1f}"
 
 
@@ -35,7 +38,7 @@ def check_table(report: CheckReport) -> Table:
     from rich import box
     from rich.table import Table
 
-    unit = _UNITS.get(report.hello.counter if report.hello else "none", "counts")
+    unit = UNITS.get(report.hello.counter if report.hello else "none", "counts")
     table = Table(
         title=f"{report.bundle.manifest.name} on {report.target}, {report.source} clips",
         box=box.SIMPLE_HEAD,
@@ -55,11 +58,11 @@ def check_table(report: CheckReport) -> Table:
             result.clip,
             row["prediction"] if right else f"[yellow]{row['prediction']}[/], not {result.label}",
             f"{row['confidence']:.2f}",
-            _mark(result.features_equal),
-            _mark(result.layers_equal and result.scores_equal),
-            _millions(row["counts_per_window"]),
-            _kib(build.flash_bytes if build else None),
-            _kib(build.ram_bytes if build else None),
+            mark(result.features_equal),
+            mark(result.layers_equal and result.scores_equal),
+            millions(row["counts_per_window"]),
+            kib(build.flash_bytes if build else None),
+            kib(build.ram_bytes if build else None),
         )
     return table
 
