@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -32,14 +33,25 @@ _TAIL = """## What must fit together
 
 def recipe_reference() -> str:
     """The text of docs/recipe.md: every key, its values, its default, what it means."""
-    sections = [_HEAD, _table({"name": Recipe.model_fields["name"]})]
-    for name, field in Recipe.model_fields.items():
-        model = field.annotation
-        if inspect.isclass(model) and issubclass(model, BaseModel):
-            about = inspect.cleandoc(model.__doc__ or "").split("\n\n")
-            sections.append(f"## `[{name}]`\n\n" + "\n\n".join(about) + "\n")
-            sections.append(_table(model.model_fields))
-    return "\n".join([*sections, _TAIL])
+    return "\n".join([_HEAD, *_sections("", Recipe), _TAIL])
+
+
+def _sections(path: str, model: type[BaseModel]) -> Iterator[str]:
+    """The table of a section's own keys, then the sections inside it."""
+    inner = {name: found for name, field in model.model_fields.items() if (found := _section(field))}
+    yield _table({name: field for name, field in model.model_fields.items() if name not in inner})
+    for name, section in inner.items():
+        where = f"{path}.{name}".lstrip(".")
+        yield f"## `[{where}]`\n\n{inspect.cleandoc(section.__doc__ or '')}\n"
+        yield from _sections(where, section)
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The model behind a key that is a section of its own (one that may be absent included)."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:
