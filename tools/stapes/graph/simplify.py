@@ -5,6 +5,7 @@ Tensors keep their indices and names, operators their indices; only operators di
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ def simplify(graph: Graph) -> Graph:
     """`graph` without shape arithmetic, without float or uint8 edges, and without operators nobody needs.
 
     - SHAPE and what follows from it (STRIDED_SLICE, PACK, GATHER, CONCATENATION, … of integers), which an
-      export with a dynamic batch leaves before RESHAPE, become constants.
+      export with a dynamic batch leaves before RESHAPE, become constants, and so does the shape it gives.
     - A QUANTIZE from float32 or uint8 right at the input and a DEQUANTIZE or QUANTIZE to uint8 right at
       the output are taken off: the network then begins and ends in int8.
     - Operators whose results reach no output are dropped.
@@ -40,6 +41,9 @@ def fold_shapes(graph: Graph) -> Graph:
         values = _folded(op, tensors)
         if values is None:
             kept.append(op)
+            shape = _reshaped(op, tensors)
+            if shape is not None:
+                tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], shape=shape)
         else:
             tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], data=values)
     return replace(graph, tensors=tuple(tensors), ops=tuple(kept))
@@ -119,6 +123,23 @@ def _folded(op: Op, tensors: Sequence[Tensor]) -> Array | None:
             f"corrupt: operator {op.index} ({op.kind}) makes {values.size} values, not {output.elements}"
         )
     return values.astype(output.dtype).reshape(output.shape)
+
+
+def _reshaped(op: Op, tensors: Sequence[Tensor]) -> tuple[int, ...] | None:
+    """The shape a RESHAPE gives where the file, written for an unknown batch, has only a placeholder."""
+    if op.kind != "RESHAPE" or len(op.inputs) != 2 or len(op.outputs) != 1 or min(op.inputs) < 0:
+        return None
+    source, wanted, output = (tensors[index] for index in (*op.inputs, op.outputs[0]))
+    if wanted.data is None or wanted.dtype.kind != "i" or output.data is not None:
+        return None
+    if output.elements == source.elements:
+        return None
+    sizes = [int(size) for size in wanted.data.reshape(-1)]
+    known = math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) == 1 and known > 0:
+        sizes = [source.elements // known if size == -1 else size for size in sizes]
+    fits = math.prod(sizes) == source.elements and all(size >= 1 for size in sizes)
+    return tuple(sizes) if fits else None
 
 
 def _data(tensor: Tensor) -> Array:

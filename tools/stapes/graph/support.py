@@ -110,6 +110,12 @@ class Inspection:
         return value % rank
 
 
+_FIXED_BATCH = "export the network with a fixed batch of 1 (batch_shape=(1, …)), which makes it disappear"
+_HINTS = dict.fromkeys(
+    ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "SHAPE", "PACK", "GATHER", "REDUCE_PROD"), _FIXED_BATCH
+)
+
+
 def check_supported(graph: Graph) -> None:
     """Return when everything in `graph` is supported.
 
@@ -121,9 +127,8 @@ def check_supported(graph: Graph) -> None:
         inspection = Inspection(graph, op, findings)
         check = OPERATORS.get(op.kind)
         if check is None:
-            inspection.refuse(
-                f"operator {op.kind}", "replace the layer; see docs/operators.md for what is supported"
-            )
+            todo = _HINTS.get(op.kind, "replace the layer; see docs/operators.md for what is supported")
+            inspection.refuse(f"operator {op.kind}", todo)
             continue
         sparse = [
             graph.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0 and graph.tensors[i].is_sparse

@@ -61,6 +61,25 @@ def test_shape_arithmetic_becomes_a_constant():
     compare_with_tflm(data)
 
 
+def test_a_placeholder_shape_behind_a_reshape_is_replaced():
+    """What a dense layer over more than two axes leaves: TFLM refuses it, the twins run it."""
+    maker = ModelMaker(2).input((1, 1, 1, 8))
+    maker.op("RESHAPE", [0, maker.constant(np.array([-1, 8], np.int32))], (1, 1))
+    placeholder = maker.last
+    weights = maker.constant(maker.random.integers(-127, 128, (4, 8)), "INT8", scale=0.01)
+    maker.op("FULLY_CONNECTED", [placeholder, weights], (1, 4), 0.3, 0, activation="NONE")
+    simple = simplify(read_tflite(maker.build()))
+    assert simple.tensor(placeholder).shape == (1, 8)
+    check_supported(simple)
+    whole = ModelMaker(2).input((1, 8))
+    weights = whole.constant(whole.random.integers(-127, 128, (4, 8)), "INT8", scale=0.01)
+    whole.op("FULLY_CONNECTED", [0, weights], (1, 4), 0.3, 0, activation="NONE")
+    values = np.arange(-60, 100, 20).astype(np.int8)
+    ours = run_graph(simple, [values.reshape(1, 1, 1, 8)])[simple.outputs[0]]
+    theirs = run_graph(read_tflite(whole.build()), [values.reshape(1, 8)])[whole.last]
+    np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("kind", ["FLOAT32", "UINT8"])
 def test_float_and_uint8_edges_are_taken_off(kind):
     data = float_edges(kind)

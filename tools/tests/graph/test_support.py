@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from modelmaker import ModelMaker
 
@@ -31,6 +32,13 @@ def test_the_message_counts():
     maker = ModelMaker().input((1, 4)).unary("ELU")
     with pytest.raises(UnsupportedModelError, match=r"^1 unsupported thing: operator ELU"):
         check_supported(read_tflite(maker.build()))
+
+
+def test_what_a_dynamic_batch_leaves_has_its_own_advice():
+    maker = ModelMaker().input((1, 8, 8, 2))
+    amounts = [maker.constant(np.array(values, np.int32)) for values in ([2, 2], [[0, 0], [0, 0]])]
+    maker.op("SPACE_TO_BATCH_ND", [0, *amounts], (4, 4, 4, 2))
+    assert "fixed batch of 1" in refusals(maker)[0]
 
 
 def with_weights(**changes: object) -> ModelMaker:
