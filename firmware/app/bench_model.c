@@ -14,13 +14,8 @@ static stapes_engine_t engine;
 static int8_t row[STAPES_MODEL_LONGEST_INPUT_ROW];
 static uint32_t random_state;
 
-static void print(const char *text) {
-    size_t length = 0;
-    while (text[length] != '\0') {
-        length++;
-    }
-    board_write((const uint8_t *)text, length);
-}
+/* A text literal. */
+#define PRINT(text) board_write((const uint8_t *)(text), sizeof(text) - 1U)
 
 static void print_hex(uint32_t value, uint32_t digits) {
     uint8_t text[8];
@@ -33,7 +28,7 @@ static void print_hex(uint32_t value, uint32_t digits) {
 }
 
 static void print_word(uint32_t value) {
-    print(" ");
+    PRINT(" ");
     print_hex(value, 8);
 }
 
@@ -77,9 +72,9 @@ int main(void) {
     random_state = 1;
     for (uint32_t window = 0; status >= 0 && window < STAPES_BENCH_WINDOWS; window++) {
         const uint32_t ticks = run_window(&status);
-        print("output");
+        PRINT("output");
         print_word(ticks);
-        print(" ");
+        PRINT(" ");
         for (uint32_t i = 0; i < stapes_model.output_count; i++) {
             const stapes_tensor_t *tensor = &stapes_model.tensors[stapes_model.outputs[i]];
             const int8_t *data = stapes_engine_output(&engine, i);
@@ -87,7 +82,7 @@ int main(void) {
                 print_hex((uint8_t)data[k], 2);
             }
         }
-        print("\n");
+        PRINT("\n");
     }
     const uint32_t stack = board_stack_high_water();
     if (status >= 0) {
@@ -99,18 +94,18 @@ int main(void) {
         stapes_engine_set_profile(&engine, board_ticks, profile);
         (void)run_window(&status);
         for (uint32_t i = 0; i < STAPES_MODEL_LAYER_COUNT; i++) {
-            print("layer");
+            PRINT("layer");
             print_word(profile[i]);
             print_word(hashes[i]);
-            print("\n");
+            PRINT("\n");
         }
     }
-    print("end");
+    PRINT("end");
     print_word(board_info()->counter_numerator);
     print_word(board_info()->counter_denominator);
     print_word(stack);
     print_word((uint32_t)status);
-    print("\n");
+    PRINT("\n");
     board_exit(status == 1 ? 0 : 1);
     return 0;
 }

@@ -12,68 +12,50 @@
 
 #define STAPES_TILE 3 /* columns at most */
 
-/* Columns of the next tile when `left` are left: never three and then one. */
-static inline uint32_t stapes_tile(uint32_t left) {
-    return left == 4 || left == 2 ? 2U : left == 1 ? 1U : 3U;
-}
-
-/* A run of an even number of inputs into its pairs, `step` apart; words in the order 0 2 1 3. Returns the
- * next pair. */
-static inline int16_t *stapes_widen(const int8_t *in, uint32_t bytes, int16_t *x, uint32_t step) {
-    const int8_t *const words = in + (bytes & ~3U);
-    while (in != words) {
-#if STAPES_DSP
-        const uint32_t word = stapes_load(in);
-        stapes_store(x, stapes_sxtb16(word));
-        stapes_store(x + step, stapes_sxtb16_8(word));
-#else
-        x[0] = in[0];
-        x[1] = in[2];
-        x[step] = in[1];
-        x[step + 1] = in[3];
-#endif
-        x += 2 * step;
-        in += 4;
-    }
-    if ((bytes & 2U) != 0) {
-        x[0] = in[0];
-        x[1] = in[1];
-        x += step;
-    }
-    return x;
-}
-
 #if STAPES_DSP
 
-/* One pair: weights of channel a into t, of channel b into u; inputs into r10 ... */
-#define STAPES_STEP(loads, products_a, products_b)                                                           \
-    "ldr %[u], [%[w]], #4\n\t" loads "sxtb16 %[t], %[u]\n\t" products_a                                      \
-    "sxtb16 %[u], %[u], ror #8\n\t" products_b
-#define STAPES_SMLAD(sum, weight, input) "smlad " sum ", %[" weight "], " input ", " sum "\n\t"
-#define STAPES_STEP_1                                                                                        \
-    STAPES_STEP("ldr r10, [%[x]], #4\n\t", STAPES_SMLAD("r4", "t", "r10"), STAPES_SMLAD("r5", "u", "r10"))
-#define STAPES_STEP_2                                                                                        \
-    STAPES_STEP("ldrd r10, r11, [%[x]], #8\n\t",                                                             \
-                STAPES_SMLAD("r4", "t", "r10") STAPES_SMLAD("r5", "t", "r11"),                               \
-                STAPES_SMLAD("r6", "u", "r10") STAPES_SMLAD("r7", "u", "r11"))
-#define STAPES_STEP_3                                                                                        \
-    STAPES_STEP(                                                                                             \
-        "ldmia %[x]!, {r10, r11, r12}\n\t",                                                                  \
-        STAPES_SMLAD("r4", "t", "r10") STAPES_SMLAD("r5", "t", "r11") STAPES_SMLAD("r6", "t", "r12"),        \
-        STAPES_SMLAD("r7", "u", "r10") STAPES_SMLAD("r8", "u", "r11") STAPES_SMLAD("r9", "u", "r12"))
+/* Sums of channel a in r4 ..., then those of channel b; inputs in r8 ... */
+#define STAPES_SMLAD(sum, weights, input) "smlad " sum ", " weights ", " input ", " sum "\n\t"
+/* Weights of channel a into t, those of channel b stay in u. */
+#define STAPES_UNPACK(t, u, products_a, products_b)                                                          \
+    "sxtb16 " t ", " u "\n\t" products_a "sxtb16 " u ", " u ", ror #8\n\t" products_b
+#define STAPES_UNPACK_1(u, x)                                                                                \
+    STAPES_UNPACK("%[t]", u, STAPES_SMLAD("r4", "%[t]", x), STAPES_SMLAD("r5", u, x))
+#define STAPES_UNPACK_2(u, x0, x1)                                                                           \
+    STAPES_UNPACK("%[t]", u, STAPES_SMLAD("r4", "%[t]", x0) STAPES_SMLAD("r5", "%[t]", x1),                  \
+                  STAPES_SMLAD("r6", u, x0) STAPES_SMLAD("r7", u, x1))
+#define STAPES_UNPACK_3(u)                                                                                   \
+    STAPES_UNPACK("%[t]", u,                                                                                 \
+                  STAPES_SMLAD("r4", "%[t]", "r10") STAPES_SMLAD("r5", "%[t]", "r11")                        \
+                      STAPES_SMLAD("r6", "%[t]", "r12"),                                                     \
+                  STAPES_SMLAD("r7", u, "r10") STAPES_SMLAD("r8", u, "r11") STAPES_SMLAD("r9", u, "r12"))
+/* One pair, and four pairs. */
+#define STAPES_STEP_1 "ldr %[u], [%[w]], #4\n\tldr r10, [%[x]], #4\n\t" STAPES_UNPACK_1("%[u]", "r10")
+#define STAPES_FOUR_1                                                                                        \
+    "ldmia %[w]!, {r6, r7, r8, r9}\n\tldmia %[x]!, {r10, r11}\n\t" STAPES_UNPACK_1("r6", "r10")              \
+        STAPES_UNPACK_1("r7", "r11") "ldmia %[x]!, {r10, r11}\n\t" STAPES_UNPACK_1("r8", "r10")              \
+            STAPES_UNPACK_1("r9", "r11")
+#define STAPES_STEP_2 "ldr %[u], [%[w]], #4\n\tldmia %[x]!, {r8, r9}\n\t" STAPES_UNPACK_2("%[u]", "r8", "r9")
+#define STAPES_TWO_2                                                                                         \
+    "ldrd r12, %[u], [%[w]], #8\n\tldmia %[x]!, {r8, r9, r10, r11}\n\t" STAPES_UNPACK_2("r12", "r8", "r9")   \
+        STAPES_UNPACK_2("%[u]", "r10", "r11")
+#define STAPES_FOUR_2 STAPES_TWO_2 STAPES_TWO_2
+#define STAPES_STEP_3 "ldr %[u], [%[w]], #4\n\tldmia %[x]!, {r10, r11, r12}\n\t" STAPES_UNPACK_3("%[u]")
+#define STAPES_FOUR_3 STAPES_STEP_3 STAPES_STEP_3 STAPES_STEP_3 STAPES_STEP_3
 /* All pairs, four at a time. */
-#define STAPES_STEPS(step)                                                                                   \
+#define STAPES_STEPS(step, four)                                                                             \
     "subs %[n], #4\n\tblo 3f\n"                                                                              \
-    "2:\n\t" step step step step "subs %[n], #4\n\tbhs 2b\n"                                                 \
+    "2:\n\t" four "subs %[n], #4\n\tbhs 2b\n"                                                                \
     "3:\n\tadds %[n], #4\n\tbeq 5f\n"                                                                        \
     "4:\n\t" step "subs %[n], #1\n\tbne 4b\n"                                                                \
     "5:\n\t"
 /* All pairs of channels, starting from their biases. */
-#define STAPES_CHANNELS(b, copies, step, sums)                                                               \
+#define STAPES_CHANNELS(b, copies, step, four, sums)                                                         \
     "1:\n\tldr %[t], %[channel]\n\tldr r4, [%[t]]\n\tldr " b ", [%[t], #8]\n\tadds %[t], #16\n\t"            \
     "str %[t], %[channel]\n\t" copies "ldr %[x], %[first]\n\tldr %[n], %[pairs]\n\t" STAPES_STEPS(           \
-        step) "ldr %[t], %[sums]\n\tstmia %[t]!, " sums "\n\tstr %[t], %[sums]\n\tldr %[t], %[count]\n\t"    \
-              "subs %[t], #2\n\tstr %[t], %[count]\n\tbhi 1b\n"
+        step, four) "ldr %[t], %[sums]\n\tstmia %[t]!, " sums                                                \
+                    "\n\tstr %[t], %[sums]\n\tldr %[t], %[count]\n\t"                                        \
+                    "subs %[t], #2\n\tstr %[t], %[count]\n\tbhi 1b\n"
 
 /* Bias plus products of `count` channels (taken by twos), one after the other, `columns` sums each. Returns
  * the weights behind the last one used. */
@@ -86,30 +68,32 @@ STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *first, ui
     [w] "+r"(w), [x] "=&r"(x), [n] "=&r"(n), [t] "=&r"(t), [u] "=&r"(u), [channel] "+m"(channel),            \
         [sums] "+m"(sums), [count] "+m"(count) : [first] "m"(first), [pairs] "m"(pairs)
     if (columns == 1) {
-        __asm__ volatile(STAPES_CHANNELS("r5", "", STAPES_STEP_1, "{r4, r5}")
+        __asm__ volatile(STAPES_CHANNELS("r5", "", STAPES_STEP_1, STAPES_FOUR_1, "{r4, r5}")
                          : STAPES_OPERANDS
-                         : "r4", "r5", "r10", "cc", "memory");
+                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
     } else if (columns == 2) {
-        __asm__ volatile(
-            STAPES_CHANNELS("r6", "mov r5, r4\n\tmov r7, r6\n\t", STAPES_STEP_2, "{r4, r5, r6, r7}")
-            : STAPES_OPERANDS
-            : "r4", "r5", "r6", "r7", "r10", "r11", "cc", "memory");
+        __asm__ volatile(STAPES_CHANNELS("r6", "mov r5, r4\n\tmov r7, r6\n\t", STAPES_STEP_2, STAPES_FOUR_2,
+                                         "{r4, r5, r6, r7}")
+                         : STAPES_OPERANDS
+                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
     } else {
         __asm__ volatile(STAPES_CHANNELS("r7", "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t",
-                                         STAPES_STEP_3, "{r4, r5, r6, r7, r8, r9}")
+                                         STAPES_STEP_3, STAPES_FOUR_3, "{r4, r5, r6, r7, r8, r9}")
                          : STAPES_OPERANDS
                          : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
     }
+#undef STAPES_OPERANDS
     return w;
 }
 
 /* Adds the products of one column to the sums of two channels. */
 STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t n, int32_t *sums) {
     uint32_t t, u;
-    __asm__ volatile("ldrd r4, r5, [%[sums]]\n\t" STAPES_STEPS(STAPES_STEP_1) "strd r4, r5, [%[sums]]\n\t"
-                     : [w] "+r"(w), [x] "+r"(x), [n] "+r"(n), [t] "=&r"(t), [u] "=&r"(u)
-                     : [sums] "r"(sums)
-                     : "r4", "r5", "r10", "cc", "memory");
+    __asm__ volatile(
+        "ldrd r4, r5, [%[sums]]\n\t" STAPES_STEPS(STAPES_STEP_1, STAPES_FOUR_1) "strd r4, r5, [%[sums]]\n\t"
+        : [w] "+r"(w), [x] "+r"(x), [n] "+r"(n), [t] "=&r"(t), [u] "=&r"(u)
+        : [sums] "r"(sums)
+        : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
     return w;
 }
 

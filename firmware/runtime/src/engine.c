@@ -122,7 +122,7 @@ static void run_ready(stapes_engine_t *engine, uint32_t layer) {
     }
 }
 
-static int is_complete(const stapes_engine_t *engine) {
+__attribute__((cold)) static int is_complete(const stapes_engine_t *engine) {
     const stapes_model_t *model = engine->model;
     for (uint32_t i = 0; i < model->output_count; i++) {
         uint32_t index = model->outputs[i];
@@ -133,7 +133,8 @@ static int is_complete(const stapes_engine_t *engine) {
     return 1;
 }
 
-int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes) {
+__attribute__((cold)) int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model,
+                                             void *arena, size_t bytes) {
     if (engine == NULL || model == NULL || arena == NULL) {
         return STAPES_E_ARGUMENT;
     }
@@ -150,7 +151,7 @@ int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, voi
     return STAPES_OK;
 }
 
-void stapes_engine_reset(stapes_engine_t *engine) {
+__attribute__((cold)) void stapes_engine_reset(stapes_engine_t *engine) {
     const stapes_model_t *model = engine->model;
     const uint32_t count = (uint32_t)model->input_count + model->layer_count;
     memset(engine->arena, 0, count * sizeof(uint16_t));
@@ -193,7 +194,7 @@ const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) 
     return arena_row(engine, &engine->model->tensors[engine->model->outputs[index]], 0);
 }
 
-int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output) {
+__attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output) {
     if (engine == NULL || input == NULL || output == NULL) {
         return STAPES_E_ARGUMENT;
     }

@@ -2,77 +2,126 @@
  * time. */
 #include "dot.h"
 
-/* One patch into one column of the tile. Runs of odd length are copied one by one, in their own order. */
-static void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first, uint32_t columns,
-                   int16_t *x) {
+/* Four inputs of one column into two pairs, `step` apart, in the order 0 2 1 3. */
+static inline void widen(const int8_t *in, int16_t *x, uint32_t step) {
+#if STAPES_DSP
+    const uint32_t word = stapes_load(in);
+    stapes_store(x, stapes_sxtb16(word));
+    stapes_store(x + step, stapes_sxtb16_8(word));
+#else
+    x[0] = in[0];
+    x[1] = in[2];
+    x[step] = in[1];
+    x[step + 1] = in[3];
+#endif
+}
+
+/* The patches of one, two or three columns. The last inputs of runs of odd length come after everything else.
+ */
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
+                          const uint32_t columns, int16_t *x) {
     const uint32_t step = 2 * columns; /* from one pair to the next */
-    if ((p->segment_bytes & 1U) == 0) {
-        for (uint32_t row = 0; row < p->kernel_height; row++) {
-            const int8_t *run = rows[row] + first;
-            for (uint32_t segment = 0; segment < p->segments; segment++) {
-                x = stapes_widen(run, p->segment_bytes, x, step);
-                run += p->segment_step;
+    const uint32_t bytes = p->segment_bytes;
+    const uint32_t second = p->column_step;
+    const uint32_t third = 2 * second;
+    const uint32_t runs = (uint32_t)p->kernel_height * p->segments;
+    int16_t *last = x + runs * (bytes / 2U) * step;
+    uint32_t half = 1;
+    for (const int8_t *const *const end = rows + p->kernel_height; rows != end; rows++) {
+        const int8_t *run = *rows + first;
+        for (uint32_t segment = p->segments; segment != 0; segment--) {
+            const int8_t *in = run;
+            uint32_t left = bytes;
+            for (; left >= 4; left -= 4) {
+                widen(in, x, step);
+                if (columns > 1) {
+                    widen(in + second, x + 2, step);
+                }
+                if (columns > 2) {
+                    widen(in + third, x + 4, step);
+                }
+                x += 2 * step;
+                in += 4;
             }
-        }
-        return;
-    }
-    uint32_t half = 0;
-    for (uint32_t row = 0; row < p->kernel_height; row++) {
-        const int8_t *run = rows[row] + first;
-        for (uint32_t segment = 0; segment < p->segments; segment++) {
-            for (uint32_t i = 0; i < p->segment_bytes; i++) {
-                x[half] = run[i];
-                x += half == 0 ? 0 : step;
-                half ^= 1U;
+            if (left >= 2) {
+                x[0] = in[0];
+                x[1] = in[1];
+                if (columns > 1) {
+                    x[2] = in[second];
+                    x[3] = in[second + 1];
+                }
+                if (columns > 2) {
+                    x[4] = in[third];
+                    x[5] = in[third + 1];
+                }
+                x += step;
+                in += 2;
+                left -= 2;
+            }
+            if (left != 0) {
+                last[0] = in[0];
+                if (columns > 1) {
+                    last[2] = in[second];
+                }
+                if (columns > 2) {
+                    last[4] = in[third];
+                }
+                last += half;
+                half = step - half;
             }
             run += p->segment_step;
         }
     }
-    if (half != 0) {
-        x[1] = 0;
+    if (half != 1) {
+        last[0] = 0;
+        if (columns > 1) {
+            last[2] = 0;
+        }
+        if (columns > 2) {
+            last[4] = 0;
+        }
     }
 }
 
 #define CHUNK 16 /* channels between multiplying and requantising */
 
-STAPES_INLINE void multiply(const stapes_conv_2d_t *p, const int8_t *weights, const int16_t *x,
-                            uint32_t first, const uint32_t columns, int8_t *output) {
+/* One, two or three output columns of one group. */
+STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns) {
+    const stapes_conv_2d_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups;
+    const int8_t *weights = p->weights + group * (4U * p->pairs * ((p->channels + 1U) / 2U));
+    int16_t *x = call->scratch;
+    int8_t *output = call->output + column * step;
+    uint32_t channel = group * p->channels;
     uint32_t left = p->channels;
     int32_t sums[CHUNK * STAPES_TILE];
+    gather(p, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
     while (left != 0) {
         const uint32_t count = left < CHUNK ? left : CHUNK;
         weights =
-            stapes_dot(weights, x, p->pairs, p->requantize.channels + first, (int32_t)count, sums, columns);
-        stapes_requantize_columns(&p->requantize, first, count, sums, columns, output + first, step);
-        first += count;
+            stapes_dot(weights, x, p->pairs, p->requantize.channels + channel, (int32_t)count, sums, columns);
+        stapes_requantize_columns(&p->requantize, channel, count, sums, columns, output + channel, step);
+        channel += count;
         left -= count;
     }
 }
 
 void stapes_conv_2d(const stapes_call_t *call) {
     const stapes_conv_2d_t *p = call->layer->parameters;
-    const uint32_t all_channels = (uint32_t)p->channels * p->groups;
-    const uint32_t group_weights = 4U * p->pairs * ((p->channels + 1U) / 2U);
-    int16_t *x = call->scratch;
-    int8_t *output = call->output;
-    uint32_t columns;
-    for (uint32_t column = 0; column < p->columns; column += columns) {
-        columns = stapes_tile(p->columns - column);
-        for (uint32_t group = 0; group < p->groups; group++) {
-            const int8_t *weights = p->weights + group * group_weights;
-            const uint32_t first_channel = group * p->channels;
-            for (uint32_t j = 0; j < columns; j++) {
-                gather(p, call->rows, (column + j) * p->column_step + group * p->segment_bytes, columns,
-                       x + 2 * j);
-            }
-            switch (columns) {
-            case 1: multiply(p, weights, x, first_channel, 1, output); break;
-            case 2: multiply(p, weights, x, first_channel, 2, output); break;
-            default: multiply(p, weights, x, first_channel, 3, output); break;
+    for (uint32_t group = 0; group < p->groups; group++) {
+        for (uint32_t column = 0; column < p->columns;) {
+            const uint32_t left = p->columns - column;
+            if (left == 3 || left > 4) {
+                tile(call, column, group, 3);
+                column += 3;
+            } else if (left == 1) {
+                tile(call, column, group, 1);
+                column += 1;
+            } else {
+                tile(call, column, group, 2);
+                column += 2;
             }
         }
-        output += columns * all_channels;
     }
-    stapes_activate(&p->requantize, call->output, p->columns * all_channels);
+    stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels * p->groups);
 }

@@ -11,50 +11,49 @@ typedef struct {
     } channels[4];
 } quad_t;
 
-static inline uint32_t low_halves(uint32_t first, uint32_t second) {
-    uint32_t pair;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(first), "r"(second));
-    return pair;
-}
+/* Four int8 as two words of two int16, in the order 0 2 1 3. */
+#define UNPACK(in, even, odd) "sxtb16 " even ", " in "\n\tsxtb16 " odd ", " in ", ror #8\n\t"
 
-static inline uint32_t high_halves(uint32_t first, uint32_t second) {
-    uint32_t pair;
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(second), "r"(first));
-    return pair;
-}
-
-/* Four channels of two rows as four pairs. */
-static inline int16_t *gather_pair(uint32_t first, uint32_t second, int16_t *x) {
-    const uint32_t first02 = stapes_sxtb16(first), first13 = stapes_sxtb16_8(first);
-    const uint32_t second02 = stapes_sxtb16(second), second13 = stapes_sxtb16_8(second);
-    stapes_store(x, low_halves(first02, second02));
-    stapes_store(x + 2, low_halves(first13, second13));
-    stapes_store(x + 4, high_halves(first02, second02));
-    stapes_store(x + 6, high_halves(first13, second13));
-    return x + 8;
-}
-
-/* Four channels of all columns, each column's rows by twos; an odd last row gets a row of zeros. */
+/* Four channels of all columns, row by row within each column. */
 STAPES_INLINE void gather(const int8_t *const *rows, uint32_t channel, uint32_t end, uint32_t step,
                           const uint32_t height, int16_t *x) {
+    uint32_t even, odd;
     for (; channel < end; channel += step) {
-        for (uint32_t row = 0; row + 1 < height; row += 2) {
-            x = gather_pair(stapes_load(rows[row] + channel), stapes_load(rows[row + 1] + channel), x);
-        }
-        if ((height & 1U) != 0) {
-            x = gather_pair(stapes_load(rows[height - 1] + channel), 0, x);
+        for (uint32_t row = 0; row < height; row++) {
+            __asm__ volatile("ldr %[odd], [%[in], %[at]]\n\t" UNPACK(
+                                 "%[odd]", "%[even]", "%[odd]") "strd %[even], %[odd], [%[x]], #8\n\t"
+                             : [even] "=&r"(even), [odd] "=&r"(odd), [x] "+r"(x)
+                             : [in] "r"(rows[row]), [at] "r"(channel)
+                             : "memory");
         }
     }
 }
 
-#define STEP                                                                                                 \
+/* Weights, doubled, which saves the shift before the multiplier. */
+static void widen(const int8_t *w, uint32_t count, int16_t *wide) {
+    uint32_t even, odd;
+    __asm__ volatile(
+        "1:\n\t"
+        "ldr %[odd], [%[w]], #4\n\t" UNPACK("%[odd]", "%[even]",
+                                            "%[odd]") "sadd16 %[even], %[even], %[even]\n\t"
+                                                      "sadd16 %[odd], %[odd], %[odd]\n\t"
+                                                      "strd %[even], %[odd], [%[wide]], #8\n\t"
+                                                      "subs %[count], #1\n\t"
+                                                      "bne 1b\n"
+        : [even] "=&r"(even), [odd] "=&r"(odd), [w] "+r"(w), [count] "+r"(count), [wide] "+r"(wide)
+        :
+        : "cc", "memory");
+}
+
+/* One tap of four channels. */
+#define MULTIPLY(x02, x13)                                                                                   \
     "ldrd %[u], %[v], [%[w]], #8\n\t"                                                                        \
-    "ldmia %[x]!, {r8, r9, r10, r11}\n\t"                                                                    \
-    "smlad r4, %[u], r8, r4\n\t"                                                                             \
-    "smlad r5, %[v], r9, r5\n\t"                                                                             \
-    "ldrd %[u], %[v], [%[w]], #8\n\t"                                                                        \
-    "smlad r6, %[u], r10, r6\n\t"                                                                            \
-    "smlad r7, %[v], r11, r7\n\t"
+    "smlabb r4, " x02 ", %[u], r4\n\t"                                                                       \
+    "smlatt r6, " x02 ", %[u], r6\n\t"                                                                       \
+    "smlabb r5, " x13 ", %[v], r5\n\t"                                                                       \
+    "smlatt r7, " x13 ", %[v], r7\n\t"
+#define ONE_TAP  "ldmia %[x]!, {r8, r9}\n\t" MULTIPLY("r8", "r9")
+#define TWO_TAPS "ldmia %[x]!, {r8, r9, r10, r11}\n\t" MULTIPLY("r8", "r9") MULTIPLY("r10", "r11")
 #define REQUANTIZE(sum)                                                                                      \
     "ldmia %[k]!, {r8, r9, r10}\n\t"                                                                         \
     "smmulr r11, " sum ", r8\n\t"                                                                            \
@@ -64,9 +63,9 @@ STAPES_INLINE void gather(const int8_t *const *rows, uint32_t channel, uint32_t 
     "ssat r11, #8, r11\n\t"                                                                                  \
     "strb r11, [%[n]], #1\n\t"
 
-/* All columns of four channels from gathered pairs. */
+/* All columns of four channels. */
 static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, const int16_t *w0,
-                     uint32_t pairs, int8_t *output, uint32_t channels, uint32_t columns) {
+                     uint32_t taps, int8_t *output, uint32_t channels, uint32_t columns) {
     const uint32_t output_step = channels - 4;
     uint32_t k, x, w, n, u, v;
     __asm__ volatile("1:\n\t"
@@ -77,15 +76,15 @@ static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, con
                      "add %[w], %[x]\n\t"
                      "str %[w], %[x0]\n\t"
                      "ldr %[w], %[w0]\n\t"
-                     "ldr %[n], %[pairs]\n\t"
+                     "ldr %[n], %[taps]\n\t"
                      "subs %[n], #3\n\t"
                      "blo 3f\n"
-                     "2:\n\t" STEP STEP STEP "subs %[n], #3\n\t"
+                     "2:\n\t" ONE_TAP TWO_TAPS "subs %[n], #3\n\t"
                      "bhs 2b\n"
                      "3:\n\t"
                      "adds %[n], #3\n\t"
                      "beq 5f\n"
-                     "4:\n\t" STEP "subs %[n], #1\n\t"
+                     "4:\n\t" ONE_TAP "subs %[n], #1\n\t"
                      "bne 4b\n"
                      "5:\n\t"
                      "ldr %[n], %[output]\n\t" REQUANTIZE("r4") REQUANTIZE("r5") REQUANTIZE("r6")
@@ -98,66 +97,51 @@ static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, con
                                           "bne 1b\n"
                      : [k] "=&r"(k), [x] "=&r"(x), [w] "=&r"(w), [n] "=&r"(n), [u] "=&r"(u), [v] "=&r"(v),
                        [x0] "+m"(x0), [output] "+m"(output), [columns] "+m"(columns)
-                     : [quad] "m"(quad), [x_step] "m"(x_step), [w0] "m"(w0), [pairs] "m"(pairs),
+                     : [quad] "m"(quad), [x_step] "m"(x_step), [w0] "m"(w0), [taps] "m"(taps),
                        [output_step] "m"(output_step)
                      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
 }
 
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
-    const uint32_t pairs = (p->kernel_height + 1U) / 2U;
-    const uint32_t all_pairs = pairs * p->kernel_width;
-    const uint32_t bytes = (p->columns - 1U) * p->column_step + p->kernel_width * p->tap_step;
-    const uint32_t x_step = p->column_step / p->tap_step * pairs * 4U * (uint32_t)sizeof(uint32_t);
-    const int16_t *w = p->weights;
-    int16_t *x = call->scratch;
+    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
+    const uint32_t bytes = (p->columns - 1U) * p->column_step + (uint32_t)p->kernel_width * p->tap_step;
+    const uint32_t x_step = p->column_step / p->tap_step * p->kernel_height * 4U * (uint32_t)sizeof(int16_t);
+    int16_t *wide = call->scratch;
+    int16_t *x = wide + 4U * taps;
     for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
         quad_t quad;
         for (uint32_t i = 0; i < 4; i++) {
             const int32_t shift = -q->shifts[channel + i];
-            quad.biases[i] = q->channels[channel + i].bias;
+            quad.biases[i] = 2 * q->channels[channel + i].bias;
             quad.channels[i].multiplier = q->channels[channel + i].multiplier;
-            quad.channels[i].offset = q->rounding * (int32_t)((uint32_t)1 << (shift - 1));
+            quad.channels[i].offset = (int32_t)((uint32_t)(int32_t)q->rounding << (shift - 1));
             quad.channels[i].shift = shift;
         }
+        widen(p->weights + channel * taps, taps, wide);
         switch (p->kernel_height) {
         case 3: gather(call->rows, channel, channel + bytes, p->tap_step, 3, x); break;
         case 5: gather(call->rows, channel, channel + bytes, p->tap_step, 5, x); break;
         default: gather(call->rows, channel, channel + bytes, p->tap_step, p->kernel_height, x); break;
         }
-        multiply(&quad, x, x_step, w, all_pairs, call->output + channel, p->channels, p->columns);
-        w += 8 * all_pairs;
+        multiply(&quad, x, x_step, wide, taps, call->output + channel, p->channels, p->columns);
     }
 }
 
 #else
 
-/* Twice the sums of four channels of one output column. */
-static inline const int16_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
-                                  const int16_t *w, int32_t *sums) {
+/* The sums of four channels of one output column. */
+static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
+                                 const int8_t *w, int32_t *sums) {
     int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     for (uint32_t tap = 0; tap < p->kernel_width; tap++) {
-        uint32_t row = 0;
-        for (; row + 1U < p->kernel_height; row += 2) {
+        for (uint32_t row = 0; row < p->kernel_height; row++) {
             const int8_t *in = rows[row] + at;
             s0 += in[0] * w[0];
-            s1 += in[1] * w[2];
-            s2 += in[2] * w[4];
-            s3 += in[3] * w[6];
-            in = rows[row + 1] + at;
-            s0 += in[0] * w[1];
-            s1 += in[1] * w[3];
-            s2 += in[2] * w[5];
-            s3 += in[3] * w[7];
-            w += 8;
-        }
-        if (row < p->kernel_height) {
-            const int8_t *in = rows[row] + at;
-            s0 += in[0] * w[0];
-            s1 += in[1] * w[2];
-            s2 += in[2] * w[4];
-            s3 += in[3] * w[6];
-            w += 8;
+            s1 += in[1] * w[1];
+            s2 += in[2] * w[2];
+            s3 += in[3] * w[3];
+            w += 4;
         }
         at += p->tap_step;
     }
@@ -170,7 +154,7 @@ static inline const int16_t *quad(const stapes_depthwise_conv_2d_t *p, const int
 
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
-    const int16_t *w = p->weights;
+    const int8_t *w = p->weights;
     for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
@@ -178,14 +162,14 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
             shifts[i] = -q->shifts[channel + i];
             offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
         }
-        const int16_t *next = w;
+        const int8_t *next = w;
         int8_t *output = call->output + channel;
         for (uint32_t column = 0; column < p->columns; column++) {
             int32_t sums[4] = {constants[0].bias, constants[1].bias, constants[2].bias, constants[3].bias};
             next = quad(p, call->rows, column * p->column_step + channel, w, sums);
             for (uint32_t i = 0; i < 4; i++) {
-                output[i] =
-                    (int8_t)stapes_requantize_short(sums[i], constants[i].multiplier, offsets[i], shifts[i]);
+                output[i] = (int8_t)stapes_requantize_short(2 * sums[i], constants[i].multiplier, offsets[i],
+                                                            shifts[i]);
             }
             output += p->channels;
         }
@@ -200,10 +184,10 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
     quads(call, p);
-    const int16_t *w = p->weights + 8U * p->quads * ((p->kernel_height + 1U) / 2U) * p->kernel_width;
+    const int8_t *w = p->weights + 4U * p->quads * taps;
     for (uint32_t channel = 4U * p->quads; channel < p->channels; channel++) {
         for (uint32_t column = 0; column < p->columns; column++) {
-            const int16_t *next = w;
+            const int8_t *next = w;
             int32_t sum = q->channels[channel].bias;
             for (uint32_t row = 0; row < p->kernel_height; row++) {
                 const int8_t *in = call->rows[row] + column * p->column_step + channel / p->multiplier;

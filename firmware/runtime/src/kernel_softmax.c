@@ -2,7 +2,7 @@
 #include "requantize.h"
 
 /* value * 2^exponent, saturated. */
-static int32_t shift_left_saturating(int32_t value, int32_t exponent) {
+STAPES_COLD static int32_t shift_left_saturating(int32_t value, int32_t exponent) {
     const int32_t limit = (int32_t)(((uint32_t)1 << (31 - exponent)) - 1U);
     if (value > limit) {
         return INT32_MAX;
@@ -13,12 +13,12 @@ static int32_t shift_left_saturating(int32_t value, int32_t exponent) {
     return value * (int32_t)((uint32_t)1 << exponent);
 }
 
-static int32_t multiply(int32_t a, int32_t b) {
+STAPES_COLD static int32_t multiply(int32_t a, int32_t b) {
     return stapes_saturating_high_multiply(a, b);
 }
 
 /* exp(a) in Q31 for a in [-1/4, 0) in Q31. */
-static int32_t exp_small(int32_t a) {
+STAPES_COLD static int32_t exp_small(int32_t a) {
     const int32_t exp_minus_eighth = 1895147668;
     const int32_t third = 715827883;
     const int32_t x = a + (1 << 28);
@@ -32,7 +32,7 @@ static int32_t exp_small(int32_t a) {
 }
 
 /* exp(a) in Q31 for a <= 0 in Q26. */
-static int32_t exp_negative(int32_t a) {
+STAPES_COLD static int32_t exp_negative(int32_t a) {
     static const int32_t factors[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
     if (a == 0) {
         return INT32_MAX;
@@ -50,7 +50,7 @@ static int32_t exp_negative(int32_t a) {
 }
 
 /* 1 / (1 + a) in Q31 for a in [0, 1) in Q31, by three Newton steps in Q29. */
-static int32_t reciprocal(int32_t a) {
+STAPES_COLD static int32_t reciprocal(int32_t a) {
     const int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
     int32_t x = 1515870810 + multiply(half_denominator, -1010580540);
     for (uint32_t i = 0; i < 3; i++) {
@@ -60,7 +60,7 @@ static int32_t reciprocal(int32_t a) {
     return shift_left_saturating(x, 1);
 }
 
-static int32_t leading_zeros(uint32_t value) {
+STAPES_COLD static int32_t leading_zeros(uint32_t value) {
     int32_t count = 0;
     while ((value & 0x80000000U) == 0) {
         value <<= 1;
@@ -69,7 +69,7 @@ static int32_t leading_zeros(uint32_t value) {
     return count;
 }
 
-void stapes_softmax(const stapes_call_t *call) {
+STAPES_COLD void stapes_softmax(const stapes_call_t *call) {
     const stapes_softmax_t *p = call->layer->parameters;
     const int8_t *in = call->rows[0];
     int8_t *output = call->output;

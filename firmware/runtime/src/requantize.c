@@ -1,6 +1,6 @@
 #include "requantize.h"
 
-void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) {
+STAPES_COLD void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) {
     if (q->minimum == -128 && q->maximum == 127) {
         return;
     }
@@ -9,8 +9,16 @@ void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) 
     }
 }
 
-int8_t stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, int32_t sum) {
-    const int32_t value =
-        stapes_multiply(sum, q->channels[channel].multiplier, q->shifts[channel]) + q->zero_point;
-    return (int8_t)stapes_clamp(value, -128, 127);
+STAPES_COLD void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
+                                        const int32_t *sums, uint32_t columns, int8_t *output,
+                                        uint32_t step) {
+    for (; count != 0; count--) {
+        for (uint32_t j = 0; j < columns; j++) {
+            const int32_t value =
+                stapes_multiply(*sums++, q->channels[channel].multiplier, q->shifts[channel]);
+            output[j * step] = (int8_t)stapes_clamp(value + q->zero_point, -128, 127);
+        }
+        channel++;
+        output++;
+    }
 }

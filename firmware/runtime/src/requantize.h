@@ -44,6 +44,9 @@ static inline uint32_t stapes_sxtb16_8(uint32_t word) {
 /* Loops that are only fast when their constant arguments are folded in. */
 #define STAPES_INLINE static inline __attribute__((always_inline))
 
+/* Code that runs seldom, or briefly: small rather than fast. */
+#define STAPES_COLD __attribute__((cold))
+
 /* Right shifts of negative numbers must keep the sign. */
 typedef char stapes_arithmetic_shift_t[((-3) >> 1) == -2 ? 1 : -1];
 
@@ -93,8 +96,9 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 #endif
 }
 
-/* The same for any shift and sum, in the plain way. */
-int8_t stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, int32_t sum);
+/* stapes_requantize_columns for any shift and sum, in the plain way. */
+void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
+                            const int32_t *sums, uint32_t columns, int8_t *output, uint32_t step);
 
 /* `count` channels, the sums of `columns` output columns each; `step` bytes from one column to the next. */
 STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
@@ -120,11 +124,7 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
             output++;
         }
     } else {
-        for (; count != 0; count--, channel++, output++) {
-            for (uint32_t j = 0; j < columns; j++) {
-                output[j * step] = stapes_requantize_long(q, channel, *sums++);
-            }
-        }
+        stapes_requantize_long(q, channel, count, sums, columns, output, step);
     }
 }
 

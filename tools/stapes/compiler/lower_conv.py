@@ -120,9 +120,6 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     requantize = requantization(builder, op, weights.reshape(-1, channels).T)
     fast = multiplier == 1 and op.integer("dilation_w") == 1 and requantize["is_short"] == 1
     quads = channels // 4 if fast else 0
-    table = requantize["channels"]
-    assert isinstance(table, Array)
-    table.values[: 4 * quads, 0] *= 2  # as the weights; see pack_depthwise
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     builder.add_layer(
         op=op,
@@ -130,7 +127,7 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,
-            "weights": Array("int16_t", pack_depthwise(weights, quads)),
+            "weights": Array("int8_t", pack_depthwise(weights, quads)),
             "kernel_height": kernel_h,
             "kernel_width": kernel_w,
             "tap_step": op.integer("dilation_w") * depth,
@@ -141,7 +138,7 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
             "multiplier": multiplier,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=16 * gathered * ((kernel_h + 1) // 2) if quads else 0,
+        scratch_bytes=8 * kernel_h * (gathered + kernel_w) if quads else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 

@@ -8,20 +8,21 @@ import numpy.typing as npt
 Int8 = npt.NDArray[np.int8]
 
 
-def patch_order(segments: int, segment_size: int) -> npt.NDArray[np.int64]:
+def patch_order(runs: int, run_size: int) -> npt.NDArray[np.int64]:
     """Which element of a patch (runs one after the other) comes when the kernel has gathered it; -1: padding.
 
-    Runs of even length are unpacked by words of four in the order 0 2 1 3 (what SXTB16 gives); runs of odd
-    length are copied, and an odd total is filled up with one zero.
+    Runs are unpacked by words of four in the order 0 2 1 3 (what SXTB16 gives) and then by two; the last
+    elements of runs of odd length come after everything else, an odd number of them filled up with a zero.
     """
-    if segment_size % 2:
-        total = segments * segment_size
-        return np.array([*range(total), *([-1] if total % 2 else [])], dtype=np.int64)
-    run: list[int] = []
-    for start in range(0, segment_size - segment_size % 4, 4):
-        run += [start, start + 2, start + 1, start + 3]
-    run += range(segment_size - segment_size % 4, segment_size)
-    return np.concatenate([np.array(run, dtype=np.int64) + s * segment_size for s in range(segments)])
+    even: list[int] = []
+    for start in range(0, run_size - run_size % 4, 4):
+        even += [start, start + 2, start + 1, start + 3]
+    even += range(run_size - run_size % 4, run_size - run_size % 2)
+    order = [run * run_size + element for run in range(runs) for element in even]
+    if run_size % 2:
+        order += [run * run_size + run_size - 1 for run in range(runs)]
+        order += [-1] * (runs % 2)
+    return np.array(order, dtype=np.int64)
 
 
 def pack_pairs(weights: Int8, order: npt.NDArray[np.int64]) -> Int8:
@@ -37,19 +38,13 @@ def pack_pairs(weights: Int8, order: npt.NDArray[np.int64]) -> Int8:
     return np.ascontiguousarray(pairs.transpose(0, 2, 3, 1)).reshape(-1)
 
 
-def pack_depthwise(weights: Int8, quads: int) -> npt.NDArray[np.int16]:
-    """Depthwise weights [height, width, channels] as int16.
+def pack_depthwise(weights: Int8, quads: int) -> Int8:
+    """Depthwise weights [height, width, channels] for stapes_depthwise_conv_2d.
 
-    First groups of four channels: for each tap column and pair of rows (a zero row fills up an odd height),
-    per channel both rows' weights, doubled, which saves the shift before the multiplier. Then the remaining
-    channels one by one, all taps in their order.
+    First groups of four channels, column by column and in it row by row; then the remaining channels one by
+    one, all taps in their order.
     """
-    height, width, channels = weights.shape
-    wide = weights.astype(np.int16)
-    even = np.zeros((height + height % 2, width, 4 * quads), dtype=np.int16)
-    even[:height] = 2 * wide[:, :, : 4 * quads]
-    # [pair, row of the pair, width, quad, channel] to [quad, width, pair, channel, row of the pair]
-    grouped = even.reshape(-1, 2, width, quads, 4).transpose(3, 2, 0, 4, 1)
-    rest = wide[:, :, 4 * quads :].transpose(2, 0, 1)
-    assert rest.shape[0] == channels - 4 * quads
+    height, width, _ = weights.shape
+    grouped = weights[:, :, : 4 * quads].reshape(height, width, quads, 4).transpose(2, 1, 0, 3)
+    rest = weights[:, :, 4 * quads :].transpose(2, 0, 1)
     return np.concatenate([grouped.reshape(-1), rest.reshape(-1)])

@@ -7,6 +7,9 @@
 
 #include "stapes/engine.h"
 
+/* Constants that kernels read by words. */
+#define STAPES_ALIGNED __attribute__((aligned(4)))
+
 /* From a 32-bit sum to int8. The zero points of input and weights are already in the bias. */
 typedef struct {
     int32_t bias;
@@ -52,11 +55,11 @@ typedef struct {
 } stapes_fully_connected_t;
 void stapes_fully_connected(const stapes_call_t *call);
 
-/* DEPTHWISE_CONV_2D. Weights are int16: first by groups of four channels (order 0 2 1 3) for every tap, then
- * the channels that are left, all taps of each. */
+/* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
+ * that are left; see compiler/pack.py. */
 typedef struct {
     stapes_requantize_t requantize;
-    const int16_t *weights;
+    const int8_t *weights;
     uint16_t kernel_height, kernel_width;
     uint16_t tap_step; /* bytes from one tap of a row to the next */
     uint16_t column_step;
