@@ -3,7 +3,7 @@
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
-from stapes.graph.support import check_supported
+from stapes.graph.support import check_supported, operator_rows
 
 __all__ = [
     "Attribute",
@@ -12,6 +12,7 @@ __all__ = [
     "Quantization",
     "Tensor",
     "check_supported",
+    "operator_rows",
     "read_tflite",
     "simplify",
 ]

@@ -76,8 +76,8 @@ class _Reader:
         }
 
     def length(self, count: int, what: str) -> int:
-        """`count` elements of a vector, each at least one byte, must fit in the file."""
-        if count > len(self.data):
+        """`count` offsets of 4 bytes each must fit in the file."""
+        if 4 * count > len(self.data):
             raise ModelError(f"corrupt: {count} {what}")
         return count
 
@@ -110,8 +110,7 @@ class _Reader:
         return graph
 
     def tensor(self, table: Any, index: int) -> Tensor:
-        raw_name = table.Name()
-        name = raw_name.decode("utf-8", "replace") if raw_name else f"tensor_{index}"
+        name = _text(table.Name()) or f"tensor_{index}"
         type_name = self.type_names.get(table.Type())
         if type_name is None:
             raise ModelError(f"corrupt: tensor {index} has the unknown type {table.Type()}")
@@ -192,8 +191,7 @@ class _Reader:
         builtin = _builtin_code(code)
         kind = self.schema.utils.BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}")
         if kind == "CUSTOM":
-            custom = code.CustomCode()
-            kind = f"CUSTOM:{custom.decode('utf-8', 'replace') if custom else ''}"
+            kind = f"CUSTOM:{_text(code.CustomCode())}"
         return Op(
             index,
             kind,
@@ -224,6 +222,12 @@ class _Reader:
                 raise ModelError(f"{where} has the {attribute} {value}")
             attributes[attribute] = value
         return attributes
+
+
+def _text(raw: bytes | None) -> str:
+    """A string of the file, in one line whatever is in it."""
+    text = (raw or b"").decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _indices(vector: Any) -> tuple[int, ...]:

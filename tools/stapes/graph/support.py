@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph.ir import Graph, Op, Tensor
+from stapes.graph.schema import OPTIONS
 from stapes.graph.slices import slice_of
 from stapes.graph.windows import output_size
 
@@ -114,6 +115,14 @@ _FIXED_BATCH = "export the network with a fixed batch of 1 (batch_shape=(1, …)
 _HINTS = dict.fromkeys(
     ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "SHAPE", "PACK", "GATHER", "REDUCE_PROD"), _FIXED_BATCH
 )
+
+
+def operator_rows() -> list[tuple[str, str, str]]:
+    """`(operator, its attributes, what is supported)` of every operator, for the documentation."""
+    return [
+        (kind, ", ".join(OPTIONS[kind].fields) if kind in OPTIONS else "", operator.notes)
+        for kind, operator in sorted(OPERATORS.items())
+    ]
 
 
 def check_supported(graph: Graph) -> None:

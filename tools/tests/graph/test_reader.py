@@ -104,6 +104,13 @@ def test_a_constant_shorter_than_its_shape_is_corrupt():
         read_tflite(maker.build())
 
 
+def test_a_name_is_one_line_whatever_is_in_it():
+    maker = ModelMaker().input((1, 4)).unary("CUSTOM:two\nlines")
+    maker.tensors[-1].name = "é\n\x1b[31m"
+    graph = read_tflite(maker.build())
+    assert (graph.tensor(1).name, graph.ops[0].kind) == ("é??[31m", "CUSTOM:two?lines")
+
+
 def test_a_cycle_is_corrupt():
     maker = ModelMaker().input((1, 4))
     a, b = maker.tensor((1, 4), 0.1), maker.tensor((1, 4), 0.1)

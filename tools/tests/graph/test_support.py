@@ -7,7 +7,8 @@ import pytest
 from modelmaker import ModelMaker
 
 from stapes.errors import ModelError, UnsupportedModelError
-from stapes.graph import check_supported, read_tflite, simplify
+from stapes.graph import check_supported, operator_rows, read_tflite, simplify
+from stapes.graph.support import OPERATORS
 
 
 def refusals(maker: ModelMaker) -> list[str]:
@@ -26,6 +27,13 @@ def test_everything_unsupported_is_named_at_once():
     assert found[1].startswith("operator ELU in operator 1 ELU (elu_1): replace the layer")
     assert found[2].startswith("operator CUSTOM:Mystery in operator 2")
     assert found[3].startswith("output not in steps of 1/256 from -128 in operator 4 SOFTMAX")
+
+
+def test_the_documentation_knows_every_operator():
+    rows = {kind: (attributes, notes) for kind, attributes, notes in operator_rows()}
+    assert rows["LEAKY_RELU"][0] == "alpha"
+    assert rows["MAX_POOL_2D"][0] == "padding, stride_h, stride_w, kernel_h, kernel_w, activation"
+    assert set(rows) == set(OPERATORS) and all(notes for _, notes in rows.values())
 
 
 def test_the_message_counts():
