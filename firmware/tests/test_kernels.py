@@ -52,7 +52,9 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
             [np.full(shape, 127, np.int8) for shape in shapes],
         ]
         given = b"".join(values.tobytes() for window in windows for values in window)
-        written = subprocess.run([program], input=given, capture_output=True, check=True).stdout
+        ran = subprocess.run([program], input=given, capture_output=True)
+        assert ran.returncode == 0, ran.stderr.decode()
+        written = ran.stdout
         oracle = TflmOracle(data) if TflmOracle.available() else None
         got = _parse(written)
         assert len(got) == len(windows)

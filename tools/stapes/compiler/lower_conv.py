@@ -63,8 +63,8 @@ def _dilation(op: Op) -> tuple[int, int]:
     return (op.integer("dilation_h"), op.integer("dilation_w")) if "dilation_h" in op.attributes else (1, 1)
 
 
-def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> Fields:
-    """The fields of stapes_requantize_t; `weights` [channels, inputs of one output].
+def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8], spare: int = 0) -> Fields:
+    """The fields of stapes_requantize_t; `weights` [channels, inputs of one output], `spare` empty channels.
 
     The input's zero point goes into the bias: sum((q - z) w) = sum(q w) - z sum(w).
     """
@@ -85,8 +85,7 @@ def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> F
     is_short = bool(np.all(right >= 1) and np.all(largest < 2**30) and np.all(largest + offsets < 2**31))
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
     table = np.stack([folded, multipliers], axis=1)
-    # Kernels take channels by twos: an odd number of them is filled up.
-    table = np.concatenate([table, np.zeros((channels % 2, 2), table.dtype)])
+    table = np.concatenate([table, np.zeros((spare, 2), table.dtype)])
     return {
         "channels": Array("stapes_channel_t", table),
         "shifts": Array("int8_t", shifts.astype(np.int8)),
@@ -220,7 +219,8 @@ def _add_conv(
         inputs=(window,),
         shape=shape,
         fields={
-            "requantize": requantization(builder, op, weights),
+            # The kernel takes channels by twos: behind a last odd one there is a spare.
+            "requantize": requantization(builder, op, weights, spare=per_group % 2),
             "weights": Array("int8_t", np.concatenate(packed)),
             "kernel_height": window.height,
             "segments": segments,
