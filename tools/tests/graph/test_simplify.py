@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from modelmaker import ModelMaker
 
+from stapes.errors import ModelError
 from stapes.graph import check_supported, read_tflite, simplify
 from stapes.reference import TflmOracle, run_graph
 
@@ -59,6 +60,46 @@ def test_shape_arithmetic_becomes_a_constant():
     assert shape is not None and shape.tolist() == [1, 36]
     check_supported(simple)
     compare_with_tflm(data)
+
+
+def test_products_of_gathered_sizes_become_a_constant():
+    """What a dense layer over more than two axes leaves before its RESHAPE, for an unknown batch."""
+    maker = ModelMaker().input((1, 4, 3, 2))
+
+    def integers(kind: str, inputs: list[int], shape: tuple[int, ...], **attributes: int) -> int:
+        return maker.op(kind, inputs, shape, type_name="INT32", zero_point=0, **attributes).last
+
+    def constant(*values: int) -> int:
+        return maker.constant(np.array(values, np.int32))
+
+    shape = integers("SHAPE", [0], (4,))
+    kept = integers("GATHER", [shape, constant(0, 1, 2)], (3,), axis=0)
+    summed = integers("GATHER", [shape, constant(3)], (1,), axis=0)
+    joined = integers("CONCATENATION", [kept, summed], (4,), axis=0)
+    rows = integers("REDUCE_PROD", [kept, constant(0)], ())
+    twice = integers("MUL", [rows, constant(2)], (1,))
+    columns = integers("REDUCE_PROD", [summed, constant(0)], ())
+    sizes = integers("PACK", [rows, columns], (2,), axis=0, values_count=2)
+    maker.op("RESHAPE", [0, sizes], (1, 1))
+    simple = simplify(read_tflite(maker.build([maker.last])))
+    assert [op.kind for op in simple.ops] == ["RESHAPE"]
+    assert simple.tensor(maker.last).shape == (12, 2)
+    values = {index: simple.tensor(index).data for index in (joined, twice, sizes)}
+    assert {index: data.tolist() for index, data in values.items() if data is not None} == {
+        joined: [1, 4, 3, 2],
+        twice: [24],
+        sizes: [12, 2],
+    }
+
+
+def test_shape_arithmetic_that_is_not_understood_is_refused():
+    maker = ModelMaker().input((1, 6))
+    shape = maker.op("SHAPE", [0], (2,), type_name="INT32", zero_point=0).last
+    ends = [maker.constant(np.array([value], np.int32)) for value in (0, 1, 0)]
+    size = maker.op("STRIDED_SLICE", [shape, *ends], (1,), type_name="INT32", zero_point=0).last
+    maker.op("RESHAPE", [0, size], (6,))
+    with pytest.raises(ModelError, match="a stride of zero"):
+        check_supported(simplify(read_tflite(maker.build())))
 
 
 def test_a_placeholder_shape_behind_a_reshape_is_replaced():
