@@ -6,7 +6,8 @@
 
 #include "stapes/kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(STAPES_PORTABLE_KERNELS)
+/* The inner loops need every register: only GCC with optimisation gives them that many. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
 #define STAPES_DSP 1
 #else
 #define STAPES_DSP 0

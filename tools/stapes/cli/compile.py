@@ -1,0 +1,136 @@
+"""`stapes compile` and `stapes bench`: any full-int8 .tflite to C, and what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stapes.cli.common import JsonOption, console, progress_bar, save_json
+
+if TYPE_CHECKING:
+    from stapes.check.model_bench import ModelBench
+    from stapes.compiler import Plan
+
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A full-int8 .tflite, or the directory of a bundle.")
+]
+
+
+def _read(path: Path) -> bytes:
+    from stapes.errors import ModelError
+
+    file = path / "model.tflite" if path.is_dir() else path
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {file}: {error.strerror}", hint="give a .tflite or a bundle"
+        ) from error
+
+
+def compile_model(
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the C files go.")],
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each pass did.")] = False,
+    memory_map: Annotated[
+        bool, typer.Option("--memory-map", help="Print the arena, and draw it as DIR/memory.svg.")
+    ] = False,
+    json: JsonOption = None,
+) -> None:
+    """Compile a .tflite to C sources."""
+    from stapes.codegen.emitter import Provenance
+    from stapes.codegen.model import generate_model
+    from stapes.compiler import compile_graph
+    from stapes.errors import UnsupportedModelError
+    from stapes.files import sha256, write_atomic
+    from stapes.graph import read_tflite, simplify
+
+    data = _read(model)
+    name = model.name
+    try:
+        plan = compile_graph(simplify(read_tflite(data, name)), name)
+    except UnsupportedModelError as error:
+        save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
+        raise
+    files = generate_model(plan, out, Provenance({name: sha256(data)}))
+    if memory_map:
+        from stapes.report.memory_map import memory_svg, memory_text
+
+        files.append(out / "memory.svg")
+        write_atomic(files[-1], memory_svg(plan))
+        console.print(memory_text(plan), highlight=False, markup=False, soft_wrap=True)
+    if explain:
+        _explain(plan)
+    for path in files:
+        console.print(f"{path}  {path.stat().st_size:,} B", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(plan.layers)} layers, {plan.macs:,} multiplications, arena {plan.arena_bytes:,} B, "
+        f"constants {plan.weights_bytes:,} B",
+        highlight=False,
+    )
+    save_json(
+        json,
+        {
+            "files": [path.name for path in files],
+            "arena_bytes": plan.arena_bytes,
+            "weights_bytes": plan.weights_bytes,
+            "unsupported": [],
+        },
+    )
+
+
+def _explain(plan: Plan) -> None:
+    for note in plan.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def bench(
+    model: ModelArgument,
+    target: Annotated[
+        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT")
+    ] = "host",
+    inputs: Annotated[int, typer.Option("--inputs", min=1, metavar="N", help="Random windows to run.")] = 200,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Build directory.")] = Path("build/bench"),
+    json: JsonOption = None,
+) -> None:
+    """Measure a network on a target, and compare every output with the TFLM interpreter."""
+    from stapes.check.model_bench import bench_model
+
+    data = _read(model)
+    with progress_bar() as progress:
+        result = bench_model(
+            data, target, out / model.stem, name=model.name, inputs=inputs, progress=progress
+        )
+    _print_bench(result)
+    save_json(json, {"target": target, **result.as_json()})
+    if not result.equal:
+        raise typer.Exit(1)
+
+
+def _print_bench(result: ModelBench) -> None:
+    from rich.table import Table
+
+    plan = result.plan
+    table = Table("layer", "op", "multiplications", "instructions", "each")
+    counts = result.layer_instructions or (None,) * len(plan.layers)
+    for layer, count in zip(plan.layers, counts, strict=True):
+        each = f"{count / layer.macs:.2f}" if count and layer.macs else ""
+        shown = f"{count:,}" if count is not None else ""
+        table.add_row(layer.name.split(";")[0], layer.op, f"{layer.macs:,}", shown, each)
+    console.print(table)
+    values = result.as_json()
+    if result.instructions is not None:
+        console.print(
+            f"{result.instructions:,} instructions a window, "
+            f"{result.instructions / max(1, plan.macs):.2f} per multiplication",
+            highlight=False,
+        )
+    for what in ("flash_bytes", "ram_bytes"):
+        parts = ", ".join(f"{name} {size:,}" for name, size in values[what].items())
+        console.print(f"{what.partition('_')[0]}: {parts} B", highlight=False)
+    verdict = "equal" if result.equal else f"{result.different_outputs} DIFFERENT"
+    console.print(f"{result.inputs} windows against the reference: {verdict}", highlight=False)
+    for name in result.different_layers:
+        console.print(f"  different: {name}", highlight=False, markup=False)
