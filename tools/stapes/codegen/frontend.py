@@ -17,8 +17,19 @@ def generate_frontend(tables: Tables, directory: Path, provenance: Provenance) -
         f"{spec.n_mels} mel bands",
         "tables": tables,
         "spec": spec,
+        "plain": not (spec.n_mfcc or spec.pcen),
+        "load": _load(tables),
+        "finish": "mfcc" if spec.n_mfcc else "pcen" if spec.pcen else "log",
     }
     return [
         write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
         for name in ("stapes_frontend_tables.h", "stapes_frontend_tables.c")
     ]
+
+
+def _load(tables: Tables) -> str:
+    """Which of the functions that window a frame: the fast one where nothing speaks against it."""
+    if tables.emphasis or tables.reciprocal:
+        return "conditioned"
+    full = tables.spec.frame_length == tables.spec.n_fft and not tables.radix2_first
+    return "full" if full else "any"

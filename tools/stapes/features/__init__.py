@@ -1,7 +1,14 @@
 """The front end: tables, fixed point (what the firmware equals), librosa (what it is measured against)."""
 
 from stapes.features.fixed import FixedFrontend
-from stapes.features.librosa_reference import librosa_log_mel
+from stapes.features.librosa_reference import librosa_log_mel, librosa_values
 from stapes.features.tables import LOG_FRACTION_BITS, OutputQuantization, Tables
 
-__all__ = ["LOG_FRACTION_BITS", "FixedFrontend", "OutputQuantization", "Tables", "librosa_log_mel"]
+__all__ = [
+    "LOG_FRACTION_BITS",
+    "FixedFrontend",
+    "OutputQuantization",
+    "Tables",
+    "librosa_log_mel",
+    "librosa_values",
+]

@@ -9,53 +9,40 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stapes.features.arithmetic import (
+    Int64,
+    bit_length,
+    fixed_log2,
+    multiply_fraction,
+    multiply_high,
+    multiply_high_negated,
+    multiply_shift,
+    square_root,
+)
+from stapes.features.pcen import pcen
 from stapes.features.tables import (
     ENERGY_BITS,
     LOG_FRACTION_BITS,
-    LOG_TABLE_BITS,
     LOG_UNIT,
+    MAGNITUDE_FRACTION_BITS,
+    MFCC_FRACTION_BITS,
+    STEP_FRACTION_BITS,
     OutputQuantization,
     Tables,
 )
 from stapes.recipe import FrontendSpec
 
-Int64 = npt.NDArray[np.int64]
-
 _BLOCK = 256
 """Frames worked on at once: enough to vectorise, few enough to stay in the cache."""
 
 
-def _multiply_high(x: Int64, y: Int64) -> Int64:
-    """`round(x * y / 2^32)`, halves upwards: Arm's SMMULR."""
-    product = x * y
-    product += 1 << 31
-    product >>= 32
-    return product
-
-
-def _multiply_high_negated(x: Int64, y: Int64) -> Int64:
-    """`round(-x * y / 2^32)`, halves upwards: what Arm's SMMLSR adds."""
-    product = x * y
-    np.subtract(1 << 31, product, out=product)
-    product >>= 32
-    return product
-
-
 def _rotate(re: Int64, im: Int64, cos: Int64, sin: Int64) -> tuple[Int64, Int64]:
     """`(re + j im) (cos - j sin) / 2`."""
-    real = _multiply_high(re, cos)
-    real += _multiply_high(im, sin)
-    imaginary = _multiply_high(im, cos)
-    imaginary += _multiply_high_negated(re, sin)
+    real = multiply_high(re, cos)
+    real += multiply_high(im, sin)
+    imaginary = multiply_high(im, cos)
+    imaginary += multiply_high_negated(re, sin)
     return real, imaginary
-
-
-def _bit_length(values: Int64) -> Int64:
-    """Bits needed for each non-negative value below 2^63."""
-    bits = np.frexp(values.astype(np.float64))[1].astype(np.int64)
-    # The conversion to float64 may have rounded up to the next power of two.
-    bits -= (values >> np.maximum(bits - 1, 0)) == 0
-    return np.where(values == 0, 0, bits)
 
 
 class FixedFrontend:
@@ -66,8 +53,7 @@ class FixedFrontend:
     def __init__(self, spec: FrontendSpec) -> None:
         self.spec = spec
         self.tables = Tables.build(spec)
-        offset = np.rint(self.tables.log_offset * 2.0**LOG_FRACTION_BITS)
-        self._offset = offset.astype(np.int64)
+        self._offset = np.rint(self.tables.log_offset * 2.0**LOG_FRACTION_BITS).astype(np.int64)
         lags = np.arange(spec.frame_length)
         self._window = self.tables.window[np.minimum(lags, spec.frame_length - lags)][:, None]
 
@@ -76,45 +62,86 @@ class FixedFrontend:
 
         The values have `log_fraction_bits` fractional bits.
         """
-        return (self._device_log(pcm) + self._offset).astype(np.int32)
+        return (self._device_log(*self._mel_powers(pcm)) + self._offset).astype(np.int32)
 
     def log_mel_float(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
         """The same in the specification's log unit; float32[frames, n_mels]."""
         unit = LOG_UNIT[self.spec.log] * 2.0**-LOG_FRACTION_BITS
         return (self.log_mel(pcm) * unit).astype(np.float32)
 
-    def features(self, pcm: npt.NDArray[np.int16], output: OutputQuantization) -> npt.NDArray[np.int8]:
-        """What the network gets on the device; int16[n] to int8[frames, n_mels]."""
-        tables = Tables.build(self.spec, output)
-        steps = _multiply_high(self._device_log(pcm), np.asarray(tables.gain)) + tables.bias
-        return np.asarray(np.clip(steps >> 16, -128, 127), np.int8)
+    def values(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+        """Log-mel, MFCC (both in the log's unit) or PCEN before int8; float64[frames, n_features]."""
+        if not (self.spec.n_mfcc or self.tables.pcen):
+            return self.log_mel(pcm).astype(np.float64) * (LOG_UNIT[self.spec.log] * 2.0**-LOG_FRACTION_BITS)
+        value = self._device_values(pcm).astype(np.float64) * 2.0**-self.tables.value_bits
+        if self.tables.pcen:
+            return value
+        offset = self.tables.dct @ self.tables.log_offset * 2.0**-self.tables.dct_bits
+        return (value + offset) * LOG_UNIT[self.spec.log]
 
-    def _device_log(self, pcm: npt.NDArray[np.int16]) -> Int64:
-        """The device's logarithm, without the offset of the band; int64[frames, n_mels]."""
+    def features(self, pcm: npt.NDArray[np.int16], output: OutputQuantization) -> npt.NDArray[np.int8]:
+        """What the network gets on the device; int16[n] to int8[frames, n_features]."""
+        tables = Tables.build(self.spec, output)
+        if self.spec.n_mfcc or tables.pcen:
+            steps = multiply_shift(
+                self._device_values(pcm), tables.gain, tables.value_bits + 24 - STEP_FRACTION_BITS
+            )
+        else:
+            steps = multiply_high(self._device_log(*self._mel_powers(pcm)), tables.gain)
+        return np.asarray(np.clip((steps + tables.bias) >> STEP_FRACTION_BITS, -128, 127), np.int8)
+
+    def _device_values(self, pcm: npt.NDArray[np.int16]) -> Int64:
+        """MFCC in octaves, or PCEN, `value_bits` fractional bits; int64[frames, n_features]."""
+        tables = self.tables
+        mel, exponent = self._mel_powers(pcm)
+        if tables.pcen:
+            return pcen(mel, exponent * tables.exponent_factor, tables.pcen, tables.log_table)
+        shift = tables.dct_bits + LOG_FRACTION_BITS - MFCC_FRACTION_BITS
+        values: Int64 = (self._device_log(mel, exponent) @ tables.dct.T + (1 << (shift - 1))) >> shift
+        return values
+
+    def _mel_powers(self, pcm: npt.NDArray[np.int16]) -> tuple[Int64, Int64]:
+        """Band powers, int64[frames, n_mels], and the exponent of each frame, int64[frames]."""
         if pcm.dtype != np.int16 or pcm.ndim != 1:
             raise TypeError(f"pcm must be int16[n], not {pcm.dtype}{list(pcm.shape)}")
         count = self.spec.frames(len(pcm))
-        result = np.empty((count, self.spec.n_mels), np.int64)
-        if count:
-            every = np.lib.stride_tricks.sliding_window_view(pcm, self.spec.frame_length)
-            frames = every[:: self.spec.hop_length]
-            for start in range(0, count, _BLOCK):
-                block = frames[start : start + _BLOCK].T.astype(np.int64, order="C")
-                exponent = self._exponent(block)
-                power = self._power(block, exponent)
-                result[start : start + _BLOCK] = self._log(self._mel(power), exponent).T
-        return result
+        mel, exponents = np.empty((count, self.spec.n_mels), np.int64), np.empty(count, np.int64)
+        if count == 0:
+            return mel, exponents
+        # One more sample in front, for pre-emphasis.
+        padded = np.concatenate([np.zeros(1, np.int16), pcm])
+        every = np.lib.stride_tricks.sliding_window_view(padded, self.spec.frame_length + 1)
+        frames = every[:: self.spec.hop_length]
+        for start in range(0, count, _BLOCK):
+            block = frames[start : start + _BLOCK].T.astype(np.int64, order="C")
+            exponent = self._exponent(block)
+            mel[start : start + _BLOCK] = self._mel(self._power(block, exponent)).T
+            exponents[start : start + _BLOCK] = exponent
+        return mel, exponents
 
     def _exponent(self, samples: Int64) -> Int64:
         """Left shift of each frame: energy * 4^exponent stays below 2^60."""
-        energy = np.einsum("if,if->f", samples, samples)
-        exponent: Int64 = np.minimum((ENERGY_BITS - _bit_length(energy)) >> 1, self.tables.max_exponent)
+        used = samples if self.tables.emphasis else samples[1:]
+        energy = np.einsum("if,if->f", used, used)
+        if self.tables.emphasis:
+            energy <<= 2
+        exponent: Int64 = np.minimum((ENERGY_BITS - bit_length(energy)) >> 1, self.tables.max_exponent)
         return exponent
 
+    def _conditioned(self, samples: Int64, exponent: Int64) -> Int64:
+        """Samples times 2^exponent, with pre-emphasis and without their mean where the setting says so."""
+        tables = self.tables
+        if not (tables.emphasis or tables.reciprocal):
+            return samples[1:] << exponent
+        fine = (samples[1:] << 15) - tables.emphasis * samples[:-1]
+        if tables.reciprocal:
+            fine -= (fine.sum(axis=0) * tables.reciprocal + (1 << 30)) >> 31
+        return (fine << np.maximum(exponent - 15, 0)) >> np.maximum(15 - exponent, 0)
+
     def _power(self, samples: Int64, exponent: Int64) -> Int64:
-        """Power of bins 1 … n_fft/2 - 1 at indices 0 …; int64[n_fft / 2 - 1, frames]."""
+        """Power (or magnitude) of bins 1 … n_fft/2 - 1 at indices 0 …; int64[n_fft / 2 - 1, frames]."""
         windowed = np.zeros((self.spec.n_fft, samples.shape[1]), np.int64)
-        windowed[: self.spec.frame_length] = _multiply_high(samples << exponent, self._window)
+        windowed[: self.spec.frame_length] = multiply_high(self._conditioned(samples, exponent), self._window)
         re, im = self._half_size_fft(windowed[0::2], windowed[1::2])
         half = self.spec.n_fft // 2
         middle = half // 2
@@ -130,7 +157,7 @@ class FixedFrontend:
         power[0 : middle - 1] = (sum_re + turned_im) ** 2 + (sum_im - turned_re) ** 2
         power[half - 2 : middle - 1 : -1] = (sum_re - turned_im) ** 2 + (sum_im + turned_re) ** 2
         power[middle - 1] = re[middle] ** 2 + im[middle] ** 2
-        return power
+        return square_root(power, MAGNITUDE_FRACTION_BITS) if self.spec.spectrum == "magnitude" else power
 
     def _half_size_fft(self, re: Int64, im: Int64) -> tuple[Int64, Int64]:
         """Complex transform over axis 0, every stage but the first scaled by half per radix 4.
@@ -173,10 +200,7 @@ class FixedFrontend:
         """Band powers without the area norm; int64[n_mels, frames]."""
         tables = self.tables
         used = power[tables.first_bin - 1 :][: len(tables.weights)]
-        weights = tables.weights[:, None]
-        # (power * weight) >> 32 without leaving 64 bits; the low product needs all 64 of them.
-        low = ((used & 0xFFFFFFFF).view(np.uint64) * weights.view(np.uint64)) >> np.uint64(32)
-        rising = (used >> 32) * weights + low.view(np.int64)
+        rising = multiply_fraction(used, tables.weights[:, None])
         total, rise = self._segment_sums(used), self._segment_sums(rising)
         mel: Int64 = rise[:-1] + total[1:] - rise[1:]
         return mel
@@ -188,17 +212,12 @@ class FixedFrontend:
         sums: Int64 = np.diff(running[ends], axis=0)
         return sums
 
-    def _log(self, mel: Int64, exponent: Int64) -> Int64:
-        """log2 of mel power with its floor, less what the frame's exponent added; int64[n_mels, frames]."""
+    def _device_log(self, mel: Int64, exponent: Int64) -> Int64:
+        """The device's log2 of mel power with its floor, without the band's offset; int64[frames, n_mels]."""
         tables = self.tables
-        shift = 2 * exponent + tables.floor_shift
-        floor = (tables.floor[:, None] << np.maximum(shift, 0)) >> np.maximum(-shift, 0)
+        shift = tables.exponent_factor * exponent[:, None] + tables.floor_shift
+        floor = (tables.floor >> np.maximum(-shift, 0)) << np.maximum(shift, 0)
         value = mel + floor if self.spec.log_floor_mode == "offset" else np.maximum(mel, floor)
-        bits = _bit_length(value)
-        mantissa = (value << np.maximum(32 - bits, 0)) >> np.maximum(bits - 32, 0)
-        index = (mantissa >> (31 - LOG_TABLE_BITS)) & ((1 << LOG_TABLE_BITS) - 1)
-        rest = (mantissa << (LOG_TABLE_BITS + 1)) & 0xFFFFFFFF
-        base = tables.log_table[index]
-        fraction = base + (((tables.log_table[index + 1] - base) * rest) >> 32)
-        log: Int64 = ((bits - 1 - 2 * exponent) << LOG_FRACTION_BITS) + fraction
+        scale = (tables.exponent_factor * exponent[:, None]) << LOG_FRACTION_BITS
+        log: Int64 = fixed_log2(value, tables.log_table) - scale
         return log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,32 +12,85 @@ from stapes.errors import ToolError
 from stapes.features.tables import LOG_UNIT
 from stapes.recipe import FrontendSpec
 
+Float64 = npt.NDArray[np.float64]
 
-def librosa_log_mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> npt.NDArray[np.float64]:
+_WINDOWS = {"hann": "hann", "hamming": "hamming", "none": "boxcar"}
+
+
+def librosa_log_mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
     """Log-mel of int16[n] by librosa, in the log's unit; float64[frames, n_mels].
 
     Raises `ToolError` when librosa is not installed.
     """
+    mel = _mel(pcm, spec)
+    mel = mel + spec.log_floor if spec.log_floor_mode == "offset" else np.maximum(mel, spec.log_floor)
+    return np.ascontiguousarray(np.log2(mel).T * LOG_UNIT[spec.log])
+
+
+def librosa_values(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
+    """What the network sees before normalisation: log-mel, MFCC or PCEN; float64[frames, n_features].
+
+    Raises `ToolError` when librosa is not installed.
+    """
+    librosa = _librosa()
+    if spec.n_mfcc:
+        log_mel = librosa_log_mel(pcm, spec)
+        return np.ascontiguousarray(
+            librosa.feature.mfcc(S=log_mel.T, n_mfcc=spec.n_mfcc, norm="ortho", lifter=spec.lifter).T
+        )
+    if spec.pcen is None:
+        return librosa_log_mel(pcm, spec)
+    mel = _mel(pcm, spec)
+    frames = spec.pcen.time_constant * spec.sample_rate / spec.hop_length
+    share = (np.sqrt(1.0 + 4.0 * frames**2) - 1.0) / (2.0 * frames**2)
+    return np.ascontiguousarray(
+        librosa.pcen(
+            mel,
+            sr=spec.sample_rate,
+            hop_length=spec.hop_length,
+            gain=spec.pcen.gain,
+            bias=spec.pcen.bias,
+            power=spec.pcen.power,
+            time_constant=spec.pcen.time_constant,
+            eps=spec.pcen.eps,
+            zi=mel[:, :1] * (1.0 - share),
+        ).T
+        if mel.size
+        else mel.T
+    )
+
+
+def _librosa() -> Any:
     try:
         import librosa
     except ImportError as error:
         raise ToolError("librosa is not installed", hint="pip install 'stapes[train]'") from error
+    return librosa
+
+
+def _mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
+    """Mel power or magnitude; float64[n_mels, frames]."""
+    librosa = _librosa()
     count = spec.frames(len(pcm))
     if count == 0:
-        return np.empty((0, spec.n_mels))
-    # librosa centres a short window in the transform's length: start that much earlier, so that frames agree.
-    lead = (spec.n_fft - spec.frame_length) // 2
-    samples = np.pad(pcm / 32768.0, (lead, spec.n_fft))
-    window = {"hann": "hann", "hamming": "hamming", "none": "boxcar"}[spec.window]
-    spectrum = librosa.stft(
-        samples,
-        n_fft=spec.n_fft,
-        hop_length=spec.hop_length,
-        win_length=spec.frame_length,
-        window=window,
-        center=False,
-        dtype=np.complex128,
-    )[:, :count]
+        return np.empty((spec.n_mels, 0))
+    signal = pcm / 32768.0
+    if spec.pre_emphasis:
+        signal = librosa.effects.preemphasis(signal, coef=spec.pre_emphasis, zi=np.zeros(1))
+    if spec.remove_dc:
+        spectrum = _spectrum_without_mean(signal, spec)
+    else:
+        # librosa centres a short window in the transform: start that much earlier, so that frames agree.
+        lead = (spec.n_fft - spec.frame_length) // 2
+        spectrum = librosa.stft(
+            np.pad(signal, (lead, spec.n_fft)),
+            n_fft=spec.n_fft,
+            hop_length=spec.hop_length,
+            win_length=spec.frame_length,
+            window=_WINDOWS[spec.window],
+            center=False,
+            dtype=np.complex128,
+        )[:, :count]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Empty filters")
         basis = librosa.filters.mel(
@@ -50,6 +104,12 @@ def librosa_log_mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> npt.NDArr
             dtype=np.float64,
         )
     magnitude = np.abs(spectrum)
-    mel = basis @ (magnitude**2 if spec.spectrum == "power" else magnitude)
-    mel = mel + spec.log_floor if spec.log_floor_mode == "offset" else np.maximum(mel, spec.log_floor)
-    return np.ascontiguousarray(np.log2(mel).T * LOG_UNIT[spec.log])
+    return np.asarray(basis @ (magnitude**2 if spec.spectrum == "power" else magnitude))
+
+
+def _spectrum_without_mean(signal: Float64, spec: FrontendSpec) -> npt.NDArray[np.complex128]:
+    """librosa does not subtract a frame's mean; here between its framing and its window."""
+    librosa = _librosa()
+    frames = librosa.util.frame(signal, frame_length=spec.frame_length, hop_length=spec.hop_length)
+    window = librosa.filters.get_window(_WINDOWS[spec.window], spec.frame_length, fftbins=True)
+    return np.fft.rfft((frames - frames.mean(axis=0)) * window[:, None], n=spec.n_fft, axis=0)

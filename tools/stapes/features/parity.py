@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.features.fixed import FixedFrontend
-from stapes.features.librosa_reference import librosa_log_mel
+from stapes.features.librosa_reference import librosa_values
 from stapes.features.tables import LOG_UNIT, OutputQuantization
 from stapes.recipe import FrontendSpec
 
@@ -22,7 +22,8 @@ HISTOGRAM_EDGES = tuple(10.0**exponent for exponent in range(-8, 1))
 
 def quieter(pcm: Pcm, decibels: float = 40.0) -> Pcm:
     """`pcm` (int16[n]) that much quieter, rounded to 16 bits again."""
-    return np.rint(pcm * 10.0 ** (-decibels / 20.0)).astype(np.int16)
+    quiet: Pcm = np.rint(pcm * 10.0 ** (-decibels / 20.0)).astype(np.int16)
+    return quiet
 
 
 class ParityMeter:
@@ -31,9 +32,10 @@ class ParityMeter:
     def __init__(self, spec: FrontendSpec, output: OutputQuantization) -> None:
         self.frontend = FixedFrontend(spec)
         self.output = output
-        # From the log's unit to natural logarithms of power.
-        self._nat = math.log(2.0) / LOG_UNIT[spec.log]
-        self._above = (math.log2(spec.log_floor) + 1.0) * LOG_UNIT[spec.log]
+        # From the log's unit to natural logarithms of power; MFCC and PCEN stay in their own unit.
+        plain = not (spec.n_mfcc or spec.pcen)
+        self._nat = 1.0 if spec.pcen else math.log(2.0) / LOG_UNIT[spec.log]
+        self._above = (math.log2(spec.log_floor) + 1.0) * LOG_UNIT[spec.log] if plain else -math.inf
         self.cells = self.equal = self.cells_above = self.equal_above = 0
         self.max_step = 0
         self.max_error = 0.0
@@ -43,7 +45,7 @@ class ParityMeter:
     def add(self, pcm: Pcm) -> None:
         """Measure one clip, int16[n]; a clip without a complete frame adds nothing."""
         spec, output = self.frontend.spec, self.output
-        reference = librosa_log_mel(pcm, spec)
+        reference = librosa_values(pcm, spec)
         if reference.size == 0:
             return
         exact = np.rint((reference - output.mean) / output.std / output.scale) + output.zero_point
@@ -54,7 +56,7 @@ class ParityMeter:
         self.cells_above += int(np.sum(above))
         self.equal_above += int(np.sum((step == 0) & above))
         self.max_step = max(self.max_step, int(step.max()))
-        error = np.abs(self.frontend.log_mel_float(pcm) - reference) * self._nat
+        error = np.abs(self.frontend.values(pcm) - reference) * self._nat
         reference = reference * self._nat
         self.max_error = max(self.max_error, float(error.max()))
         self._sum += float(reference.sum())

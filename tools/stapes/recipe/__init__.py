@@ -1,7 +1,7 @@
 """What the user asked for, and the bundle that training makes of it."""
 
 from stapes.recipe.bundle import Bundle, BundleManifest
-from stapes.recipe.frontend import FrontendSpec
+from stapes.recipe.frontend import FrontendSpec, PcenSpec
 from stapes.recipe.recipe import (
     DatasetSpec,
     DecisionSpec,
@@ -21,6 +21,7 @@ __all__ = [
     "FrontendSpec",
     "ModelSpec",
     "Normalization",
+    "PcenSpec",
     "Recipe",
     "TrainingSpec",
     "WindowSpec",

@@ -5,11 +5,33 @@ docs/front-end.md is the text of this object.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from stapes.files import canonical_json, sha256
+
+
+class PcenSpec(BaseModel):
+    """Per-channel energy normalisation: `(mel / (eps + smooth)^gain + bias)^power - bias^power`.
+
+    `smooth` follows `mel` with the time constant; it starts at the first frame. As `librosa.pcen`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    gain: float = Field(0.98, ge=0.0, le=1.0, description="how much of the smoothed level is divided out")
+    bias: float = Field(2.0, ge=0.01, le=1000.0, description="offset before the root")
+    power: float = Field(0.5, gt=0.0, le=1.0, description="exponent of the root")
+    time_constant: float = Field(0.4, gt=0.0, le=100.0, description="seconds")
+    eps: float = Field(1e-6, ge=1e-9, le=1.0, description="least level")
 
 
 class FrontendSpec(BaseModel):
@@ -35,6 +57,11 @@ class FrontendSpec(BaseModel):
         1e-6, gt=0.0, description="added to (offset) or lower bound of (clamp) the mel power"
     )
     log_floor_mode: Literal["offset", "clamp"] = Field("offset", description="what log_floor does")
+    pre_emphasis: float = Field(0.0, ge=0.0, lt=1.0, description="x[n] - pre_emphasis * x[n - 1]; 0: none")
+    remove_dc: bool = Field(False, description="subtract each frame's mean before the window")
+    n_mfcc: int = Field(0, ge=0, le=128, description="coefficients of the orthonormal DCT-II; 0: log-mel")
+    lifter: int = Field(0, ge=0, le=128, description="of the MFCC, as librosa.feature.mfcc; 0: none")
+    pcen: PcenSpec | None = Field(None, description="gain control instead of the logarithm")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -53,7 +80,27 @@ class FrontendSpec(BaseModel):
             )
         if self.fmin >= self.fmax:
             raise ValueError(f"fmin = {self.fmin:g} Hz is not below fmax = {self.fmax:g} Hz")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc = {self.n_mfcc} is more than n_mels = {self.n_mels}")
+        if self.lifter and not self.n_mfcc:
+            raise ValueError(f"lifter = {self.lifter} needs n_mfcc: it weights cepstral coefficients")
+        if self.pcen and self.n_mfcc:
+            raise ValueError("pcen and n_mfcc exclude each other: pcen replaces the logarithm of MFCC")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is not used is not written: hashes of settings stay when options are added.
+        value: dict[str, Any] = handler(self)
+        for name in ("pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen"):
+            if not value.get(name):
+                value.pop(name, None)
+        return value
+
+    @property
+    def n_features(self) -> int:
+        """Values in a row: n_mfcc where given, else n_mels."""
+        return self.n_mfcc or self.n_mels
 
     @property
     def hash(self) -> str:

@@ -81,7 +81,7 @@ def _schema(field: FieldInfo) -> dict[str, Any]:
 def _kind(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         return f"text like `{schema['pattern']}`"
-    words = {"integer": "whole number", "number": "number", "string": "text"}
+    words = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
     return " ".join([words[schema["type"]], ", ".join(limits)]).strip()

@@ -15,6 +15,24 @@ typedef struct {
     int32_t bias; /* int8 steps, Q16 */
 } stapes_band_t;
 
+/* How one MFCC or PCEN value becomes int8. */
+typedef struct {
+    int32_t gain; /* int8 steps per unit, Q24 */
+    int32_t bias; /* int8 steps, Q16 */
+} stapes_output_t;
+
+/* Constants of per-channel energy normalisation; see frontend_pcen.c. */
+typedef struct {
+    uint32_t smoothing;        /* Q32 */
+    uint32_t gain;             /* Q30 */
+    uint32_t power;            /* Q30 */
+    uint32_t bias_power;       /* Q24 */
+    uint64_t bias;             /* Q32 */
+    const uint64_t *eps;       /* Q40, one per band */
+    const int32_t *offset;     /* Q24, one per band */
+    const uint32_t *exp_table; /* Q30, 129 entries */
+} stapes_pcen_t;
+
 /* Constants of one front end; generated. Every table is described in docs/front-end.md. Functions are those
  * that this front end needs, so that the linker leaves out the others. */
 typedef struct {
@@ -22,26 +40,46 @@ typedef struct {
     uint16_t hop_length;
     uint16_t n_fft;
     uint16_t n_mels;
-    uint16_t bins;                 /* of memory: n_fft / 2, and n_mels more where bands cannot replace them */
-    uint16_t mel_place;            /* of the first band among the bins */
-    uint16_t first_bin;            /* first bin with a weight */
-    uint16_t first_count;          /* bins between the first band's lower corner and its centre */
-    uint8_t max_exponent;          /* a larger one would make the floor overflow */
-    uint8_t floor_clamp;           /* the floor is a lower bound rather than an offset */
-    int16_t floor_shift;           /* of the entries of `floor` */
-    const int32_t *window;         /* Q31, first half and middle */
-    const int32_t *twiddles;       /* Q31, cos and sin of 1, 2, 3 times the angle, n_fft / 8 times */
+    uint16_t bins;           /* of memory: n_fft / 2, and n_mels more where bands cannot replace them */
+    uint16_t mel_place;      /* of the first band among the bins */
+    uint16_t first_bin;      /* first bin with a weight */
+    uint16_t first_count;    /* bins between the first band's lower corner and its centre */
+    uint8_t max_exponent;    /* a larger one would make the floor overflow */
+    uint8_t exponent_factor; /* how often a frame's exponent is in a band: 2 in powers, 1 in magnitudes */
+    uint8_t floor_clamp;     /* the floor is a lower bound rather than an offset */
+    int16_t floor_shift;     /* of the entries of `floor` */
+    const int32_t *window;   /* Q31, first half and middle */
+    const int32_t *twiddles; /* Q31, cos and sin of 1, 2, 3 times the angle, n_fft / 8 times */
     const int32_t *split_twiddles; /* Q31, cos and sin, n_fft / 4 times */
     const uint32_t *weights;       /* Q32, one per bin */
     const stapes_band_t *bands;
     const int32_t *log_table; /* Q24, 129 entries */
+    /* What only some front ends have; see the files of the functions below. */
+    uint16_t emphasis;             /* Q15 */
+    uint8_t pcen_shift;            /* of band powers to Q40, plus 64 */
+    uint8_t dct_bits;              /* fractional bits of `dct` */
+    uint16_t n_features;           /* values in a row */
+    uint16_t state_place;          /* of the first smoothed band among the bins */
+    uint32_t reciprocal;           /* of frame_length, Q31; 0: the mean stays */
+    const int32_t *dct;            /* n_features rows of n_mels */
+    const stapes_output_t *output; /* n_features, where they are not bands */
+    const stapes_pcen_t *pcen;
     /* Windows the frame into `bins` and does the first stage; returns the length of the partial transforms.
      */
     uint32_t (*load)(const stapes_frontend_t *frontend, uint32_t exponent);
+    /* Turns powers into magnitudes; NULL: they stay. */
+    void (*magnitude)(const stapes_frontend_t *frontend);
+    /* Turns band powers, which hold 2^exponent, into a row. */
+    void (*finish)(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 } stapes_frontend_tables_t;
 
 uint32_t stapes_frontend_load_full(const stapes_frontend_t *frontend, uint32_t exponent);
 uint32_t stapes_frontend_load_any(const stapes_frontend_t *frontend, uint32_t exponent);
+uint32_t stapes_frontend_load_conditioned(const stapes_frontend_t *frontend, uint32_t exponent);
+void stapes_frontend_magnitude(const stapes_frontend_t *frontend);
+void stapes_frontend_log(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
+void stapes_frontend_mfcc(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
+void stapes_frontend_pcen(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 
 /* A bin of the spectrum, and later its power in the same place. */
 typedef union {
@@ -55,9 +93,11 @@ typedef union {
 struct stapes_frontend {
     const stapes_frontend_tables_t *tables;
     stapes_bin_t *bins;
-    uint64_t *mel;   /* band powers, in the place of bins that are no longer needed */
-    int16_t *frame;  /* frame_length samples */
-    uint16_t filled; /* of these */
+    uint64_t *mel;    /* band powers, in the place of bins that are no longer needed */
+    int16_t *frame;   /* frame_length samples */
+    uint16_t filled;  /* of these */
+    int16_t previous; /* sample before them */
+    uint8_t started;  /* the smoothed bands hold a frame */
 };
 
 /* Bytes of caller-owned memory, aligned for uint64_t. The generated STAPES_FRONTEND_MEMORY_BYTES is this. */
