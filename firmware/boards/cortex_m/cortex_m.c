@@ -4,15 +4,21 @@
 
 #define STACK_PAINT 0x5AA5C33Cu
 
+#define SYST_CSR   REGISTER(0xE000E010u)
+#define SYST_RVR   REGISTER(0xE000E014u)
+#define SYST_CVR   REGISTER(0xE000E018u)
 #define SCB_CPACR  REGISTER(0xE000ED88u)
 #define SCB_AIRCR  REGISTER(0xE000ED0Cu)
 #define SCB_DEMCR  REGISTER(0xE000EDFCu)
 #define DWT_CTRL   REGISTER(0xE0001000u)
 #define DWT_CYCCNT REGISTER(0xE0001004u)
 
-#define AIRCR_RESET   0x05FA0004u /* key and SYSRESETREQ */
-#define DEMCR_TRCENA  0x01000000u
-#define DWT_CYCCNTENA 1u
+#define AIRCR_RESET        0x05FA0004u /* key and SYSRESETREQ */
+#define DEMCR_TRCENA       0x01000000u
+#define SYSTICK_MASK       0xFFFFFFu
+#define SYSTICK_ENABLE     1u
+#define SYSTICK_CORE_CLOCK 4u
+#define DWT_CYCCNTENA      1u
 
 extern uint32_t __stack_limit[], __stack_top[];
 extern uint32_t __data_start[], __data_end[], __data_load[];
@@ -83,7 +89,7 @@ __attribute__((naked)) void stapes_fault_handler(void) {
                    "mvns r1, r1\n"
                    "str r1, [r0]\n"
                    "bx lr\n"
-                   "1: b cortex_m_reset\n"
+                   "1: bl cortex_m_reset\n"
                    ".ltorg\n");
 }
 
@@ -110,6 +116,20 @@ uint32_t cortex_m_cycles(void) {
     return DWT_CYCCNT;
 }
 #endif
+
+void cortex_m_start_systick(void) {
+    SYST_RVR = SYSTICK_MASK;
+    SYST_CVR = 0u;
+    SYST_CSR = SYSTICK_CORE_CLOCK | SYSTICK_ENABLE;
+}
+
+uint32_t cortex_m_systick(void) {
+    static uint32_t total, last;
+    uint32_t now = ~SYST_CVR & SYSTICK_MASK; /* counts down */
+    total += (now - last) & SYSTICK_MASK;
+    last = now;
+    return total;
+}
 
 void cortex_m_reset(void) {
     __asm volatile("dsb" ::: "memory");

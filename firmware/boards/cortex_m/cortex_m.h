@@ -15,6 +15,10 @@ uint32_t cortex_m_stack_high_water(void);
 bool cortex_m_start_cycle_counter(void);
 uint32_t cortex_m_cycles(void);
 
+/* SysTick from the core's clock, made 32 bits wide; ask at least once in 2^24 ticks. */
+void cortex_m_start_systick(void);
+uint32_t cortex_m_systick(void);
+
 /* System reset request; does not return. */
 void cortex_m_reset(void);
 

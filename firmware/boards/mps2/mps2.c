@@ -1,38 +1,56 @@
-/* Arm MPS2 FPGA images AN385, AN386, AN500: CMSDK UART0 and TIMER0 on a 25 MHz bus (AN385, table 4-1;
-   Cortex-M System Design Kit, DDI 0479, 4.3 and 4.4). Made for QEMU, which advances time by instructions
-   under `-icount shift=0`. */
+/* Arm MPS2 and MPS3 FPGA images with a Cortex-M: CMSDK UART0 and TIMER0 (Cortex-M System Design Kit, DDI
+ * 0479, 4.3 and 4.4; addresses in the image's application note), SysTick where the image has no CMSDK timer.
+ * Made for QEMU, which advances time by instructions under `-icount shift=0`: one is a nanosecond.
+ * board.cmake defines MPS2_UART, MPS2_TIMER (0: SysTick) and MPS2_MHZ. */
 #include "board.h"
 #include "cortex_m/cortex_m.h"
-#include "cortex_m/semihosting.h"
+#include "semihosting/semihosting.h"
 
-#define UART_DATA         REGISTER(0x40004000u)
-#define UART_STATE        REGISTER(0x40004004u)
-#define UART_CTRL         REGISTER(0x40004008u)
-#define UART_BAUDDIV      REGISTER(0x40004010u)
+#define UART_DATA         REGISTER(MPS2_UART + 0x00u)
+#define UART_STATE        REGISTER(MPS2_UART + 0x04u)
+#define UART_CTRL         REGISTER(MPS2_UART + 0x08u)
+#define UART_BAUDDIV      REGISTER(MPS2_UART + 0x10u)
 #define UART_TX_FULL      1u
 #define UART_RX_FULL      2u
 #define UART_TX_RX_ENABLE 3u
 
-#define TIMER_CTRL   REGISTER(0x40000000u)
-#define TIMER_VALUE  REGISTER(0x40000004u)
-#define TIMER_RELOAD REGISTER(0x40000008u)
+#define TIMER_CTRL   REGISTER(MPS2_TIMER + 0x0u)
+#define TIMER_VALUE  REGISTER(MPS2_TIMER + 0x4u)
+#define TIMER_RELOAD REGISTER(MPS2_TIMER + 0x8u)
 #define TIMER_ENABLE 1u
 
-#define BUS_HZ      25000000u
-#define BAUD        921600u
-#define WRITE_SPINS 1000000u
+#define BAUD         921600u
+#define BAUD_DIVIDER ((MPS2_MHZ * 1000000u + BAUD / 2u) / BAUD)
+#define WRITE_SPINS  1000000u
 
 static bool console; /* talk through semihosting instead of the UART */
 
-static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000000000u / BUS_HZ,
-                                         1u};
+static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000u, MPS2_MHZ};
 
-void board_init(void) {
-    UART_BAUDDIV = (BUS_HZ + BAUD / 2u) / BAUD;
-    UART_CTRL = UART_TX_RX_ENABLE;
+#if MPS2_TIMER != 0u
+static void start_ticks(void) {
     TIMER_RELOAD = 0xFFFFFFFFu;
     TIMER_VALUE = 0xFFFFFFFFu;
     TIMER_CTRL = TIMER_ENABLE;
+}
+
+uint32_t board_ticks(void) {
+    return ~TIMER_VALUE; /* counts down */
+}
+#else
+static void start_ticks(void) {
+    cortex_m_start_systick();
+}
+
+uint32_t board_ticks(void) {
+    return cortex_m_systick();
+}
+#endif
+
+void board_init(void) {
+    UART_BAUDDIV = BAUD_DIVIDER;
+    UART_CTRL = UART_TX_RX_ENABLE;
+    start_ticks();
     console = semihosting_console();
 }
 
@@ -61,10 +79,6 @@ void board_write(const uint8_t *bytes, size_t count) {
         }
         UART_DATA = bytes[i];
     }
-}
-
-uint32_t board_ticks(void) {
-    return ~TIMER_VALUE; /* counts down */
 }
 
 uint32_t board_stack_high_water(void) {

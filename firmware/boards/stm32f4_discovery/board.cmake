@@ -4,6 +4,6 @@ set(STAPES_CPU_FLAGS -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
 set(STAPES_BOARD_SOURCES
   ${STAPES_BOARDS_DIR}/stm32f4_discovery/stm32f4.c
   ${STAPES_BOARDS_DIR}/cortex_m/cortex_m.c
-  ${STAPES_BOARDS_DIR}/cortex_m/semihosting.c)
+  ${STAPES_BOARDS_DIR}/semihosting/semihosting.c)
 set(STAPES_LINKER_SCRIPT ${STAPES_BOARDS_DIR}/stm32f4_discovery/stm32f4.ld)
 set(STAPES_LINK_FLAGS -nostartfiles)

@@ -3,7 +3,7 @@
    oscillator, without the PLL the core runs at 16 MHz. QEMU models no RCC and takes that last way. */
 #include "board.h"
 #include "cortex_m/cortex_m.h"
-#include "cortex_m/semihosting.h"
+#include "semihosting/semihosting.h"
 
 #define RCC                0x40023800u
 #define RCC_CR             REGISTER(RCC + 0x00u)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from stapes.errors import LinkError, TargetError
 from stapes.firmware import board_names, require_program
@@ -18,11 +19,26 @@ from stapes.targets.stream import DescriptorStream, Stream
 BAUD = 115200
 START_SECONDS = 10.0
 
-# QEMU machine: (emulator, board folder, index of the UART that the board uses).
+
+class Machine(NamedTuple):
+    """An emulated board: how QEMU calls it, its folder in firmware/boards, the index of the UART it uses."""
+
+    emulator: str
+    machine: str
+    board: str
+    uart: int = 0
+    options: tuple[str, ...] = ()
+
+
 MACHINES = {
-    "netduinoplus2": ("qemu-system-arm", "stm32f4_discovery", 1),
-    "mps2-an385": ("qemu-system-arm", "mps2_an385", 0),
-    "mps2-an386": ("qemu-system-arm", "mps2_an386", 0),
+    "netduinoplus2": Machine("qemu-system-arm", "netduinoplus2", "stm32f4_discovery", uart=1),
+    "microbit": Machine("qemu-system-arm", "microbit", "microbit"),
+    "mps2-an385": Machine("qemu-system-arm", "mps2-an385", "mps2_an385"),
+    "mps2-an386": Machine("qemu-system-arm", "mps2-an386", "mps2_an386"),
+    "mps2-an500": Machine("qemu-system-arm", "mps2-an500", "mps2_an500"),
+    "mps2-an505": Machine("qemu-system-arm", "mps2-an505", "mps2_an505"),
+    "mps3-an547": Machine("qemu-system-arm", "mps3-an547", "mps3_an547"),
+    "riscv32-virt": Machine("qemu-system-riscv32", "virt", "riscv32_virt", options=("-bios", "none")),
 }
 
 
@@ -32,7 +48,7 @@ def board_for_target(target: str) -> str | None:
         return "host"
     kind, _, rest = target.partition(":")
     if kind == "qemu":
-        return _machine(rest)[1]
+        return _machine(rest).board
     if kind == "board":
         name = rest.partition("@")[0]
         if name not in board_names():
@@ -51,7 +67,7 @@ def require_target(target: str) -> None:
     if board is not None:
         require_compiler(board)
     if target.startswith("qemu:"):
-        require_program(_machine(target.removeprefix("qemu:"))[0])
+        require_program(_machine(target.removeprefix("qemu:")).emulator)
 
 
 @contextmanager
@@ -72,7 +88,7 @@ def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> 
             yield stream
 
 
-def _machine(name: str) -> tuple[str, str, int]:
+def _machine(name: str) -> Machine:
     try:
         return MACHINES[name]
     except KeyError:
@@ -110,24 +126,16 @@ def _host(program: Path) -> Iterator[Stream]:
 
 @contextmanager
 def _qemu(machine: str, program: Path, *, uart: bool) -> Iterator[Stream]:
-    emulator, _, index = _machine(machine)
+    emulated = _machine(machine)
     ours, theirs = socket.socketpair()
-    command = [
-        require_program(emulator),
-        "-machine",
-        machine,
-        "-nodefaults",
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-    ]
+    command = [require_program(emulated.emulator), "-machine", emulated.machine, *emulated.options]
+    command += ["-nodefaults", "-display", "none", "-monitor", "none"]
     # One instruction is one virtual nanosecond: the same counts on every run.
     command += ["-icount", "shift=0", "-kernel", str(program)]
     command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
     console = "" if uart else ",chardev=line,arg=stapes-console"
     command += ["-semihosting-config", f"enable=on,target=native{console}"]
-    command += ["-serial", "null"] * index + ["-serial", "chardev:line" if uart else "null"]
+    command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if uart else "null"]
     try:
         process = TargetProcess(command, pass_fds=[theirs.fileno()])
     except BaseException:

@@ -21,7 +21,7 @@ from stapes.link import Client
 from stapes.targets import DescriptorStream, board_for_target, open_target, require_target
 from stapes.targets import target as target_module
 
-QEMU = ["qemu:netduinoplus2", "qemu:mps2-an386", "qemu:mps2-an385"]
+QEMU = [f"qemu:{machine}" for machine in target_module.MACHINES]
 TARGETS = ["host", *QEMU]
 
 
@@ -98,8 +98,9 @@ def test_instruction_counts_repeat_exactly(programs: dict[str, BuildResult]) -> 
     assert seen[0] == seen[1]
 
 
-def test_the_emulated_uart_carries_the_same(programs: dict[str, BuildResult]) -> None:
-    with open_target("qemu:netduinoplus2", programs["qemu:netduinoplus2"].elf, uart=True) as stream:
+@pytest.mark.parametrize("target", QEMU)
+def test_the_emulated_uart_carries_the_same(target: str, programs: dict[str, BuildResult]) -> None:
+    with open_target(target, programs[target].elf, uart=True) as stream:
         client = Client(stream)
         client.hello()
         assert client.self_test().passed
@@ -201,7 +202,8 @@ def test_qemu_that_refuses_to_start_says_why(
     programs: dict[str, BuildResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elf = programs["qemu:netduinoplus2"].elf
-    monkeypatch.setitem(target_module.MACHINES, "no-such", ("qemu-system-arm", "stm32f4_discovery", 1))
+    machine = target_module.Machine("qemu-system-arm", "no-such", "stm32f4_discovery")
+    monkeypatch.setitem(target_module.MACHINES, "no-such", machine)
     with (
         open_target("qemu:no-such", elf) as stream,
         pytest.raises(TargetError, match="unsupported machine"),

@@ -1,6 +1,6 @@
-/* Semihosting (Semihosting for AArch32 and AArch64, 2.0): how an emulated board ends the emulator and, where
-   the emulator offers it, talks through a line that takes many bytes at a time. An emulated UART takes one,
-   and is slow. */
+/* Semihosting (Semihosting for AArch32 and AArch64, 2.0; RISC-V Semihosting 1.0): how an emulated board ends
+ * the emulator and, where the emulator offers it, talks through a line that takes many bytes at a time. An
+ * emulated UART takes one, and is slow. */
 #ifndef STAPES_SEMIHOSTING_H
 #define STAPES_SEMIHOSTING_H
 
@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* True when the emulator's command line asks for the console (`arg=stapes-console`). Harmless where nobody
-   serves semihosting; never ask while a debugger is attached, it would stop there. */
+ * serves semihosting: the breakpoint's fault handler answers -1. Asks nothing while a debugger is attached:
+ * it would stop. */
 bool semihosting_console(void);
 
 /* Waits for at least one byte. */
