@@ -192,8 +192,9 @@ def test_elementwise(check: Check) -> None:
     source, outputs = maker.last, []
     constant = maker.constant(np.arange(-1, 2), "INT8", scale=0.5, zero_point=3)
     plane = maker.constant(np.arange(20).reshape(1, 5, 4, 1), "INT8", scale=0.01, zero_point=-3)
-    for kind in ("ADD", "SUB"):
-        for operands in ((source, source), (source, constant), (plane, source)):
+    gate = maker.reduce("MEAN", (1, 2), keep_dims=True, scale=0.01, zero_point=2, source=source).last
+    for kind in ("ADD", "SUB", "MUL"):
+        for operands in ((source, source), (source, constant), (plane, source), (source, gate)):
             maker.binary(kind, *operands, 0.05, -4, activation="RELU6")
             outputs.append(maker.last)
     for kind, scale, zero_point in (
@@ -206,6 +207,14 @@ def test_elementwise(check: Check) -> None:
     ):
         maker.unary(kind, scale, zero_point, source=source)
         outputs.append(maker.last)
+    maker.op(
+        "PRELU",
+        [source, maker.constant([-90, 5, 120], "INT8", scale=0.01, zero_point=-4)],
+        (1, 5, 4, 3),
+        0.02,
+        -7,
+    )
+    outputs.append(maker.last)
     maker.unary("LEAKY_RELU", 0.02, 1, source=source, alpha=0.1)
     outputs.append(maker.last)
     maker.softmax(source=source)
@@ -230,6 +239,27 @@ def test_bytes_that_move(check: Check) -> None:
     maker.reshape((1, 10, 3, 4), source=source).conv_2d(2)
     outputs.append(maker.last)
     maker.reshape((1, 120), source=source).reshape((1, 3, 40)).fully_connected(3, keep_num_dims=True)
+    outputs.append(maker.last)
+    check(maker.build(outputs))
+
+
+def test_parts_and_orders(check: Check) -> None:
+    maker = ModelMaker(7).input((1, 6, 5, 4))
+    source, outputs = maker.last, []
+    for begin, end, strides, shape, masks in (
+        ((0, 1, 0, 0), (1, 6, 5, 4), (1, 2, 1, 1), (1, 3, 5, 4), {}),
+        ((0, 5, 4, 3), (1, 0, 0, 0), (1, -2, -1, -3), (1, 3, 4, 1), {}),
+        ((0, 2, 0, 1), (1, 3, 5, 3), (1, 1, 2, 1), (1, 3, 2), {"shrink_axis_mask": 2}),
+        ((0, 0, 1, 0), (1, 6, 2, 4), (1, 1, 1, 1), (1, 6, 4), {"shrink_axis_mask": 4}),
+    ):
+        maker.strided_slice(begin, end, strides, shape, source=source, **masks)
+        outputs.append(maker.last)
+    for axis, count in ((1, 3), (3, 2)):
+        outputs += maker.split(count, axis, source=source)
+    for order in ((0, 2, 1, 3), (0, 1, 3, 2), (0, 3, 2, 1), (1, 0, 2, 3), (3, 2, 1, 0)):
+        maker.transpose(order, source=source)
+        outputs.append(maker.last)
+    maker.transpose((0, 2, 1, 3), source=source).conv_2d(3).reduce("MEAN", (1,)).softmax()
     outputs.append(maker.last)
     check(maker.build(outputs))
 

@@ -64,8 +64,8 @@ static void widen(const int8_t *w, uint32_t count, int16_t *wide) {
     "strb r11, [%[n]], #1\n\t"
 
 /* All columns of four channels. */
-static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, const int16_t *w0,
-                     uint32_t taps, int8_t *output, uint32_t channels, uint32_t columns) {
+static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, const int16_t *w0, uint32_t taps,
+                     int8_t *output, uint32_t channels, uint32_t columns) {
     const uint32_t output_step = channels - 4;
     uint32_t k, x, w, n, u, v;
     __asm__ volatile("1:\n\t"

@@ -1,22 +1,53 @@
 /* Operators on single elements. */
 #include "requantize.h"
 
-void stapes_add(const stapes_call_t *call) {
-    const stapes_add_t *p = call->layer->parameters;
-    const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
+typedef int32_t (*function_t)(const void *parameters, int32_t first, int32_t second);
+
+/* One output row of a function of two operands. */
+STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, function_t function) {
     int8_t *output = call->output;
-    for (uint32_t column = 0; column < p->columns; column++) {
-        const int8_t *a = call->rows[0] + column * p->column_step1;
-        const int8_t *b = call->rows[1] + column * p->column_step2;
-        for (uint32_t channel = 0; channel < p->channels; channel++) {
-            const int32_t first = stapes_multiply((*a + p->offset1) * scale, p->multiplier1, p->shift1);
-            const int32_t second = stapes_multiply((*b + p->offset2) * scale, p->multiplier2, p->shift2);
-            const int32_t sum = stapes_multiply(first + second, p->multiplier, p->shift) + p->zero_point;
-            *output++ = (int8_t)stapes_clamp(sum, p->minimum, p->maximum);
-            a += p->channel_step1;
-            b += p->channel_step2;
+    for (uint32_t column = 0; column < o->columns; column++) {
+        const int8_t *first = call->rows[0] + column * o->column_step1;
+        const int8_t *second = call->rows[1] + column * o->column_step2;
+        for (uint32_t channel = 0; channel < o->channels; channel++) {
+            const int32_t value =
+                function(call->layer->parameters, *first + o->offset1, *second + o->offset2);
+            *output++ = (int8_t)stapes_clamp(value + o->zero_point, o->minimum, o->maximum);
+            first += o->channel_step1;
+            second += o->channel_step2;
         }
     }
+}
+
+static inline int32_t sum(const void *parameters, int32_t first, int32_t second) {
+    const stapes_add_t *p = parameters;
+    const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
+    first = stapes_multiply(first * scale, p->multiplier1, p->shift1);
+    second = stapes_multiply(second * scale, p->multiplier2, p->shift2);
+    return stapes_multiply(first + second, p->multiplier, p->shift);
+}
+
+void stapes_add(const stapes_call_t *call) {
+    apply(call, &((const stapes_add_t *)call->layer->parameters)->operands, sum);
+}
+
+static inline int32_t product(const void *parameters, int32_t first, int32_t second) {
+    const stapes_mul_t *p = parameters;
+    return stapes_multiply(first * second, p->multiplier, p->shift);
+}
+
+void stapes_mul(const stapes_call_t *call) {
+    apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, product);
+}
+
+static inline int32_t bent(const void *parameters, int32_t first, int32_t second) {
+    const stapes_prelu_t *p = parameters;
+    return first >= 0 ? stapes_multiply(first, p->multiplier, p->shift)
+                      : stapes_multiply(first * second, p->negative_multiplier, p->negative_shift);
+}
+
+void stapes_prelu(const stapes_call_t *call) {
+    apply(call, &((const stapes_prelu_t *)call->layer->parameters)->operands, bent);
 }
 
 void stapes_lookup(const stapes_call_t *call) {

@@ -34,6 +34,26 @@ void stapes_reshape(const stapes_call_t *call) {
     }
 }
 
+void stapes_pick(const stapes_call_t *call) {
+    const stapes_pick_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    const int32_t start = p->start + (int32_t)call->step * p->row_step;
+    for (int32_t a = 0; a < p->counts[0]; a++) {
+        for (int32_t b = 0; b < p->counts[1]; b++) {
+            for (int32_t c = 0; c < p->counts[2]; c++) {
+                int32_t at = start + a * p->steps[0] + b * p->steps[1] + c * p->steps[2];
+                for (uint32_t d = 0; d < p->counts[3]; d++) {
+                    *output++ =
+                        p->input_bytes == 0
+                            ? call->rows[0][at]
+                            : call->rows[(uint32_t)at / p->input_bytes][(uint32_t)at % p->input_bytes];
+                    at += p->steps[3];
+                }
+            }
+        }
+    }
+}
+
 void stapes_pad(const stapes_call_t *call) {
     const stapes_pad_t *p = call->layer->parameters;
     const uint32_t channels = (uint32_t)p->channels_before + p->channels + p->channels_after;

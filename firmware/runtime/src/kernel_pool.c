@@ -148,28 +148,3 @@ void stapes_max_pool_rows(const stapes_call_t *call) {
         }
     }
 }
-
-void stapes_mean(const stapes_call_t *call) {
-    const stapes_mean_t *p = call->layer->parameters;
-    const uint32_t columns = p->over_columns ? 1U : p->columns;
-    const uint32_t added = p->over_columns ? p->columns : 1U;
-    int32_t *sum = call->state;
-    int8_t *output = call->output;
-    for (uint32_t column = 0; column < columns; column++) {
-        for (uint32_t channel = 0; channel < p->channels; channel++) {
-            int32_t total = call->step == 0 || p->rows == 1 ? p->bias : *sum;
-            const int8_t *in = call->rows[0] + column * p->channels + channel;
-            for (uint32_t x = 0; x < added; x++) {
-                total += *in;
-                in += p->channels;
-            }
-            if (p->rows > 1) {
-                *sum++ = total;
-            }
-            if (p->rows == 1 || call->step + 1U == p->rows) {
-                const int32_t value = stapes_multiply(total, p->multiplier, p->shift) + p->zero_point;
-                *output++ = (int8_t)stapes_clamp(value, -128, 127);
-            }
-        }
-    }
-}

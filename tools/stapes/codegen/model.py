@@ -101,6 +101,8 @@ def _initialisers(layer: Layer, fields: Fields) -> list[str]:
             text = _array_name(layer, name)
         elif isinstance(value, dict):
             text = "{" + ", ".join(_initialisers(layer, value)) + "}"
+        elif isinstance(value, list):
+            text = "{" + ", ".join(map(str, value)) + "}"
         else:
             text = "(-2147483647 - 1)" if value == -(2**31) else str(value)
         parts.append(f".{name} = {text}")

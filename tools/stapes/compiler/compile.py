@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from stapes.compiler.builder import ALIASES, Builder
 from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
-from stapes.compiler.lower_elementwise import UNARY, add, concatenation, lookup, pad, softmax
-from stapes.compiler.lower_pool import mean, pool_2d
+from stapes.compiler.lower_elementwise import UNARY, add, lookup, mul, prelu, softmax
+from stapes.compiler.lower_move import concatenation, pad, split, strided_slice, transpose
+from stapes.compiler.lower_pool import pool_2d, reduce
 from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Storage
 from stapes.compiler.schedule import simulate, span
@@ -23,11 +24,18 @@ LOWER: dict[str, Callable[[Builder, Op], None]] = {
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
     "MAX_POOL_2D": pool_2d,
-    "MEAN": mean,
+    "MEAN": reduce,
+    "MUL": mul,
     "PAD": pad,
     "PADV2": pad,
+    "PRELU": prelu,
+    "REDUCE_MAX": reduce,
     "SOFTMAX": softmax,
+    "SPLIT": split,
+    "STRIDED_SLICE": strided_slice,
     "SUB": add,
+    "SUM": reduce,
+    "TRANSPOSE": transpose,
     **{kind: lookup for kind in UNARY},
     **{kind: Builder.alias for kind in ALIASES},
 }

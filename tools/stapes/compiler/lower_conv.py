@@ -36,6 +36,8 @@ def window_of(builder: Builder, op: Op, kernel_h: int, kernel_w: int, may_pad: b
     index = op.inputs[0]
     pad = builder.pads.get(index) if may_pad else None
     pad = pad or Pad(index, 0, 0, 0, 0)
+    if builder.tensor(pad.tensor).shape[0] != 1:
+        raise builder.refuse(op, f"a batch of {builder.tensor(pad.tensor).shape[0]}", "export a batch of 1")
     shape = Shape.of(builder.tensor(pad.tensor).shape)
     output = Shape.of(builder.tensor(op.outputs[0]).shape)
     stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")

@@ -1,6 +1,8 @@
-"""AVERAGE_POOL_2D, MAX_POOL_2D and MEAN."""
+"""Pools and reductions."""
 
 from __future__ import annotations
+
+import math
 
 from stapes.compiler.builder import Builder, Shape
 from stapes.compiler.lower_conv import window_of
@@ -46,42 +48,47 @@ def pool_2d(builder: Builder, op: Op) -> None:
     )
 
 
-def mean(builder: Builder, op: Op) -> None:
-    """Mean over rows, columns or both."""
+def reduce(builder: Builder, op: Op) -> None:
+    """MEAN, SUM and REDUCE_MAX over any axes that are one block of a row, over all rows, or both."""
     source, target = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
     data = builder.tensor(op.inputs[1]).data
     assert data is not None
     rank = len(source.shape)
     axes = {int(axis) % rank for axis in data.reshape(-1)}
-    axes = {axis for axis in axes if source.shape[axis] != 1}
     shape = Shape.of(source.shape)
     first = 1 if rank > 1 and source.shape[0] == 1 else 0
-    row_axis = first if rank - first > 1 else -1
-    column_axes = {axis for axis in range(first + 1, rank - 1) if source.shape[axis] != 1}
-    over_rows = row_axis in axes
-    over_columns = bool(column_axes) and column_axes <= axes
-    known = {row_axis} | (column_axes if over_columns else set())
-    if not axes <= known:
-        raise builder.refuse(op, f"mean over axes {sorted(axes)}", "average over time, frequency or both")
-    count = (shape.rows if over_rows else 1) * (shape.columns if over_columns else 1)
-    multiplier, shift = mean_constants(source.scale, target.scale, count)
-    columns = 1 if over_columns else shape.columns
-    builder.add_layer(
-        op=op,
-        kernel="mean",
-        inputs=(Input(builder.source(op, op.inputs[0])),),
-        shape=Shape(1 if over_rows else shape.rows, columns, shape.channels),
-        fields={
+    over_rows = rank - first > 1 and first in axes and shape.rows > 1
+    inner = range(min(first + 1, rank - 1), rank)
+    reduced = [axis for axis in inner if axis in axes and source.shape[axis] > 1]
+    low, high = (reduced[0], reduced[-1] + 1) if reduced else (rank, rank)
+    if any(source.shape[axis] > 1 and axis not in axes for axis in range(low, high)):
+        raise builder.refuse(op, f"reduction over axes {sorted(axes)}", "reduce neighbouring axes")
+    outer, added, kept = (
+        math.prod(source.shape[axis] for axis in part)
+        for part in (range(inner.start, low), range(low, high), range(high, rank))
+    )
+    rows = shape.rows if over_rows else 1
+    fields: Fields = {"outer": outer, "added": added, "inner": kept}
+    kernel = "reduce_max"
+    if op.kind != "REDUCE_MAX":
+        kernel = "reduce_sum"
+        count = rows * added
+        multiplier, shift = mean_constants(source.scale, target.scale, count if op.kind == "MEAN" else 1)
+        fields = {
             "multiplier": multiplier,
             "bias": -source.zero_point * count,
             "zero_point": target.zero_point,
             "shift": shift,
-            "over_columns": int(over_columns),
-            "rows": shape.rows if over_rows else 1,
-            "columns": shape.columns,
-            "channels": shape.channels,
-        },
-        steps=shape.rows if over_rows else None,
-        state_bytes=4 * columns * shape.channels if over_rows else 0,
-        details=f"mean over {count}",
+            "rows": rows,
+            **fields,
+        }
+    builder.add_layer(
+        op=op,
+        kernel=kernel,
+        inputs=(Input(builder.source(op, op.inputs[0])),),
+        shape=Shape(1 if over_rows else shape.rows, outer, kept),
+        fields=fields,
+        steps=rows if over_rows else None,
+        state_bytes=4 * outer * kept if over_rows and kernel == "reduce_sum" else 0,
+        details=f"over {rows} rows of {added}",
     )

@@ -28,7 +28,7 @@ class Array:
         return self.values.size * sizes[self.ctype]
 
 
-Value = int | Array | dict[str, "Value"]
+Value = int | list[int] | Array | dict[str, "Value"]
 Fields = dict[str, Value]
 
 

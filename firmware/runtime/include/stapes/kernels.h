@@ -86,31 +86,57 @@ void stapes_max_pool_2d(const stapes_call_t *call);
 void stapes_average_pool_rows(const stapes_call_t *call);
 void stapes_max_pool_rows(const stapes_call_t *call);
 
-/* MEAN and SUM over rows, columns or both; sums go through a multiplier. */
+/* MEAN, SUM and REDUCE_MAX. In a row, `added` elements `inner` apart make one output; over several rows the
+ * results are kept (sums in the state, maxima in the output) while the rows come. */
 typedef struct {
     int32_t multiplier;
     int32_t bias; /* added to the sum: minus its zero points */
     int16_t zero_point;
     int8_t shift;
-    uint8_t over_columns;
-    uint16_t rows; /* rows to add: 1 or all */
-    uint16_t columns, channels;
-} stapes_mean_t;
-void stapes_mean(const stapes_call_t *call);
+    uint16_t rows; /* rows to reduce: 1 or all */
+    uint32_t outer, added, inner;
+} stapes_reduce_sum_t;
+void stapes_reduce_sum(const stapes_call_t *call);
 
-/* ADD and SUB (multiplier2 negative) of two rows; an operand of one column or one channel is repeated. */
 typedef struct {
-    int32_t offset1, offset2;
+    uint32_t outer, added, inner;
+} stapes_reduce_max_t;
+void stapes_reduce_max(const stapes_call_t *call);
+
+/* Two operands of a row of columns of channels; a step of 0 repeats one that has a single column or channel.
+ */
+typedef struct {
+    uint16_t columns, channels;
+    uint16_t column_step1, column_step2;
+    uint8_t channel_step1, channel_step2;
+    int8_t minimum, maximum;  /* of the output */
+    int32_t offset1, offset2; /* minus the zero points */
+    int32_t zero_point;
+} stapes_operands_t;
+
+/* ADD, and SUB with a negative second multiplier. */
+typedef struct {
+    stapes_operands_t operands;
     int32_t multiplier1, multiplier2, multiplier;
     int8_t shift1, shift2, shift;
     int8_t left_shift;
-    int16_t zero_point;
-    int8_t minimum, maximum;
-    uint16_t columns, channels;
-    uint16_t column_step1, column_step2; /* 0: repeat */
-    uint8_t channel_step1, channel_step2;
 } stapes_add_t;
 void stapes_add(const stapes_call_t *call);
+
+typedef struct {
+    stapes_operands_t operands;
+    int32_t multiplier;
+    int8_t shift;
+} stapes_mul_t;
+void stapes_mul(const stapes_call_t *call);
+
+/* PRELU: the second operand holds the slopes. */
+typedef struct {
+    stapes_operands_t operands;
+    int32_t multiplier, negative_multiplier;
+    int8_t shift, negative_shift;
+} stapes_prelu_t;
+void stapes_prelu(const stapes_call_t *call);
 
 /* CONCATENATION along columns and channels: output column by column, `bytes[i]` from each input. */
 typedef struct {
@@ -133,6 +159,17 @@ typedef struct {
     uint32_t row_bytes;   /* of an output row */
 } stapes_reshape_t;
 void stapes_reshape(const stapes_call_t *call);
+
+/* STRIDED_SLICE, SPLIT, TRANSPOSE: a row of counts[0] * ... * counts[3] bytes that lie steps[...] apart in
+ * the input. The input's rows are one after the other in the table, the first byte is at start + step *
+ * row_step. */
+typedef struct {
+    uint16_t counts[4];
+    int32_t steps[4];
+    int32_t start, row_step;
+    uint32_t input_bytes; /* of an input row; 0: everything is in the one row given */
+} stapes_pick_t;
+void stapes_pick(const stapes_call_t *call);
 
 /* PAD that no convolution can take: rows outside of the map are NULL. */
 typedef struct {
