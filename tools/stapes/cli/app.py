@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stapes import __version__
-from stapes.cli import build, check, doctor, evaluate, frontend, generate, train
+from stapes.cli import build, check, compile, doctor, evaluate, frontend, generate, train
 from stapes.cli.common import console, guarded
 
 app = typer.Typer(
@@ -37,6 +37,8 @@ app.command()(doctor.doctor)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)
+app.command("compile")(compile.compile_model)
+app.command()(compile.bench)
 app.command()(build.build)
 app.command()(check.check)
 app.command()(check.compare)
