@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, errors, save_json
+from stapes.cli.common import JsonOption, console, errors, progress_bar, save_json
 
 if TYPE_CHECKING:
     from stapes.training import Report
@@ -56,7 +56,7 @@ def train(
             f"--folds {folds}: the bundle's network leaves out fold {held_out}",
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
-    work = out.with_name(f"{out.name}.work")
+    work = out.resolve().with_name(f"{out.resolve().name}.work")
     with _bars() as bars:
         pool, results = train_folds(
             asked,
@@ -76,7 +76,10 @@ def train(
     bundle = write_bundle(out, asked, text, pool.labels, results, metrics)
     if data is not None:
         try:
-            measured = evaluate_bundle(bundle, data, folds or str(held_out), work / "firmware")
+            with progress_bar() as progress:
+                measured = evaluate_bundle(
+                    bundle, data, folds or str(held_out), work / "firmware", progress=progress
+                )
         except ToolError as error:
             errors.print(f"[yellow]firmware not measured:[/] {error}", highlight=False, soft_wrap=True)
         else:
