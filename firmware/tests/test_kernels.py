@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from modelmaker import ModelMaker
+from kernelnets import NETWORKS, chain_by_rows, flat_input_is_cut_into_rows
 
+from stapes.check.model_bench import bench_model
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
+from stapes.errors import ToolError
 from stapes.graph import read_tflite, simplify
 from stapes.reference import TflmOracle, run_graph
+from stapes.targets import require_target
 
 FIRMWARE = Path(__file__).parents[1]
 FLAGS = [
@@ -86,198 +89,41 @@ def _parse(written: bytes) -> list[dict[int, bytes]]:
     return windows
 
 
-def convolution(random: np.random.Generator) -> dict[str, object]:
-    """Arguments of any convolution."""
-    return {
-        "kernel": (int(random.integers(1, 5)), int(random.integers(1, 5))),
-        "stride": (int(random.integers(1, 4)), int(random.integers(1, 4))),
-        "padding": str(random.choice(["SAME", "VALID"])),
-        "activation": str(random.choice(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])),
-        "per_channel": bool(random.integers(2)),
-        "bias": bool(random.integers(4)),
-        "zero_point": int(random.choice([-128, -5, 0, 17, 127])),
-    }
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_equals_the_reference(check: Check, name: str) -> None:
+    check(NETWORKS[name]())
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_convolutions(check: Check, seed: int) -> None:
-    """Five convolutions from one input: dense, grouped, depthwise; every shape, every padding."""
-    random = np.random.default_rng(seed)
-    groups = int(random.choice([1, 2, 3]))
-    depth = groups * int(random.integers(1, 8))
-    shape = (1, int(random.integers(9, 20)), int(random.integers(9, 20)), depth)
-    maker = ModelMaker(seed).input(shape, zero_point=int(random.integers(-128, 128)))
-    source, outputs = maker.last, []
-    for _ in range(2):
-        dilation = (int(random.integers(1, 3)), int(random.integers(1, 3)))
-        maker.conv_2d(int(random.integers(1, 9)), dilation=dilation, source=source, **convolution(random))
-        outputs.append(maker.last)
-        maker.depthwise_conv_2d(
-            int(random.integers(1, 4)), dilation=dilation, source=source, **convolution(random)
-        )
-        outputs.append(maker.last)
-    maker.conv_2d(groups * 3, groups=groups, source=source, **convolution(random))
-    outputs.append(maker.last)
-    check(maker.build(outputs))
+def test_chain_needs_a_fraction_of_its_maps(check: Check) -> None:
+    assert check(chain_by_rows(5)).arena_bytes < 20 * 8 * 8
 
 
-@pytest.mark.parametrize("scale", [1e-6, 0.0004, 0.25, 8.0])
-def test_multipliers_of_every_size(check: Check, scale: float) -> None:
-    """From a right shift beyond the accumulator to a left shift, which takes the long way."""
-    maker = ModelMaker(3).input((1, 5, 6, 5), scale=0.02, zero_point=-7)
-    source = maker.last
-    outputs = []
-    maker.conv_2d(6, scale=scale, source=source)
-    outputs.append(maker.last)
-    maker.depthwise_conv_2d(1, scale=scale, source=source)
-    outputs.append(maker.last)
-    maker.fully_connected(7, scale=scale, source=source)
-    outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_chain_by_rows(check: Check, seed: int) -> None:
-    """A deep chain with residual additions needs a fraction of its maps."""
-    random = np.random.default_rng(100 + seed)
-    maker = (
-        ModelMaker(seed).input((1, 40, 16, 1)).conv_2d(8, stride=(2, 2), activation="RELU", zero_point=-128)
-    )
-    for _ in range(3):
-        trunk = maker.last
-        maker.depthwise_conv_2d(1, activation="RELU", zero_point=-128)
-        maker.conv_2d(8, (1, 1), zero_point=int(random.integers(-20, 20)))
-        maker.binary("ADD", trunk, maker.last, 0.2, int(random.integers(-128, 128)), activation="RELU6")
-    maker.pool("AVERAGE_POOL_2D", (20, 8)).fully_connected(5).softmax()
-    plan = check(maker.build())
-    assert plan.arena_bytes < 20 * 8 * 8
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_pools(check: Check, seed: int) -> None:
-    random = np.random.default_rng(200 + seed)
-    maker = ModelMaker(seed).input((1, 12, 9, 5), zero_point=int(random.integers(-128, 128)))
-    source, outputs = maker.last, []
-    for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
-        for kernel in ((3, 2), (12, 1), (12, 9), (13, 4)):
-            stride = (int(random.integers(1, 4)), int(random.integers(1, 4)))
-            padding = "SAME" if kernel[0] > 12 else str(random.choice(["SAME", "VALID"]))
-            activation = str(random.choice(["NONE", "RELU", "RELU6"]))
-            maker.pool(kind, kernel, stride, padding, activation, source=source)
-            outputs.append(maker.last)
-    for axes in ((1,), (2,), (1, 2)):
-        maker.reduce(
-            "MEAN", axes, keep_dims=bool(random.integers(2)), scale=0.03, zero_point=9, source=source
-        )
-        outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-def test_dense_layers(check: Check) -> None:
-    """Over one row, over a flattened map row by row, and over the last axis only; odd sizes."""
-    maker = ModelMaker(1).input((1, 6, 3, 7))
-    source, outputs = maker.last, []
-    for units in (1, 4, 9):
-        maker.fully_connected(units, activation="RELU", source=source)
-        outputs.append(maker.last)
-        maker.fully_connected(units, keep_num_dims=True, source=source)
-        outputs.append(maker.last)
-    maker.reshape((1, 126), source=source).fully_connected(11).fully_connected(3).softmax()
-    outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-def test_elementwise(check: Check) -> None:
-    maker = ModelMaker(2).input((1, 5, 4, 3), scale=0.03, zero_point=11)
-    source, outputs = maker.last, []
-    constant = maker.constant(np.arange(-1, 2), "INT8", scale=0.5, zero_point=3)
-    plane = maker.constant(np.arange(20).reshape(1, 5, 4, 1), "INT8", scale=0.01, zero_point=-3)
-    gate = maker.reduce("MEAN", (1, 2), keep_dims=True, scale=0.01, zero_point=2, source=source).last
-    for kind in ("ADD", "SUB", "MUL"):
-        for operands in ((source, source), (source, constant), (plane, source), (source, gate)):
-            maker.binary(kind, *operands, 0.05, -4, activation="RELU6")
-            outputs.append(maker.last)
-    for kind, scale, zero_point in (
-        ("RELU", 0.02, -100),
-        ("RELU6", 0.03, 11),
-        ("LOGISTIC", 1 / 256, -128),
-        ("TANH", 1 / 128, 0),
-        ("HARD_SWISH", 0.02, -10),
-        ("QUANTIZE", 0.07, 50),
-    ):
-        maker.unary(kind, scale, zero_point, source=source)
-        outputs.append(maker.last)
-    maker.op(
-        "PRELU",
-        [source, maker.constant([-90, 5, 120], "INT8", scale=0.01, zero_point=-4)],
-        (1, 5, 4, 3),
-        0.02,
-        -7,
-    )
-    outputs.append(maker.last)
-    maker.unary("LEAKY_RELU", 0.02, 1, source=source, alpha=0.1)
-    outputs.append(maker.last)
-    maker.softmax(source=source)
-    outputs.append(maker.last)
-    maker.softmax(0.3, source=source)
-    outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-def test_bytes_that_move(check: Check) -> None:
-    maker = ModelMaker(4).input((1, 6, 5, 4)).conv_2d(4, (1, 1))
-    source, outputs = maker.last, []
-    for axis in (1, 2, 3):
-        maker.concatenation([source, source, source], axis)
-        outputs.append(maker.last)
-    maker.pad([(0, 0), (1, 2), (2, 1), (0, 3)], source=source)
-    outputs.append(maker.last)
-    maker.pad([(0, 0), (2, 0), (0, 1), (0, 0)], source=source).conv_2d(3, padding="VALID", stride=(2, 1))
-    outputs.append(maker.last)
-    maker.pad([(0, 0), (1, 1), (1, 1), (0, 0)], source=source).depthwise_conv_2d(padding="SAME")
-    outputs.append(maker.last)
-    maker.reshape((1, 10, 3, 4), source=source).conv_2d(2)
-    outputs.append(maker.last)
-    maker.reshape((1, 120), source=source).reshape((1, 3, 40)).fully_connected(3, keep_num_dims=True)
-    outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-def test_parts_and_orders(check: Check) -> None:
-    maker = ModelMaker(7).input((1, 6, 5, 4))
-    source, outputs = maker.last, []
-    for begin, end, strides, shape, masks in (
-        ((0, 1, 0, 0), (1, 6, 5, 4), (1, 2, 1, 1), (1, 3, 5, 4), {}),
-        ((0, 5, 4, 3), (1, 0, 0, 0), (1, -2, -1, -3), (1, 3, 4, 1), {}),
-        ((0, 2, 0, 1), (1, 3, 5, 3), (1, 1, 2, 1), (1, 3, 2), {"shrink_axis_mask": 2}),
-        ((0, 0, 1, 0), (1, 6, 2, 4), (1, 1, 1, 1), (1, 6, 4), {"shrink_axis_mask": 4}),
-    ):
-        maker.strided_slice(begin, end, strides, shape, source=source, **masks)
-        outputs.append(maker.last)
-    for axis, count in ((1, 3), (3, 2)):
-        outputs += maker.split(count, axis, source=source)
-    for order in ((0, 2, 1, 3), (0, 1, 3, 2), (0, 3, 2, 1), (1, 0, 2, 3), (3, 2, 1, 0)):
-        maker.transpose(order, source=source)
-        outputs.append(maker.last)
-    maker.transpose((0, 2, 1, 3), source=source).conv_2d(3).reduce("MEAN", (1,)).softmax()
-    outputs.append(maker.last)
-    check(maker.build(outputs))
-
-
-def test_several_inputs(check: Check) -> None:
-    maker = ModelMaker(5).input((1, 7, 4, 3))
-    left = maker.last
-    maker.input((1, 7, 4, 3), scale=0.1, zero_point=5)
-    right = maker.last
-    maker.binary("ADD", left, right, 0.1, 0).conv_2d(2)
-    outputs = [maker.last, left]
-    maker.fully_connected(3, source=right)
-    check(maker.build([outputs[0], maker.last]))
-
-
-def test_flat_input_is_cut_into_rows(check: Check) -> None:
-    """A network fed [1, 80] that reshapes it to ten rows of eight is fed by rows of eight."""
-    maker = ModelMaker(6).input((1, 80)).reshape((1, 10, 8, 1)).conv_2d(3)
-    plan = check(maker.build())
+def test_flat_input_is_fed_by_rows(check: Check) -> None:
+    """A network fed [1, 80] that reshapes it to ten rows of eight."""
+    plan = check(flat_input_is_cut_into_rows())
     assert plan.storages[0].rows == 10
     assert len(plan.layers) == 1
+
+
+ON_CORES = [
+    *[("mps2-an386", name) for name in NETWORKS],
+    *[
+        (machine, name)
+        for machine in ("mps2-an385", "riscv32-virt")
+        for name in ("convolutions-3", "pools-2")
+    ],
+]
+
+
+@pytest.mark.parametrize(("machine", "name"), ON_CORES)
+def test_on_the_cores(tmp_path_factory: pytest.TempPathFactory, machine: str, name: str) -> None:
+    """With the DSP instructions (an386) and without: outputs and the rows of all layers."""
+    target = f"qemu:{machine}"
+    try:
+        require_target(target)
+    except ToolError as error:
+        pytest.skip(str(error))
+    directory = tmp_path_factory.getbasetemp() / machine
+    result = bench_model(NETWORKS[name](), target, directory, inputs=3)
+    assert result.different_layers == ()
+    assert result.equal

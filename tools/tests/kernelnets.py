@@ -1,0 +1,217 @@
+"""Networks that between them use every kernel in every way; each is one .tflite file's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from modelmaker import ModelMaker
+
+
+def convolution(random: np.random.Generator) -> dict[str, Any]:
+    """Arguments of any convolution."""
+    return {
+        "kernel": (int(random.integers(1, 5)), int(random.integers(1, 5))),
+        "stride": (int(random.integers(1, 4)), int(random.integers(1, 4))),
+        "padding": str(random.choice(["SAME", "VALID"])),
+        "activation": str(random.choice(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])),
+        "per_channel": bool(random.integers(2)),
+        "bias": bool(random.integers(4)),
+        "zero_point": int(random.choice([-128, -5, 0, 17, 127])),
+    }
+
+
+def convolutions(seed: int) -> bytes:
+    """Five convolutions from one input: dense, grouped, depthwise; every shape, every padding."""
+    random = np.random.default_rng(seed)
+    groups = int(random.choice([1, 2, 3]))
+    depth = groups * int(random.integers(1, 8))
+    shape = (1, int(random.integers(9, 20)), int(random.integers(9, 20)), depth)
+    maker = ModelMaker(seed).input(shape, zero_point=int(random.integers(-128, 128)))
+    source, outputs = maker.last, []
+    for _ in range(2):
+        dilation = (int(random.integers(1, 3)), int(random.integers(1, 3)))
+        maker.conv_2d(int(random.integers(1, 9)), dilation=dilation, source=source, **convolution(random))
+        outputs.append(maker.last)
+        maker.depthwise_conv_2d(
+            int(random.integers(1, 4)), dilation=dilation, source=source, **convolution(random)
+        )
+        outputs.append(maker.last)
+    maker.conv_2d(groups * 3, groups=groups, source=source, **convolution(random))
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def multipliers_of_every_size(scale: float) -> bytes:
+    """From a right shift beyond the accumulator to a left shift, which takes the long way."""
+    maker = ModelMaker(3).input((1, 5, 6, 5), scale=0.02, zero_point=-7)
+    source = maker.last
+    outputs = []
+    maker.conv_2d(6, scale=scale, source=source)
+    outputs.append(maker.last)
+    maker.depthwise_conv_2d(1, scale=scale, source=source)
+    outputs.append(maker.last)
+    maker.fully_connected(7, scale=scale, source=source)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def chain_by_rows(seed: int) -> bytes:
+    """A deep chain with residual additions needs a fraction of its maps."""
+    random = np.random.default_rng(100 + seed)
+    maker = (
+        ModelMaker(seed).input((1, 40, 16, 1)).conv_2d(8, stride=(2, 2), activation="RELU", zero_point=-128)
+    )
+    for _ in range(3):
+        trunk = maker.last
+        maker.depthwise_conv_2d(1, activation="RELU", zero_point=-128)
+        maker.conv_2d(8, (1, 1), zero_point=int(random.integers(-20, 20)))
+        maker.binary("ADD", trunk, maker.last, 0.2, int(random.integers(-128, 128)), activation="RELU6")
+    maker.pool("AVERAGE_POOL_2D", (20, 8)).fully_connected(5).softmax()
+    return maker.build()
+
+
+def pools(seed: int) -> bytes:
+    random = np.random.default_rng(200 + seed)
+    maker = ModelMaker(seed).input((1, 12, 9, 5), zero_point=int(random.integers(-128, 128)))
+    source, outputs = maker.last, []
+    for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        for kernel in ((3, 2), (12, 1), (12, 9), (13, 4)):
+            stride = (int(random.integers(1, 4)), int(random.integers(1, 4)))
+            padding = "SAME" if kernel[0] > 12 else str(random.choice(["SAME", "VALID"]))
+            activation = str(random.choice(["NONE", "RELU", "RELU6"]))
+            maker.pool(kind, kernel, stride, padding, activation, source=source)
+            outputs.append(maker.last)
+    for axes in ((1,), (2,), (1, 2)):
+        maker.reduce(
+            "MEAN", axes, keep_dims=bool(random.integers(2)), scale=0.03, zero_point=9, source=source
+        )
+        outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def dense_layers() -> bytes:
+    """Over one row, over a flattened map row by row, and over the last axis only; odd sizes."""
+    maker = ModelMaker(1).input((1, 6, 3, 7))
+    source, outputs = maker.last, []
+    for units in (1, 4, 9):
+        maker.fully_connected(units, activation="RELU", source=source)
+        outputs.append(maker.last)
+        maker.fully_connected(units, keep_num_dims=True, source=source)
+        outputs.append(maker.last)
+    maker.reshape((1, 126), source=source).fully_connected(11).fully_connected(3).softmax()
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def elementwise() -> bytes:
+    maker = ModelMaker(2).input((1, 5, 4, 3), scale=0.03, zero_point=11)
+    source, outputs = maker.last, []
+    constant = maker.constant(np.arange(-1, 2), "INT8", scale=0.5, zero_point=3)
+    plane = maker.constant(np.arange(20).reshape(1, 5, 4, 1), "INT8", scale=0.01, zero_point=-3)
+    gate = maker.reduce("MEAN", (1, 2), keep_dims=True, scale=0.01, zero_point=2, source=source).last
+    for kind in ("ADD", "SUB", "MUL"):
+        for operands in ((source, source), (source, constant), (plane, source), (source, gate)):
+            maker.binary(kind, *operands, 0.05, -4, activation="RELU6")
+            outputs.append(maker.last)
+    for kind, scale, zero_point in (
+        ("RELU", 0.02, -100),
+        ("RELU6", 0.03, 11),
+        ("LOGISTIC", 1 / 256, -128),
+        ("TANH", 1 / 128, 0),
+        ("HARD_SWISH", 0.02, -10),
+        ("QUANTIZE", 0.07, 50),
+    ):
+        maker.unary(kind, scale, zero_point, source=source)
+        outputs.append(maker.last)
+    maker.op(
+        "PRELU",
+        [source, maker.constant([-90, 5, 120], "INT8", scale=0.01, zero_point=-4)],
+        (1, 5, 4, 3),
+        0.02,
+        -7,
+    )
+    outputs.append(maker.last)
+    maker.unary("LEAKY_RELU", 0.02, 1, source=source, alpha=0.1)
+    outputs.append(maker.last)
+    maker.softmax(source=source)
+    outputs.append(maker.last)
+    maker.softmax(0.3, source=source)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def bytes_that_move() -> bytes:
+    maker = ModelMaker(4).input((1, 6, 5, 4)).conv_2d(4, (1, 1))
+    source, outputs = maker.last, []
+    for axis in (1, 2, 3):
+        maker.concatenation([source, source, source], axis)
+        outputs.append(maker.last)
+    maker.pad([(0, 0), (1, 2), (2, 1), (0, 3)], source=source)
+    outputs.append(maker.last)
+    maker.pad([(0, 0), (2, 0), (0, 1), (0, 0)], source=source).conv_2d(3, padding="VALID", stride=(2, 1))
+    outputs.append(maker.last)
+    maker.pad([(0, 0), (1, 1), (1, 1), (0, 0)], source=source).depthwise_conv_2d(padding="SAME")
+    outputs.append(maker.last)
+    maker.reshape((1, 10, 3, 4), source=source).conv_2d(2)
+    outputs.append(maker.last)
+    maker.reshape((1, 120), source=source).reshape((1, 3, 40)).fully_connected(3, keep_num_dims=True)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def parts_and_orders() -> bytes:
+    maker = ModelMaker(7).input((1, 6, 5, 4))
+    source, outputs = maker.last, []
+    for begin, end, strides, shape, masks in (
+        ((0, 1, 0, 0), (1, 6, 5, 4), (1, 2, 1, 1), (1, 3, 5, 4), {}),
+        ((0, 5, 4, 3), (1, 0, 0, 0), (1, -2, -1, -3), (1, 3, 4, 1), {}),
+        ((0, 2, 0, 1), (1, 3, 5, 3), (1, 1, 2, 1), (1, 3, 2), {"shrink_axis_mask": 2}),
+        ((0, 0, 1, 0), (1, 6, 2, 4), (1, 1, 1, 1), (1, 6, 4), {"shrink_axis_mask": 4}),
+    ):
+        maker.strided_slice(begin, end, strides, shape, source=source, **masks)
+        outputs.append(maker.last)
+    for axis, count in ((1, 3), (3, 2)):
+        outputs += maker.split(count, axis, source=source)
+    for order in ((0, 2, 1, 3), (0, 1, 3, 2), (0, 3, 2, 1), (1, 0, 2, 3), (3, 2, 1, 0)):
+        maker.transpose(order, source=source)
+        outputs.append(maker.last)
+    maker.transpose((0, 2, 1, 3), source=source).conv_2d(3).reduce("MEAN", (1,)).softmax()
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def several_inputs() -> bytes:
+    maker = ModelMaker(5).input((1, 7, 4, 3))
+    left = maker.last
+    maker.input((1, 7, 4, 3), scale=0.1, zero_point=5)
+    right = maker.last
+    maker.binary("ADD", left, right, 0.1, 0).conv_2d(2)
+    outputs = [maker.last, left]
+    maker.fully_connected(3, source=right)
+    return maker.build([outputs[0], maker.last])
+
+
+def flat_input_is_cut_into_rows() -> bytes:
+    """A network fed [1, 80] that reshapes it to ten rows of eight is fed by rows of eight."""
+    maker = ModelMaker(6).input((1, 80)).reshape((1, 10, 8, 1)).conv_2d(3)
+    return maker.build()
+
+
+NETWORKS: dict[str, Callable[[], bytes]] = {
+    **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
+    **{
+        f"multipliers-{scale}": partial(multipliers_of_every_size, scale)
+        for scale in (1e-6, 0.0004, 0.25, 8.0)
+    },
+    **{f"chain-{seed}": partial(chain_by_rows, seed) for seed in range(4)},
+    **{f"pools-{seed}": partial(pools, seed) for seed in range(4)},
+    "dense": dense_layers,
+    "elementwise": elementwise,
+    "move": bytes_that_move,
+    "parts": parts_and_orders,
+    "several inputs": several_inputs,
+    "flat input": flat_input_is_cut_into_rows,
+}
