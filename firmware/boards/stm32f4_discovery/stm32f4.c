@@ -93,6 +93,7 @@ static void start_usart(uint32_t bus_hz) {
     GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
     USART2_BRR = (bus_hz + BAUD / 2u) / BAUD;
     USART2_CR1 = CR1_UE_TE_RE;
+    (void)USART2_DR; /* drops what came before, and lets QEMU see that the receiver is on */
 }
 
 /* Real silicon counts cycles. An emulator's cycle counter stands still; QEMU's TIM2 then counts virtual

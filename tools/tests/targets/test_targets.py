@@ -16,7 +16,7 @@ from small_bundle import make_small_bundle
 
 from stapes.codegen import generate
 from stapes.errors import LinkError, TargetError, ToolError
-from stapes.firmware import BuildResult, build_firmware, find_program, require_program
+from stapes.firmware import BuildResult, board_names, build_firmware, find_program, require_program
 from stapes.link import Client
 from stapes.targets import DescriptorStream, board_for_target, open_target, require_target
 from stapes.targets import target as target_module
@@ -65,6 +65,17 @@ def run_clip(client: Client) -> list[tuple[object, ...]]:
 def expected(programs: dict[str, BuildResult]) -> list[tuple[object, ...]]:
     with open_target("host", programs["host"].elf) as stream:
         return run_clip(Client(stream))
+
+
+def test_every_board_can_be_run_here() -> None:
+    assert set(board_names()) == {board_for_target(target) for target in TARGETS}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_board_builds_without_a_warning(target: str, programs: dict[str, BuildResult]) -> None:
+    built = programs[target]
+    assert built.flash_bytes > 10_000 and built.ram_bytes > 4_000 and 200 < built.stack_bytes < 4_000
+    assert "warning" not in (built.elf.parent / "build.log").read_text()
 
 
 @pytest.mark.parametrize("target", QEMU)
