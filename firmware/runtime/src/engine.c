@@ -1,5 +1,7 @@
-/* Deepest ready layer first: a row is used as soon as it exists, so that as few rows as possible are alive.
- * tools/stapes/compiler/schedule.py simulates exactly this loop to find the height of every ring. */
+/* By rows, the deepest ready layer goes first: a row is used as soon as it exists, so that as few rows as
+ * possible are alive. By layers, every layer goes as far as it can, the first one first. The compiler chooses
+ * what takes less memory: tools/stapes/compiler/schedule.py simulates exactly these loops to find the height
+ * of every ring. */
 #include "stapes/engine.h"
 
 #include <string.h>
@@ -15,6 +17,16 @@ static int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *t
 
 static void *place(const stapes_engine_t *engine, uint32_t offset) {
     return offset == STAPES_NOWHERE ? NULL : (void *)(engine->arena + offset);
+}
+
+/* Zero points beside all rows of a ring; before its first row, because until then the place may be another's.
+ */
+__attribute__((cold)) static void fill_padding(const stapes_engine_t *engine, const stapes_tensor_t *tensor) {
+    int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
+    for (uint32_t row = 0; row <= tensor->height; row++) {
+        memset(strip, tensor->zero_point, tensor->padding);
+        strip += tensor->stride;
+    }
 }
 
 /* Rows of a tensor that have been produced. */
@@ -82,6 +94,9 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
         }
     }
 
+    if (step == 0 && tensor->padding != 0) {
+        fill_padding(engine, tensor);
+    }
     const uint32_t output_row = layer->accumulates ? 0U : (uint32_t)step;
     stapes_call_t call;
     call.layer = layer;
@@ -109,8 +124,8 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
     return tensor->last_consumer > index ? tensor->last_consumer : index;
 }
 
-/* Runs until no layer is ready. Layers behind `layer` are known not to be. */
-static void run_ready(stapes_engine_t *engine, uint32_t layer) {
+/* Deepest layer first, until none is ready. Layers behind `layer` are known not to be. */
+static void run_rows(stapes_engine_t *engine, uint32_t layer) {
     for (;;) {
         if (is_ready(engine, layer)) {
             layer = run_step(engine, layer);
@@ -118,6 +133,15 @@ static void run_ready(stapes_engine_t *engine, uint32_t layer) {
             return;
         } else {
             layer--;
+        }
+    }
+}
+
+/* Every layer as far as it goes, one after the other. */
+static void run_layers(stapes_engine_t *engine) {
+    for (uint32_t layer = 0; layer < engine->model->layer_count; layer++) {
+        while (is_ready(engine, layer)) {
+            (void)run_step(engine, layer);
         }
     }
 }
@@ -153,18 +177,7 @@ __attribute__((cold)) int stapes_engine_init(stapes_engine_t *engine, const stap
 
 __attribute__((cold)) void stapes_engine_reset(stapes_engine_t *engine) {
     const stapes_model_t *model = engine->model;
-    const uint32_t count = (uint32_t)model->input_count + model->layer_count;
-    memset(engine->arena, 0, count * sizeof(uint16_t));
-    for (uint32_t i = 0; i < count; i++) {
-        const stapes_tensor_t *tensor = &model->tensors[i];
-        if (tensor->padding != 0) {
-            int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
-            for (uint32_t row = 0; row <= tensor->height; row++) {
-                memset(strip, tensor->zero_point, tensor->padding);
-                strip += tensor->stride;
-            }
-        }
-    }
+    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint16_t));
 }
 
 int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row) {
@@ -177,9 +190,16 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
     if (*counter >= tensor->rows) {
         return STAPES_E_STATE;
     }
+    if (*counter == 0 && tensor->padding != 0) {
+        fill_padding(engine, tensor);
+    }
     memcpy(arena_row(engine, tensor, *counter), row, model->input_row_bytes[input]);
     (*counter)++;
-    run_ready(engine, tensor->last_consumer);
+    if (model->by_layers) {
+        run_layers(engine);
+    } else {
+        run_rows(engine, tensor->last_consumer);
+    }
     return is_complete(engine);
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stapes.compiler.builder import ALIASES, Builder
 from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
@@ -59,24 +59,59 @@ def compile_graph(graph: Graph, name: str = "model") -> Plan:
         LOWER[op.kind](builder, op)
     layers, storages = builder.finished()
     outputs = tuple(builder.storage_of[index] for index in graph.outputs)
-    return _lay_out(graph, name, layers, storages, outputs, builder.notes)
-
-
-def _lay_out(
-    graph: Graph,
-    name: str,
-    layers: list[Layer],
-    storages: list[Storage],
-    outputs: tuple[int, ...],
-    notes: list[str],
-) -> Plan:
-    """Rings, their heights and their places."""
-    input_count = len(graph.inputs)
     storages = _with_padding(layers, storages)
     if any(storages[number].padding and storages[number].rows > 1 for number in outputs):
         finding = "a network output that a padded convolution also reads"
         raise UnsupportedModelError(finding, [finding], hint="end the network after the convolution")
-    schedule = simulate(input_count, layers, storages, outputs)
+    network = _Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs)
+    by_rows, by_layers = _lay_out(network, by_layers=False), _lay_out(network, by_layers=True)
+    chosen = by_layers if by_layers.arena_bytes < by_rows.arena_bytes else by_rows
+    notes = [
+        *builder.notes,
+        *_layer_notes(chosen),
+        f"schedule: row by row takes {by_rows.arena_bytes:,} B, layer by layer {by_layers.arena_bytes:,} B: "
+        f"{'layer by layer' if chosen.by_layers else 'row by row'}",
+    ]
+    return replace(chosen, notes=tuple(notes))
+
+
+def _layer_notes(plan: Plan) -> list[str]:
+    """Per layer: kernel, how it requantises, how many rows it keeps."""
+    notes = []
+    for layer, storage in zip(plan.layers, plan.storages[plan.input_count :], strict=False):
+        requantize = layer.fields.get("requantize")
+        how = ""
+        name = layer.name.partition(";")[0]
+        if isinstance(requantize, dict):
+            short = requantize["is_short"]
+            how = (
+                "; zero points in the biases; one multiplication and one shift"
+                if short
+                else "; two roundings"
+            )
+        notes.append(
+            f"{name}: {layer.op} by {layer.kernel}{how}; keeps {storage.height} of {storage.rows} rows"
+        )
+    return notes
+
+
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """Everything about a plan but where and when."""
+
+    name: str
+    sha256: str
+    input_count: int
+    layers: list[Layer]
+    storages: list[Storage]
+    outputs: tuple[int, ...]
+
+
+def _lay_out(network: _Network, by_layers: bool) -> Plan:
+    """Rings, their heights and their places."""
+    input_count, layers, outputs = network.input_count, network.layers, network.outputs
+    storages = list(network.storages)
+    schedule = simulate(input_count, layers, storages, outputs, by_layers)
     for number, height in enumerate(schedule.heights):
         consumers = [layer.index for layer in layers for window in layer.inputs if window.tensor == number]
         storages[number] = replace(
@@ -84,9 +119,9 @@ def _lay_out(
             height=height,
             last_consumer=max(consumers, default=max(0, number - input_count)),
         )
-    always = (1 << schedule.events) - 1
+    # Padding is written once, before the first row: nobody else may use the place until the last row is dead.
     buffers = [
-        Buffer(storage.name, storage.bytes, always if storage.padding else alive)
+        Buffer(storage.name, storage.bytes, span(alive) if storage.padding else alive)
         for storage, alive in zip(storages, schedule.alive, strict=False)
     ]
     for layer in layers:
@@ -103,7 +138,7 @@ def _lay_out(
     count = input_count + len(layers)
     for number in range(count):
         storages[number] = replace(storages[number], offset=offsets[number] + storages[number].padding)
-    layers = [
+    placed = [
         replace(
             layer,
             state_offset=offsets[count + 2 * layer.index] if layer.state_bytes else None,
@@ -112,17 +147,17 @@ def _lay_out(
         for layer in layers
     ]
     return Plan(
-        name=name,
-        sha256=graph.sha256,
+        name=network.name,
+        sha256=network.sha256,
         input_count=input_count,
-        layers=tuple(layers),
+        layers=tuple(placed),
         storages=tuple(storages),
         outputs=outputs,
         buffer_bytes=align(end, 8),
         row_pointers=max((sum(window.height for window in layer.inputs) for layer in layers), default=1),
+        by_layers=by_layers,
         events=schedule.events,
         regions=tuple(sorted(regions, key=lambda region: (region.offset, region.first))),
-        notes=tuple(notes),
     )
 
 

@@ -127,6 +127,8 @@ class Plan:
     """The arena without the table of row pointers, a multiple of 8."""
     row_pointers: int
     """Entries of the table of row pointers at the arena's end."""
+    by_layers: bool
+    """Layer by layer rather than row by row."""
     events: int
     regions: tuple[Region, ...]
     notes: tuple[str, ...] = field(default=())

@@ -70,15 +70,20 @@ class _State:
 
 
 def simulate(
-    input_count: int, layers: Sequence[Layer], storages: Sequence[Storage], outputs: Sequence[int]
+    input_count: int,
+    layers: Sequence[Layer],
+    storages: Sequence[Storage],
+    outputs: Sequence[int],
+    by_layers: bool = False,
 ) -> Schedule:
-    """Run the schedule without computing anything."""
+    """Run the schedule without computing anything; `by_layers`: the first ready layer first, not the deepest."""
     state = _State(input_count, layers, storages)
     count = input_count + len(layers)
     heights = [1] * count
     alive = [0] * count
     stepping = [0] * len(layers)
     kept = set(outputs)
+    order = layers if by_layers else layers[::-1]
     event = 0
 
     def note(writes: int, row: int, before: Sequence[int]) -> None:
@@ -96,7 +101,7 @@ def simulate(
 
     def step_all() -> None:
         while True:
-            ready = next((layer for layer in reversed(layers) if state.is_ready(layer)), None)
+            ready = next((layer for layer in order if state.is_ready(layer)), None)
             if ready is None:
                 return
             before = [state.lowest_needed(tensor) for tensor in range(count)]

@@ -80,6 +80,7 @@ typedef struct {
     uint16_t rows;      /* of input 0 */
     uint32_t row_bytes; /* of input 0 */
     uint32_t row_table; /* offset of the table of row pointers in the arena */
+    uint32_t by_layers; /* 0: the deepest ready layer first, 1: layer by layer */
     const stapes_layer_t *layers;
     const stapes_tensor_t *tensors;
     const uint16_t *outputs; /* tensors that are outputs */

@@ -1,0 +1,65 @@
+"""The arena of a plan as text and as a picture: who is where, and when."""
+
+from __future__ import annotations
+
+from html import escape
+
+from stapes.compiler import Plan
+
+_WIDTH, _HEIGHT, _LEFT, _TOP = 900, 480, 70, 30
+_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
+
+
+def memory_text(plan: Plan) -> str:
+    """One line for each region: bytes [from, to), size, steps during which it is in use, name."""
+    lines = [f"{'from':>7} {'to':>7} {'bytes':>7}  {'steps':>11}  what"]
+    for region in plan.regions:
+        steps = f"{region.first}..{region.last}"
+        end = region.offset + region.bytes
+        lines.append(f"{region.offset:7} {end:7} {region.bytes:7}  {steps:>11}  {_short(region.name)}")
+    pointers = plan.arena_bytes - plan.buffer_bytes
+    everything = f"0..{plan.events - 1}"
+    lines.append(
+        f"{plan.buffer_bytes:7} {plan.arena_bytes:7} {pointers:7}  {everything:>11}  row pointers (32-bit target)"
+    )
+    return "\n".join(lines)
+
+
+def memory_svg(plan: Plan) -> str:
+    """A drawing: steps of the schedule from left to right, bytes of the arena from top to bottom."""
+    x_scale = _WIDTH / max(1, plan.events)
+    y_scale = _HEIGHT / max(1, plan.arena_bytes)
+    total = (_WIDTH + _LEFT + 20, _HEIGHT + _TOP + 30)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total[0]}" height="{total[1]}" '
+        'font-family="sans-serif" font-size="11">',
+        f'<rect width="{total[0]}" height="{total[1]}" fill="white"/>',
+        f'<text x="{_LEFT}" y="18">arena of {escape(plan.name)}: {plan.arena_bytes:,} bytes</text>',
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="black"/>',
+    ]
+    for position, region in enumerate(plan.regions):
+        x, y = _LEFT + region.first * x_scale, _TOP + region.offset * y_scale
+        width = (region.last + 1 - region.first) * x_scale
+        height = region.bytes * y_scale
+        colour = _COLOURS[position % len(_COLOURS)]
+        label = escape(f"{_short(region.name)}: {region.bytes:,} bytes at {region.offset:,}")
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}" '
+            f'fill-opacity="0.75" stroke="white"><title>{label}</title></rect>'
+        )
+        if height > 12 and width > 120:
+            parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="white">{label}</text>')
+    for fraction in (0.0, 0.5, 1.0):
+        y = _TOP + fraction * _HEIGHT
+        value = round(fraction * plan.arena_bytes)
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 18}">{plan.events:,} steps of one window</text>')
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def _short(name: str) -> str:
+    """The first of the names that the converter joined, and what kind of buffer it is."""
+    first, _, rest = name.partition(";")
+    kind = rest.rpartition(" ")[2]
+    return f"{first} {kind}" if kind in ("state", "scratch") else first
