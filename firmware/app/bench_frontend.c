@@ -1,5 +1,5 @@
 /* What one frame of the front end costs, and a checksum of every row of some hard signals. Prints one line
- * and ends. tools/stapes/features/bench.py makes the same signals. */
+ * and ends. tools/stapes/check/bench_frontend.py makes the same signals. */
 #include "board.h"
 #include "stapes/frontend.h"
 #include "stapes_frontend_tables.h"
@@ -76,7 +76,7 @@ int main(void) {
     print(" numerator ", board_info()->counter_numerator);
     print(" denominator ", board_info()->counter_denominator);
     print(" hash ", hash);
-    print(" state ", (uint32_t)sizeof frontend);
+    print(" memory ", (uint32_t)(STAPES_FRONTEND_MEMORY_BYTES + sizeof frontend));
     print(" stack ", board_stack_high_water());
     board_write((const uint8_t *)"\n", 1);
     board_exit(status == 0 ? 0 : 1);

@@ -1,7 +1,6 @@
 """The front end in C equals the one in Python in every bit, whatever the chunks."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stapes.check.bench_frontend import bench_frontend, signals
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
+from stapes.errors import BuildError, TargetError, ToolError
 from stapes.features import FixedFrontend, OutputQuantization, Tables
-from stapes.recipe import FrontendSpec
+from stapes.recipe import FrontendSpec, PcenSpec
+from stapes.targets import require_target
 
 ROOT = Path(__file__).parents[1]
-OUTPUT = OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5)
 SPECS = {
     "default": FrontendSpec(),
     "one_radix2_stage": FrontendSpec(
@@ -24,37 +25,46 @@ SPECS = {
     ),
     "small": FrontendSpec(n_fft=128, frame_length=100, hop_length=100, n_mels=20, window="hamming"),
     "large": FrontendSpec(n_fft=4096, frame_length=4096, hop_length=4000, n_mels=128),
+    "empty_bands": FrontendSpec(n_fft=256, frame_length=256, hop_length=77, n_mels=128, spectrum="magnitude"),
+    "conditioned": FrontendSpec(pre_emphasis=0.97, remove_dc=True, frame_length=501, hop_length=250),
+    "mfcc": FrontendSpec(n_mfcc=13, lifter=22, pre_emphasis=0.9),
+    "pcen": FrontendSpec(pcen=PcenSpec(), n_fft=256, frame_length=256, hop_length=100, n_mels=128),
 }  # fmt: skip
+OUTPUTS = {
+    "mfcc": OutputQuantization([float(i) for i in range(13)], [5.0 + i for i in range(13)], 0.1, -3),
+    "pcen": OutputQuantization(0.5, 0.5, 0.02, -40),
+}
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'runtime/include'}")
 
-Run = Callable[[np.ndarray, int], np.ndarray]
 
+class Built:
+    """The driver of one setting, its specification and its int8 scale."""
 
-@pytest.fixture(scope="module", params=SPECS.values(), ids=SPECS.keys())
-def built(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[FrontendSpec, Run]:
-    spec: FrontendSpec = request.param
-    directory = tmp_path_factory.mktemp("frontend")
-    generate_frontend(Tables.build(spec, OUTPUT), directory, Provenance({}))
-    program = directory / "driver"
-    subprocess.run(
-        [
-            "cc", "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-            "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-            f"-I{ROOT / 'runtime/include'}", f"-I{directory}", "-o", str(program),
-            *map(str, sorted(ROOT.glob("runtime/src/frontend*.c"))), str(ROOT / "runtime/src/fft.c"),
-            str(directory / "stapes_frontend_tables.c"), str(ROOT / "tests/frontend_driver.c"),
-        ],
-        check=True,
-    )  # fmt: skip
+    def __init__(self, name: str, directory: Path, *flags: str) -> None:
+        self.spec = SPECS[name]
+        self.output = OUTPUTS.get(name, OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5))
+        generate_frontend(Tables.build(self.spec, self.output), directory, Provenance({}))
+        self.program = directory / "driver"
+        subprocess.run(
+            [
+                "cc", "-g", "-O1", *WARNINGS, *flags, "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+                f"-I{directory}", "-o", str(self.program),
+                *map(str, sorted(ROOT.glob("runtime/src/frontend*.c"))), str(ROOT / "runtime/src/fft.c"),
+                str(directory / "stapes_frontend_tables.c"), str(ROOT / "tests/frontend_driver.c"),
+            ],
+            check=True,
+        )  # fmt: skip
 
-    def run(pcm: np.ndarray, chunk: int) -> np.ndarray:
+    def run(self, pcm: np.ndarray, chunk: int) -> np.ndarray:
         result = subprocess.run(
-            [program, str(chunk)], input=pcm.astype("<i2").tobytes(), capture_output=True, check=True
+            [self.program, str(chunk)], input=pcm.astype("<i2").tobytes(), capture_output=True, check=True
         )
-        return np.frombuffer(result.stdout, np.int8).reshape(-1, spec.n_mels)
+        return np.frombuffer(result.stdout, np.int8).reshape(-1, self.spec.n_features)
 
-    return spec, run
+
+@pytest.fixture(scope="module", params=SPECS.keys())
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(request.param, tmp_path_factory.mktemp("frontend"))
 
 
 def extremes(samples: int) -> dict[str, np.ndarray]:
@@ -72,23 +82,81 @@ def extremes(samples: int) -> dict[str, np.ndarray]:
     return {name: signal.astype(np.int16) for name, signal in signals.items()}
 
 
-def test_extremes(built: tuple[FrontendSpec, Run]) -> None:
-    spec, run = built
-    frontend = FixedFrontend(spec)
-    for name, pcm in extremes(3 * spec.frame_length + 5000).items():
-        expected = frontend.features(pcm, OUTPUT)
-        for chunk in (0, 1, 100000):
-            np.testing.assert_array_equal(run(pcm, chunk), expected, err_msg=f"{name}, chunks of {chunk}")
+def test_extremes(built: Built) -> None:
+    frontend = FixedFrontend(built.spec)
+    for name, pcm in extremes(2 * built.spec.frame_length + 2000).items():
+        expected = frontend.features(pcm, built.output)
+        np.testing.assert_array_equal(built.run(pcm, 100000), expected, err_msg=name)
+        assert len(expected) > 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shift=st.integers(0, 15),
     chunk=st.integers(0, 3000),
     samples=st.integers(0, 9000),
 )
-def test_any_chunks(built: tuple[FrontendSpec, Run], seed: int, shift: int, chunk: int, samples: int) -> None:
-    spec, run = built
+def test_any_chunks(built: Built, seed: int, shift: int, chunk: int, samples: int) -> None:
     pcm = (np.random.default_rng(seed).integers(-32768, 32768, samples) >> shift).astype(np.int16)
-    np.testing.assert_array_equal(run(pcm, chunk), FixedFrontend(spec).features(pcm, OUTPUT))
+    expected = FixedFrontend(built.spec).features(pcm, built.output)
+    np.testing.assert_array_equal(built.run(pcm, chunk), expected)
+    np.testing.assert_array_equal(built.run(pcm, 1), expected)
+
+
+@pytest.mark.parametrize("name", ["default", "pcen"])
+def test_without_a_long_multiply(name: str, tmp_path: Path) -> None:
+    built = Built(name, tmp_path, "-DSTAPES_LONG_MULTIPLY=0")
+    for pcm in extremes(6000).values():
+        expected = FixedFrontend(built.spec).features(pcm, built.output)
+        np.testing.assert_array_equal(built.run(pcm, 0), expected)
+
+
+def test_bad_arguments_are_refused(tmp_path: Path) -> None:
+    generate_frontend(Tables.build(FrontendSpec()), tmp_path, Provenance({}))
+    source = tmp_path / "main.c"
+    source.write_text(
+        """#include "stapes/error.h"
+        #include "stapes_frontend_tables.h"
+        static uint64_t memory[STAPES_FRONTEND_MEMORY_BYTES / 8 + 1];
+        int main(void) {
+            stapes_frontend_t f;
+            const stapes_frontend_tables_t *t = &stapes_frontend_tables;
+            size_t n = STAPES_FRONTEND_MEMORY_BYTES;
+            return !(stapes_frontend_init(NULL, t, memory, n) == STAPES_E_ARGUMENT &&
+                     stapes_frontend_init(&f, NULL, memory, n) == STAPES_E_ARGUMENT &&
+                     stapes_frontend_init(&f, t, NULL, n) == STAPES_E_ARGUMENT &&
+                     stapes_frontend_init(&f, t, memory, n - 1) == STAPES_E_MEMORY &&
+                     stapes_frontend_init(&f, t, (char *)memory + 2, n) == STAPES_E_MEMORY &&
+                     stapes_frontend_init(&f, t, memory, n) == 0);
+        }"""
+    )
+    sources = [source, tmp_path / "stapes_frontend_tables.c", ROOT / "runtime/src/fft.c"]
+    sources += sorted(ROOT.glob("runtime/src/frontend*.c"))
+    subprocess.run(["cc", *WARNINGS, f"-I{tmp_path}", "-o", tmp_path / "main", *sources], check=True)
+    subprocess.run([tmp_path / "main"], check=True)
+
+
+TARGETS = {
+    "qemu:mps2-an385": 48_000,
+    "qemu:mps2-an386": 24_000,
+    "qemu:mps2-an500": 24_500,
+    "qemu:microbit": 192_000,
+    "qemu:riscv32-virt": 70_000,
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_same_bits_on_every_core_and_at_what_cost(target: str, tmp_path: Path) -> None:
+    output = OutputQuantization(mean=-8.0, std=4.0, scale=1 / 32, zero_point=0)
+    try:
+        require_target(target)
+    except (ToolError, TargetError, BuildError) as error:
+        pytest.skip(str(error))
+    found = bench_frontend(target, FrontendSpec(), output, tmp_path)
+    assert found["equal"]
+    assert found["frames"] == FrontendSpec().frames(len(signals()))
+    assert 1000 < found["instructions_per_frame"] <= TARGETS[target]
+    assert found["ram_bytes"]["total"] <= 4096
+    if target == "qemu:mps2-an386":
+        assert found["flash_bytes"]["total"] <= 8192

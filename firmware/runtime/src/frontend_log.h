@@ -10,15 +10,15 @@
 #define LOG_FRACTION_BITS 24
 #define LOG_TABLE_BITS    7
 
-/* log2 of a positive value less 63, Q24: the integer part from the highest bit, the rest interpolated. */
-static inline int32_t fixed_log2(uint64_t value, const int32_t *table) {
+/* log2 of a positive value, Q24, plus `integer`, which stands for a 63: the integer part from the highest
+ * bit, the rest interpolated. */
+static inline int32_t fixed_log2(uint64_t value, const int32_t *table, int32_t integer) {
     uint32_t high = (uint32_t)(value >> 32);
     uint32_t low = (uint32_t)value;
-    int32_t integer = 0;
     if (high == 0) {
         high = low;
         low = 0;
-        integer = -32 * (1 << LOG_FRACTION_BITS);
+        integer -= 32 * (1 << LOG_FRACTION_BITS);
     }
     uint32_t zeros = leading_zeros(high);
     uint32_t mantissa = high << zeros | low >> 1 >> (31 - zeros);
@@ -51,13 +51,11 @@ static inline frame_log_t frame_log(const stapes_frontend_tables_t *tables, uint
 
 /* log2 of a band with its floor, Q24. */
 static inline int32_t band_log(const frame_log_t *log, uint64_t mel, uint32_t floor) {
-    floor >>= log->floor_down;
-    if (!log->clamp) {
-        mel += multiply(floor, log->floor_up);
-    } else if (mel < multiply(floor, log->floor_up)) {
-        mel = multiply(floor, log->floor_up);
+    uint64_t least = multiply(floor >> log->floor_down, log->floor_up);
+    if (log->clamp) {
+        mel = mel > least ? mel - least : 0;
     }
-    return log->integer + fixed_log2(mel, log->table);
+    return fixed_log2(mel + least, log->table, log->integer);
 }
 
 #endif

@@ -17,7 +17,7 @@ static uint64_t fixed_exp2(int32_t x, const uint32_t *table, int32_t bits) {
 
 /* log2 of a positive value, Q24. */
 static int32_t whole_log2(uint64_t value, const int32_t *table) {
-    return 63 * (1 << LOG_FRACTION_BITS) + fixed_log2(value, table);
+    return fixed_log2(value, table, 63 * (1 << LOG_FRACTION_BITS));
 }
 
 /* round(x * factor / 2^30) */

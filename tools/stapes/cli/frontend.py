@@ -107,6 +107,85 @@ def parity(
     save_json(json, result)
 
 
+@app.command()
+def gate(
+    data: RecordingsOption = None,
+    clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="How many clips a setting.")] = 10,
+    json: JsonOption = None,
+) -> None:
+    """Compare many other settings with librosa, on clips and on extreme signals."""
+    from stapes.datasets import ESC10_LABELS, open_dataset, synthetic_clips
+    from stapes.features.gate import SETTINGS
+    from stapes.features.gate import gate as measure
+    from stapes.recipe import DatasetSpec
+
+    with progress_bar() as progress:
+        done = 0
+
+        def recordings(sample_rate: int) -> Any:
+            nonlocal done
+            progress("gate", done, len(SETTINGS))
+            done += 1
+            if data is None:
+                chosen = synthetic_clips(ESC10_LABELS, clips, sample_rate, 5.0, seed=1)
+            else:
+                every = open_dataset(data, DatasetSpec(), sample_rate).clips
+                chosen = every[:: max(1, len(every) // clips)][:clips]
+            return [clip.pcm for clip in chosen]
+
+        result = measure(recordings)
+    _print_gate(result)
+    save_json(json, {"source": str(data) if data else "synthetic", "clips": clips, **result})
+    if result["int8_max_step"] > 1:
+        raise typer.Exit(1)
+
+
+def _print_gate(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Front end against librosa in float64, other settings")
+    for heading in ("setting", "SNR, dB", "largest error", "int8 equal", "largest step", "of extremes"):
+        table.add_column(heading, justify="left" if heading == "setting" else "right")
+    for name, found in result["settings"].items():
+        table.add_row(
+            name,
+            "–" if found["snr_db"] is None else f"{found['snr_db']:.1f}",
+            f"{found['max_abs_error_nat']:.1e}",
+            f"{found['int8_equal_fraction']:.4%}",
+            str(found["int8_max_step"]),
+            str(max(found["extremes_max_step"].values())),
+        )
+    console.print(table)
+
+
+def bench_frontend(
+    target: Annotated[
+        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT.")
+    ] = "qemu:mps2-an386",
+    bundle: BundleOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/bench_frontend/T].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Instructions a frame, flash and RAM of the front end alone, and whether its bits are the reference's."""
+    from stapes.check.bench_frontend import bench_frontend as bench
+
+    spec, output = _front_end(bundle)
+    directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")
+    result = bench(target, spec, output, directory)
+    flash, ram = result["flash_bytes"], result["ram_bytes"]
+    console.print(
+        f"{target}: {result['instructions_per_frame']:,} instructions a frame; flash {flash['total']:,} B "
+        f"(code {flash['code']:,}, tables {flash['tables']:,}); RAM {ram['total']:,} B with stack; "
+        f"features {'equal to' if result['equal'] else 'DIFFERENT from'} the reference",
+        highlight=False,
+    )
+    save_json(json, result)
+    if not result["equal"]:
+        raise typer.Exit(1)
+
+
 def _print_parity(result: dict[str, Any]) -> None:
     from rich.table import Table
 

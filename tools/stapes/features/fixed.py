@@ -84,7 +84,7 @@ class FixedFrontend:
         tables = Tables.build(self.spec, output)
         if self.spec.n_mfcc or tables.pcen:
             steps = multiply_shift(
-                self._device_values(pcm), tables.gain, tables.value_bits + 24 - STEP_FRACTION_BITS
+                self._device_values(pcm), tables.gain, tables.value_bits + tables.gain_bits - STEP_FRACTION_BITS
             )
         else:
             steps = multiply_high(self._device_log(*self._mel_powers(pcm)), tables.gain)

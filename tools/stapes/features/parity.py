@@ -48,7 +48,8 @@ class ParityMeter:
         reference = librosa_values(pcm, spec)
         if reference.size == 0:
             return
-        exact = np.rint((reference - output.mean) / output.std / output.scale) + output.zero_point
+        mean, std = np.asarray(output.mean), np.asarray(output.std)
+        exact = np.rint((reference - mean) / std / output.scale) + output.zero_point
         step = np.abs(self.frontend.features(pcm, output) - np.clip(exact, -128, 127))
         above = reference > self._above
         self.cells += step.size

@@ -46,7 +46,6 @@ PCEN_VALUE_FRACTION_BITS = 20
 _LEAST_FLOOR = 16.0
 """Least value of the floor in steps of the power, so that an empty band is not a coarse number."""
 
-_GAIN_FRACTION_BITS = 24
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Tables:
     dct_bits: int
     pcen: PcenTables | None
     gain: Int64
-    """int8 steps per octave (per unit for PCEN), Q24, int32[n_features]."""
+    """int8 steps per octave (per unit for PCEN), `gain_bits` fractional bits, int32[n_features]."""
     bias: Int64
     """int8 zero point, mean, offset and one half for rounding, in steps, Q16, int32[n_features]."""
 
@@ -173,6 +172,11 @@ class Tables:
             gain=gain,
             bias=bias,
         )
+
+    @property
+    def gain_bits(self) -> int:
+        """Fractional bits of `gain`."""
+        return _gain_bits(self.spec)
 
     @property
     def value_bits(self) -> int:
@@ -290,6 +294,10 @@ def _pcen(spec: FrontendSpec, pcen: PcenSpec, norm: Float64, unit: int) -> PcenT
     )
 
 
+def _gain_bits(spec: FrontendSpec) -> int:
+    return 20 if spec.n_mfcc or spec.pcen else 24
+
+
 def _affine(spec: FrontendSpec, offset: Float64, output: OutputQuantization) -> tuple[Int64, Int64]:
     mean, std = (
         np.broadcast_to(np.asarray(value, np.float64), spec.n_features) for value in (output.mean, output.std)
@@ -298,7 +306,7 @@ def _affine(spec: FrontendSpec, offset: Float64, output: OutputQuantization) -> 
     per_octave = (1.0 if spec.pcen else LOG_UNIT[spec.log]) / step
     if spec.pcen:
         offset = np.zeros(spec.n_features)
-    gain = np.rint(per_octave * 2.0**_GAIN_FRACTION_BITS)
+    gain = np.rint(per_octave * 2.0 ** _gain_bits(spec))
     bias = np.rint((output.zero_point + 0.5 + per_octave * offset - mean / step) * 2.0**STEP_FRACTION_BITS)
     if not (np.all(gain > 0) and np.all(gain < 2**31) and np.all(np.abs(bias) < 2**30)):
         raise RecipeError(

@@ -1,14 +1,19 @@
 """The fixed-point front end against librosa, and the bits of the default setting."""
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stapes.errors import RecipeError
-from stapes.features import FixedFrontend, OutputQuantization, Tables, librosa_log_mel
+from stapes.features import FixedFrontend, OutputQuantization, Tables, librosa_log_mel, librosa_values
+from stapes.features.arithmetic import fixed_log2, square_root
+from stapes.features.gate import SETTINGS, gate
 from stapes.features.mel import mel_segments
-from stapes.recipe import FrontendSpec
+from stapes.recipe import FrontendSpec, PcenSpec
 
 OUTPUT = OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5)
 
@@ -92,3 +97,88 @@ def test_impossible_floor_and_scale_are_refused() -> None:
         Tables.build(FrontendSpec(log_floor=1e-30))
     with pytest.raises(RecipeError, match="steps per octave"):
         Tables.build(FrontendSpec(), OutputQuantization(0.0, 1.0, 1e-9, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({"spectrum": "magnitude"}, 2e-4),
+        ({"pre_emphasis": 0.97}, 2e-4),
+        ({"remove_dc": True}, 2e-4),
+        ({"pre_emphasis": 0.5, "remove_dc": True, "frame_length": 400, "window": "hamming"}, 2e-4),
+        ({"n_mfcc": 13}, 2e-4),
+        ({"n_mfcc": 20, "lifter": 22, "log": "db"}, 5e-3),
+        ({"pcen": PcenSpec()}, 2e-4),
+        ({"log_floor_mode": "clamp", "log": "log2"}, 2e-4),
+    ],
+)
+def test_options_are_close_to_librosa(options: dict[str, object], limit: float) -> None:
+    spec = FrontendSpec(**options)  # type: ignore[arg-type]
+    pcm = noise(20000, 20000) + np.int16(500)
+    frontend = FixedFrontend(spec)
+    error = frontend.values(pcm) - librosa_values(pcm, spec)
+    assert error.shape == (spec.frames(20000), spec.n_features)
+    assert np.abs(error).max() < limit
+
+
+def test_every_feature_may_have_its_own_normalisation() -> None:
+    spec = FrontendSpec()
+    frontend = FixedFrontend(spec)
+    pcm = noise(4000, 20000)
+    values = frontend.values(pcm)
+    mean, std = values.mean(axis=0), values.std(axis=0) + 0.1
+    output = OutputQuantization(mean.tolist(), std.tolist(), 1 / 32, -3)
+    steps = frontend.features(pcm, output) - np.clip(np.rint((values - mean) / std * 32) - 3, -128, 127)
+    assert np.abs(steps).max() <= 1
+    assert np.mean(steps == 0) > 0.999
+
+
+def test_unused_options_do_not_change_hashes() -> None:
+    assert FrontendSpec(n_mfcc=0, pcen=None).hash == FrontendSpec().hash
+    assert FrontendSpec(n_mfcc=13).hash != FrontendSpec().hash
+    assert "pcen" not in FrontendSpec().model_dump(mode="json")
+    assert FrontendSpec.model_validate(FrontendSpec(pcen=PcenSpec(gain=0.9)).model_dump()).pcen.gain == 0.9  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"n_mfcc": 65}, "n_mfcc = 65 is more than n_mels = 64"),
+        ({"lifter": 22}, "needs n_mfcc"),
+        ({"n_mfcc": 13, "pcen": PcenSpec()}, "exclude each other"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        FrontendSpec(**options)  # type: ignore[arg-type]
+
+
+roots = st.one_of(
+    st.integers(0, 2**61),
+    st.integers(1, 2**30).map(lambda x: x * x),
+    st.integers(2, 2**30).map(lambda x: x * x - 1),
+)
+
+
+@given(st.lists(roots, min_size=1, max_size=50))
+def test_square_root_is_exact(values: list[int]) -> None:
+    found = square_root(np.array(values, np.int64), 24)
+    for value, root in zip(values, found.tolist(), strict=True):
+        pairs = (64 - value.bit_length()) // 2 if value else 0
+        assert root == math.isqrt(value << 2 * pairs) << 24 >> pairs
+
+
+@given(st.lists(st.integers(1, 2**63 - 1), min_size=1, max_size=50))
+def test_logarithm_is_close(values: list[int]) -> None:
+    found = fixed_log2(np.array(values, np.int64), Tables.build(FrontendSpec()).log_table)
+    for value, log in zip(values, found.tolist(), strict=True):
+        assert log / 2**24 == pytest.approx(math.log2(value), abs=6e-6)
+
+
+def test_a_few_settings_pass_the_gate() -> None:
+    names = ["25 ms every 10 ms, 40 bands", "13 MFCC", "PCEN"]
+    pcm = np.concatenate([noise(16000, 32767), noise(8000, 100)])
+    result = gate(lambda rate: [pcm], {name: SETTINGS[name] for name in names})
+    assert result["int8_max_step"] <= 1
+    assert result["snr_db_least"] > 90
+    assert set(result["settings"]) == set(names)

@@ -17,7 +17,7 @@ typedef struct {
 
 /* How one MFCC or PCEN value becomes int8. */
 typedef struct {
-    int32_t gain; /* int8 steps per unit, Q24 */
+    int32_t gain; /* int8 steps per unit, Q20 */
     int32_t bias; /* int8 steps, Q16 */
 } stapes_output_t;
 
