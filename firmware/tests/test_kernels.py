@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernelnets import NETWORKS, chain_by_rows, flat_input_is_cut_into_rows
+from kernelnets import NETWORKS, chain_by_rows, flat_input_is_cut_into_rows, short_map
 
 from stapes.check.model_bench import bench_model
 from stapes.codegen.emitter import Provenance
@@ -96,6 +96,12 @@ def test_every_layer_equals_the_reference(check: Check, name: str) -> None:
 
 def test_chain_needs_a_fraction_of_its_maps(check: Check) -> None:
     assert check(chain_by_rows(5)).arena_bytes < 20 * 8 * 8
+
+
+def test_short_map_runs_by_layers(check: Check) -> None:
+    plan = check(short_map())
+    assert plan.by_layers
+    assert "layer by layer" in plan.notes[-1]
 
 
 def test_flat_input_is_fed_by_rows(check: Check) -> None:

@@ -200,6 +200,14 @@ def flat_input_is_cut_into_rows() -> bytes:
     return maker.build()
 
 
+def short_map() -> bytes:
+    """Kernels as high as the map: by rows, every ring would hold all of it at once."""
+    maker = ModelMaker(8).input((1, 4, 6, 3))
+    for channels in (16, 16, 16, 16):
+        maker.conv_2d(channels, (5, 3), activation="RELU")
+    return maker.fully_connected(4).build()
+
+
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
     **{
@@ -213,5 +221,6 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "move": bytes_that_move,
     "parts": parts_and_orders,
     "several inputs": several_inputs,
+    "short map": short_map,
     "flat input": flat_input_is_cut_into_rows,
 }

@@ -1,7 +1,7 @@
 /* By rows, the deepest ready layer goes first: a row is used as soon as it exists, so that as few rows as
- * possible are alive. By layers, every layer goes as far as it can, the first one first. The compiler chooses
- * what takes less memory: tools/stapes/compiler/schedule.py simulates exactly these loops to find the height
- * of every ring. */
+ * possible are alive. By layers, every layer makes all of its rows, the first one first, when the inputs are
+ * complete. The compiler chooses what takes less memory: tools/stapes/compiler/schedule.py simulates exactly
+ * these loops to find the height of every ring. */
 #include "stapes/engine.h"
 
 #include <string.h>
@@ -137,10 +137,20 @@ static void run_rows(stapes_engine_t *engine, uint32_t layer) {
     }
 }
 
-/* Every layer as far as it goes, one after the other. */
+static int has_all_inputs(const stapes_engine_t *engine) {
+    const stapes_model_t *model = engine->model;
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        if (counters(engine)[i] < model->tensors[i].rows) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Every layer from its first row to its last, one after the other. */
 static void run_layers(stapes_engine_t *engine) {
     for (uint32_t layer = 0; layer < engine->model->layer_count; layer++) {
-        while (is_ready(engine, layer)) {
+        for (uint32_t step = 0; step < engine->model->layers[layer].steps; step++) {
             (void)run_step(engine, layer);
         }
     }
@@ -196,7 +206,9 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
     memcpy(arena_row(engine, tensor, *counter), row, model->input_row_bytes[input]);
     (*counter)++;
     if (model->by_layers) {
-        run_layers(engine);
+        if (has_all_inputs(engine)) {
+            run_layers(engine);
+        }
     } else {
         run_rows(engine, tensor->last_consumer);
     }

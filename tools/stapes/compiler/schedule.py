@@ -76,7 +76,11 @@ def simulate(
     outputs: Sequence[int],
     by_layers: bool = False,
 ) -> Schedule:
-    """Run the schedule without computing anything; `by_layers`: the first ready layer first, not the deepest."""
+    """Run the schedule without computing anything.
+
+    `by_layers`: all rows of the inputs, then all of the first layer, and so on, rather than the deepest ready
+    layer first.
+    """
     state = _State(input_count, layers, storages)
     count = input_count + len(layers)
     heights = [1] * count
@@ -115,7 +119,9 @@ def simulate(
             before = [state.lowest_needed(other) for other in range(count)]
             state.pushed[tensor] += 1
             note(tensor, row, before)
-            step_all()
+            is_last = tensor == input_count - 1 and row == storages[tensor].rows - 1
+            if is_last or not by_layers:
+                step_all()
     if any(state.steps[layer.index] != layer.steps for layer in layers):
         raise AssertionError("the schedule stops before its end")
     # An accumulating layer's output row may hold its partial result from the first step on.
