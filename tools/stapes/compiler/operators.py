@@ -1,0 +1,71 @@
+"""docs/operators.md, written from the code: `python -m stapes.compiler.operators > docs/operators.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from stapes.compiler.builder import ALIASES
+from stapes.compiler.lower_elementwise import UNARY
+from stapes.graph import operator_rows
+
+KERNELS: dict[str, tuple[str, ...]] = {
+    "ADD": ("add",),
+    "AVERAGE_POOL_2D": ("average_pool_2d", "average_pool_rows"),
+    "CONCATENATION": ("concatenation", "concatenation_rows"),
+    "CONV_2D": ("conv_2d",),
+    "DEPTHWISE_CONV_2D": ("depthwise_conv_2d", "conv_2d"),
+    "FULLY_CONNECTED": ("conv_2d", "fully_connected"),
+    "MAX_POOL_2D": ("max_pool_2d", "max_pool_rows"),
+    "MEAN": ("reduce_sum",),
+    "MUL": ("mul",),
+    "PAD": ("pad",),
+    "PADV2": ("pad",),
+    "PRELU": ("prelu",),
+    "REDUCE_MAX": ("reduce_max",),
+    "SOFTMAX": ("softmax",),
+    "SPLIT": ("pick",),
+    "STRIDED_SLICE": ("pick",),
+    "SUB": ("add",),
+    "SUM": ("reduce_sum",),
+    "TRANSPOSE": ("pick",),
+    **{kind: ("lookup",) for kind in UNARY},
+}
+"""The C functions (without `stapes_`) that an operator may become; `reshape` may come before any of them."""
+
+DSP_KERNELS = ("average_pool_rows", "conv_2d", "depthwise_conv_2d", "fully_connected")
+"""Kernels with inner loops for the DSP instructions of Armv7E-M and Armv8-M; the others are portable C."""
+
+HEAD = """# Operators
+
+Every operator computes the same bits as the TensorFlow Lite Micro reference kernels (double rounding). Anything else
+is refused before a line of C is written, all of it named at once. All tensors are int8, except int32 biases and
+indices; shapes are static; the batch is 1.
+
+This page is written from the code: `python -m stapes.compiler.operators > docs/operators.md`. How to add an operator:
+[adding-an-operator.md](adding-an-operator.md).
+
+| operator | attributes | supported | kernels in C |
+|---|---|---|---|
+"""
+
+TAIL = """
+Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C, chosen by the
+compiler's macros, with the same names and the same bits. SHAPE, PACK, GATHER and other arithmetic on shapes that an
+export with a dynamic batch leaves behind is folded away.
+"""
+
+
+def operators_page() -> str:
+    """The text of docs/operators.md."""
+    lines = []
+    for kind, attributes, notes in operator_rows():
+        kernels = KERNELS.get(kind, ())
+        named = ", ".join(f"`{name}`" + ("*" if name in DSP_KERNELS else "") for name in kernels)
+        given = ", ".join(f"`{name}`" for name in attributes.split(", ") if name)
+        nothing = "no code" if kind in ALIASES else "taken off"
+        lines.append(f"| {kind} | {given} | {notes} | {named or nothing} |")
+    return HEAD + "\n".join(lines) + "\n" + TAIL
+
+
+if __name__ == "__main__":
+    sys.stdout.write(operators_page())
