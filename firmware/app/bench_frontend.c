@@ -73,6 +73,7 @@ int main(void) {
     print("status ", (uint32_t)-status);
     print(" frames ", frames);
     print(" ticks ", ticks);
+    print(" counter ", (uint32_t)board_info()->counter);
     print(" numerator ", board_info()->counter_numerator);
     print(" denominator ", board_info()->counter_denominator);
     print(" hash ", hash);

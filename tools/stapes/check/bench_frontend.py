@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
@@ -24,6 +25,7 @@ from stapes.targets import board_for_target, open_target, require_target
 _SAMPLES = 2048
 _REPETITIONS = 8
 _SECONDS = 120.0
+_COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
 
 
 def bench_frontend(
@@ -47,13 +49,15 @@ def bench_frontend(
     frames = max(answer["frames"], 1)
     code, tables = _flash(out_dir, build.elf)
     stack = answer["stack"]
+    counter = _COUNTERS[answer["counter"]]
+    counts = round(answer["ticks"] * answer["numerator"] / answer["denominator"] / frames)
     return {
         "target": target,
         "frames": answer["frames"],
         "equal": answer["status"] == 0 and answer["hash"] == _fnv1a(expected.tobytes()),
-        "instructions_per_frame": round(
-            answer["ticks"] * answer["numerator"] / answer["denominator"] / frames
-        ),
+        "counter": counter,
+        "counts_per_frame": counts,
+        "instructions_per_frame": counts if counter == "instructions" else None,
         "flash_bytes": {"code": code, "tables": tables, "total": code + tables},
         "ram_bytes": {
             "memory": answer["memory"],
@@ -122,26 +126,23 @@ def _flash(build_dir: Path, elf: Path) -> tuple[int, int]:
             tables |= defined
         else:
             others |= defined
-    sizes = _sizes(elf)
+    sizes = {symbol.name: int(symbol["st_size"]) for symbol in _table(elf)}
     code |= called - tables - others
     return sum(sizes.get(name, 0) for name in code), sum(sizes.get(name, 0) for name in tables)
 
 
 def _symbols(path: Path) -> tuple[set[str], set[str]]:
+    """Names of the functions and objects that an object file defines, and of those it needs."""
     defined, undefined = set(), set()
-    with path.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
-        for symbol in table.iter_symbols():
-            if symbol["st_shndx"] == "SHN_UNDEF":
-                undefined.add(symbol.name)
-            elif symbol["st_info"]["type"] in {"STT_FUNC", "STT_OBJECT"}:
-                defined.add(symbol.name)
+    for symbol in _table(path):
+        if symbol["st_shndx"] == "SHN_UNDEF":
+            undefined.add(symbol.name)
+        elif symbol["st_info"]["type"] in {"STT_FUNC", "STT_OBJECT"}:
+            defined.add(symbol.name)
     return defined, undefined - {""}
 
 
-def _sizes(elf: Path) -> dict[str, int]:
-    with elf.open("rb") as stream:
+def _table(path: Path) -> list[Any]:
+    with path.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".symtab")
-        if table is None:
-            return {}
-        return {symbol.name: symbol["st_size"] for symbol in table.iter_symbols() if symbol["st_size"]}
+        return list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []

@@ -176,7 +176,7 @@ def bench_frontend(
     result = bench(target, spec, output, directory)
     flash, ram = result["flash_bytes"], result["ram_bytes"]
     console.print(
-        f"{target}: {result['instructions_per_frame']:,} instructions a frame; flash {flash['total']:,} B "
+        f"{target}: {result['counts_per_frame']:,} {result['counter']} a frame; flash {flash['total']:,} B "
         f"(code {flash['code']:,}, tables {flash['tables']:,}); RAM {ram['total']:,} B with stack; "
         f"features {'equal to' if result['equal'] else 'DIFFERENT from'} the reference",
         highlight=False,
