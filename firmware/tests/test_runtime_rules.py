@@ -1,0 +1,48 @@
+"""The runtime keeps its promises: no float, no heap, no stdio, no warning from either compiler."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from small_bundle import make_small_bundle
+
+from stapes.codegen import generate
+from stapes.firmware import build_firmware
+
+FIRMWARE = Path(__file__).parents[1]
+SOURCES = sorted([*FIRMWARE.glob("runtime/src/*.c"), *FIRMWARE.glob("link/*.c")])
+FLAGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", "-o", "/dev/null"]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_sources_compile_without_a_warning(compiler: str) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is missing")
+    for source in SOURCES:
+        includes = [f"-I{FIRMWARE / 'runtime/include'}", f"-I{FIRMWARE / 'link'}"]
+        done = subprocess.run([compiler, *FLAGS, *includes, source], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_no_float_in_the_sources() -> None:
+    for source in [*SOURCES, *FIRMWARE.glob("runtime/src/*.h"), *FIRMWARE.glob("runtime/include/stapes/*.h")]:
+        code = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert not re.search(r"\b(float|double)\b|<math\.h>|<stdio\.h>|\bmalloc\b", code), source
+
+
+def test_nothing_forbidden_is_linked_into_a_core_without_fpu(tmp_path: Path) -> None:
+    if not shutil.which("arm-none-eabi-gcc"):
+        pytest.skip("arm-none-eabi-gcc is missing")
+    generated = generate(make_small_bundle(tmp_path / "bundle"), tmp_path / "generated")
+    build = build_firmware(generated.directory, "mps2_an385", tmp_path / "build")
+    with build.elf.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        names = {symbol.name for symbol in table.iter_symbols()}
+    assert "stapes_engine_push_row" in names
+    forbidden = re.compile(
+        r"__aeabi_([fd](add|sub|mul|div|cmp)|[iul]+2[fd])|_?malloc(_r)?$|_?(v?s?n?)printf|_sbrk"
+    )
+    assert not [name for name in names if forbidden.match(name)]
