@@ -101,7 +101,7 @@ def build_firmware(
     }
     _configure(out_dir, variables)
     _compile(out_dir, progress)
-    elf = out_dir / ("stapes.elf" if (out_dir / "stapes.elf").exists() else "stapes")
+    elf = out_dir / "stapes.elf"
     if elf.read_bytes()[:4] != b"\x7fELF":
         return BuildResult(elf, 0, 0, 0, build_id)
     write_checksum(elf)

@@ -17,11 +17,11 @@ from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message
 from stapes.targets import Stream
 
-SHORTEST_WAIT = 0.05  # seconds before a request is sent again
+SHORTEST_WAIT = 0.005  # seconds before a request is sent again
 LONGEST_WAIT = 2.0
 FIRST_WAIT = 0.5
-PATIENCE = 3.0  # times the slowest recent answer
-DECAY = 0.95  # of that, from request to request
+PATIENCE = 2.5  # times the slowest recent answer
+DECAY = 0.8  # of that, from request to request
 SMALLEST_PAYLOAD = 64
 
 
@@ -61,7 +61,7 @@ class Client:
         self._receiver = Receiver()
         self._frames: deque[bytes | None] = deque()
         self._sequence = secrets.randbelow(1 << 16)
-        self._waits: dict[Message, float] = {}
+        self._waits: dict[tuple[Message, bool], float] = {}
         self._hello: m.Hello | None = None
         self._samples = 0
 
@@ -97,8 +97,9 @@ class Client:
         while True:
             offset = 2 * (self._samples - start)
             payload = m.PCM_REQUEST.pack(self._samples) + data[offset : offset + 2 * per_message]
-            pushed = m.parse_pushed(self._request(Message.PCM, payload))
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
+            slow = self._completes_window(self._samples, sent)
+            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow))
             if not self._samples <= pushed.samples <= self._samples + sent or (
                 pushed.samples < self._samples + sent and not pushed.window_ready
             ):
@@ -106,6 +107,13 @@ class Client:
             self._samples = pushed.samples
             if pushed.window_ready or 2 * (self._samples - start) >= len(data):
                 return pushed
+
+    def _completes_window(self, start: int, count: int) -> bool:
+        """Whether `count` samples after the first `start` hold the last one of a window."""
+        hello = self._known
+        first = hello.frame_length + (hello.window_frames - 1) * hello.hop_length
+        step = hello.window_hop_frames * hello.hop_length
+        return (start + count - first) // step > max((start - first) // step, -1)
 
     def window(self) -> m.WindowResult:
         """Results of the last complete window."""
@@ -182,13 +190,15 @@ class Client:
             raise LinkError("no session", hint="call hello() first")
         return self._hello
 
-    def _request(self, message: Message, payload: bytes = b"", *, timeout: float | None = None) -> bytes:
-        """Send a request until its answer comes; the payload of the answer."""
+    def _request(
+        self, message: Message, payload: bytes = b"", *, timeout: float | None = None, slow: bool = False
+    ) -> bytes:
+        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(m.REQUEST_HEADER.pack(self._sequence, message) + payload)
         begin = time.monotonic()
         deadline = begin + (self._timeout if timeout is None else timeout)
-        wait = self._waits.get(message, FIRST_WAIT)
+        wait = self._waits.get((message, slow), FIRST_WAIT)
         self.statistics.requests += 1
         first = True
         while True:
@@ -201,7 +211,7 @@ class Client:
                 status, data = answer
                 self.statistics.seconds += now - begin
                 if first:
-                    self._learn(message, now - begin)
+                    self._learn((message, slow), now - begin)
                 if status < 0:
                     raise self._refused(message, status)
                 return data
@@ -216,10 +226,10 @@ class Client:
                 wait = min(2 * wait, LONGEST_WAIT)
             first = False
 
-    def _learn(self, message: Message, seconds: float) -> None:
+    def _learn(self, kind: tuple[Message, bool], seconds: float) -> None:
         """Wait a few times as long as the slowest of the recent requests of this kind took."""
-        usual = DECAY * self._waits.get(message, FIRST_WAIT)
-        self._waits[message] = min(max(SHORTEST_WAIT, usual, PATIENCE * seconds), LONGEST_WAIT)
+        usual = DECAY * self._waits.get(kind, 0.0)
+        self._waits[kind] = min(max(SHORTEST_WAIT, usual, PATIENCE * seconds), LONGEST_WAIT)
 
     def _send(self, frame: bytes) -> None:
         self._stream.write(frame)

@@ -84,7 +84,7 @@ def test_nothing_is_built_twice(generated: Path, shared: Path) -> None:
         steps.append(what)
 
     first = build_firmware(generated, "host", shared / "host", progress=note)
-    (shared / "host/stapes").unlink()
+    (shared / "host/stapes.elf").unlink()
     assert build_firmware(generated, "host", shared / "host", progress=note) == first
     assert steps and all(step.startswith("build ") for step in steps)
     written, steps[:] = first.elf.stat().st_mtime_ns, []

@@ -2,126 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from link_device import CLASSES, FEATURES, LAYERS, FakeDevice
 
 from stapes.errors import IdentityError, LinkError
 from stapes.link import Client
-from stapes.link import messages as m
 from stapes.link.frame import Receiver, encode
-from stapes.link.messages import ANSWER, DAMAGED, Message, error_code, error_texts
-
-CLASSES, LAYERS, PAYLOAD = 3, 20, 64
-FEATURES = np.arange(-60, 60, dtype=np.int8)
-
-
-class FakeDevice:
-    """Answers like firmware; a window is complete after every 100 samples."""
-
-    timeout: float | None = 1.0
-
-    def __init__(self) -> None:
-        self.receiver = Receiver()
-        self.output = bytearray()
-        self.samples: list[int] = []
-        self.requests: list[bytes] = []
-        self.executed = 0
-        self.last: tuple[int, bytes] | None = None
-        self.protocol = m.PROTOCOL_VERSION
-        self.override: dict[Message, bytes] = {}
-        self.refusals: dict[Message, int] = {}
-        self.on_request: Callable[[bytes], bytes | None] = lambda data: data
-        self.on_answer: Callable[[bytes], bytes | None] = lambda data: data
-
-    @property
-    def in_waiting(self) -> int:
-        return len(self.output)
-
-    def read(self, size: int = 1) -> bytes:
-        if not self.output:
-            time.sleep(min(self.timeout or 0, 0.02))
-        data = bytes(self.output[:size])
-        del self.output[:size]
-        return data
-
-    def write(self, data: bytes, /) -> int:
-        arrived = self.on_request(data)
-        for frame in self.receiver.feed(arrived) if arrived else []:
-            if frame is None:
-                self._send(struct.pack("<HBb", 0, DAMAGED, error_code("STAPES_E_FRAME")))
-            else:
-                self._receive(frame)
-        return len(data)
-
-    def _send(self, content: bytes) -> None:
-        self.output += self.on_answer(encode(content)) or b""
-
-    def _receive(self, frame: bytes) -> None:
-        sequence, kind = struct.unpack_from("<HB", frame)
-        self.requests.append(frame)
-        if self.last is None or sequence != self.last[0] or kind == Message.HELLO:
-            self.executed += 1
-            message = Message(kind)
-            status = self.refusals.get(message, 0)
-            payload = b"" if status else self._answer(message, frame[3:])
-            self.last = (sequence, struct.pack("<HBb", sequence, kind | ANSWER, status) + payload)
-        self._send(self.last[1])
-
-    def _answer(self, message: Message, payload: bytes) -> bytes:
-        if message in self.override:
-            return self.override[message]
-        if message == Message.HELLO:
-            fixed = m.HELLO_FIXED.pack(
-                self.protocol,
-                2,
-                1,
-                40,
-                1,
-                16000,
-                PAYLOAD,
-                LAYERS,
-                CLASSES,
-                20,
-                7,
-                20,
-                512,
-                320,
-                b"b" * 32,
-                b"f" * 32,
-            )
-            return fixed + b"".join(bytes([len(text)]) + text for text in (b"fake", b"build", b"0.1.0"))
-        if message == Message.RESET:
-            self.samples = []
-        if message == Message.PCM:
-            (offset,) = m.PCM_REQUEST.unpack_from(payload)
-            assert offset == len(self.samples)
-            room = 100 - len(self.samples) % 100
-            new = struct.unpack(f"<{(len(payload) - 4) // 2}h", payload[4:])[:room]
-            self.samples += new
-            ready = bool(new) and len(self.samples) % 100 == 0
-            return m.PCM_ANSWER.pack(
-                len(self.samples), len(self.samples) // 10, len(self.samples) // 100, ready
-            )
-        if message == Message.WINDOW:
-            (first,) = m.WINDOW_REQUEST.unpack(payload)
-            page = [(1000 + i, i) for i in range(first, min(first + 4, LAYERS))]
-            head = m.WINDOW_FIXED.pack(0, 11, 22, 33, 44, first, len(page)) + bytes([1, 255, 3])
-            return head + b"".join(m.WINDOW_LAYER.pack(*layer) for layer in page)
-        if message in (Message.FEATURES, Message.ACTIVATIONS):
-            offset = struct.unpack("<I", payload[-4:])[0]
-            data = FEATURES.tobytes()
-            return m.PAGE_FIXED.pack(len(data), offset) + data[offset : offset + 50]
-        if message == Message.DECISION:
-            return struct.pack(f"<hhiIQ{CLASSES}q", -1, 2, 77, 3, 3, -5, 0, 9)
-        if message == Message.STATS:
-            return m.STATS_ANSWER.pack(1, 2, 3, 4)
-        if message == Message.SELF_TEST:
-            return m.SELF_TEST_ANSWER.pack(100, 5, 5)
-        return b""
+from stapes.link.messages import Message, error_code, error_texts
 
 
 def connected(device: FakeDevice | None = None) -> tuple[Client, FakeDevice]:
@@ -140,7 +31,7 @@ def test_hello_tells_everything() -> None:
         LAYERS,
         CLASSES,
         20,
-        320,
+        100,
     )
     assert hello.bundle_hash == b"b".hex() * 32 and hello.frontend_hash == b"f".hex() * 32
 

@@ -1,0 +1,109 @@
+/* The harness server under libFuzzer. An input is either raw bytes of the line (first byte even) or a list of
+ * requests (odd): type, flags, length, payload. The latter are sealed and numbered here, so that the fuzzer
+ * gets past the CRC. */
+#include <stdlib.h>
+
+#define main hil_main
+#include "../app/hil.c"
+#undef main
+
+#define LONGEST 255u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint32_t ticks;
+static uint8_t sent[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD) * 2u];
+static size_t sent_count;
+static const stapes_board_info_t info = {"fuzz", STAPES_COUNTER_NONE, 1u, 1u};
+
+void board_init(void) {}
+
+const stapes_board_info_t *board_info(void) {
+    return &info;
+}
+
+size_t board_read(uint8_t *bytes, size_t capacity) {
+    (void)bytes;
+    (void)capacity;
+    return 0;
+}
+
+void board_write(const uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        sent[sent_count++ % sizeof sent] = bytes[i];
+    }
+}
+
+uint32_t board_ticks(void) {
+    return ticks++;
+}
+
+uint32_t board_stack_high_water(void) {
+    return 0;
+}
+
+void board_reset(void) {}
+
+void board_exit(int status) {
+    exit(status);
+}
+
+static uint8_t stuffed[2048];
+static size_t stuffed_count;
+
+static void collect(const uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        stuffed[stuffed_count++] = bytes[i];
+    }
+}
+
+static void request(uint16_t sequence, uint8_t type, const uint8_t *payload, size_t length) {
+    uint8_t frame[STAPES_REQUEST_HEADER_BYTES + LONGEST + STAPES_FRAME_CRC_BYTES];
+    stapes_put_u16(frame, sequence);
+    frame[2] = type;
+    memcpy(frame + STAPES_REQUEST_HEADER_BYTES, payload, length);
+    stuffed_count = 0;
+    stapes_frame_send(frame, stapes_frame_seal(frame, STAPES_REQUEST_HEADER_BYTES + length), collect);
+    stapes_link_receive(&hil.link, stuffed, stuffed_count);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static bool ready;
+    if (!ready) {
+        hil.fault = initialise();
+        ready = hil.fault == STAPES_OK;
+        if (!ready) {
+            abort();
+        }
+    }
+    reset_stream();
+    (void)stapes_link_init(&hil.link, request_buffer, answer_buffer, sizeof request_buffer, answer, NULL,
+                           board_write);
+    if (size == 0u) {
+        return 0;
+    }
+    if (data[0] % 2u == 0u) {
+        stapes_link_receive(&hil.link, data + 1, size - 1u);
+        return 0;
+    }
+    static const uint8_t hello[5] = {1, 2, 3, 4, STAPES_PROTOCOL_VERSION};
+    uint16_t sequence = 1;
+    request(sequence, STAPES_MESSAGE_HELLO, hello, sizeof hello);
+    for (size_t at = 1; at + 3u <= size;) {
+        uint8_t type = data[at], flags = data[at + 1];
+        size_t length = data[at + 2];
+        at += 3u;
+        if (length > size - at) {
+            length = size - at;
+        }
+        uint8_t payload[LONGEST];
+        memcpy(payload, data + at, length);
+        at += length;
+        if (type == STAPES_MESSAGE_PCM && (flags & 2u) == 0u && length >= 4u) {
+            stapes_put_u32(payload, hil.samples); /* else the count of samples is hardly ever right */
+        }
+        sequence = (uint16_t)(sequence + ((flags & 1u) == 0u ? 1u : 0u));
+        request(sequence, type, payload, length);
+    }
+    return 0;
+}
