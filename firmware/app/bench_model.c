@@ -1,7 +1,9 @@
-/* What one window of a network costs, and its outputs for pseudo-random inputs. Prints lines of words and
- * ends. tools/stapes/check/model_bench.py makes the same inputs and reads the lines: output <ticks> <hex> for
- * every window layer <ticks> <hash of rows>  for every layer, of the first window, run once more end
- * <numerator> <denominator> <peak stack> <status> */
+/* What one window of a network costs, and its outputs for pseudo-random inputs. Prints lines of words, waits
+ * for a byte and ends. tools/stapes/check/model_bench.py makes the same inputs and reads the lines.
+ *
+ * For every window: "output", ticks, the outputs. For every layer, of the first window run once more:
+ * "layer", ticks, hash of its rows. Then "end", the counter's numerator and denominator, the deepest stack,
+ * the status. All in hex. */
 #include "board.h"
 #include "stapes_model.h"
 
@@ -106,6 +108,10 @@ int main(void) {
     print_word(stack);
     print_word((uint32_t)status);
     PRINT("\n");
+    /* Who reads the lines says when it has them: a program that ends takes its line along. */
+    uint8_t done;
+    while (board_read(&done, 1) == 0U) {
+    }
     board_exit(status == 1 ? 0 : 1);
     return 0;
 }

@@ -124,6 +124,7 @@ def bench_model(
                 layers.append((int(words[1], 16), int(words[2], 16)))
             elif words[0] == "end":
                 numerator, denominator, stack, status = (int(word, 16) for word in words[1:5])
+                stream.write(b"\n")
                 break
     if status != 1 or len(ticks) != inputs:
         raise TargetError(
