@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def safe_name(text: str) -> str:
+    """`text` as part of a file's name: `qemu:netduinoplus2` is `qemu-netduinoplus2`."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-")
 
 
 def sha256(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """Run clips on a target, compare stage by stage, name the first difference."""
 
+from stapes.check.baseline import Outcome, baseline_path, compare_with_baseline, load_baseline
 from stapes.check.clips import ClipSet, held_out_fold, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
 from stapes.check.difference import Difference, classify, first_difference
@@ -12,13 +13,17 @@ __all__ = [
     "ClipResult",
     "ClipSet",
     "Difference",
+    "Outcome",
     "Prepared",
+    "baseline_path",
     "check_bundle",
     "classify",
+    "compare_with_baseline",
     "connect",
     "evaluate_bundle",
     "first_difference",
     "held_out_fold",
+    "load_baseline",
     "prepare",
     "select_clips",
     "summary",

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from stapes.check.difference import Difference, first_difference
 from stapes.compiler import Plan
+from stapes.files import canonical_json, sha256
 from stapes.link import Client, WindowResult
 from stapes.reference import ClipReference, Verdict, WindowReference
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window's features, int8 [frames, n_mels]: as they must be, and as the device had them."""
+
+    clip: str
+    window: int
+    expected: npt.NDArray[np.int8]
+    got: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class ClipResult:
     """One clip: what the device said, and whether every stage was right.
 
-    `window_counts` holds the counter's value for each window (all layers), `frame_counts` for each window's front
-    end, `layer_counts` one list a window.
+    `window_counts` holds the counter's value for each window (all layers), `frontend_counts` for each window's
+    front end, `layer_counts` one list a window. `bits` is a digest, stage by stage, of all that the device computed.
     """
 
     clip: str
@@ -35,6 +46,7 @@ class ClipResult:
     window_counts: Sequence[float]
     frontend_counts: Sequence[float]
     layer_counts: Sequence[Sequence[float]]
+    bits: dict[str, str]
 
     @property
     def decision_equal(self) -> bool:
@@ -58,6 +70,8 @@ class ClipComparer:
         self.client = client
         self.plan = plan
         self.full = full
+        self.example: Example | None = None
+        """The first window of all, or the first one with wrong features."""
 
     def run(self, name: str, label: str, reference: ClipReference) -> ClipResult:
         """Stream the clip's PCM and compare each window as soon as the device has completed it."""
@@ -74,6 +88,11 @@ class ClipComparer:
                 if len(results) < len(reference.windows):
                     expected = reference.windows[len(results)]
                     found = self._compare(name, expected, window, equal)
+                    wrong = difference is None and found is not None and found.stage == "features"
+                    if self.example is None or wrong:
+                        self.example = Example(
+                            name, expected.index, expected.features, self.client.features()
+                        )
                     difference = difference or found
                 results.append(window)
         decided = self.client.decision()
@@ -95,6 +114,7 @@ class ClipComparer:
             window_counts=[window.total_count for window in results],
             frontend_counts=[window.frontend_count for window in results],
             layer_counts=[window.layer_counts for window in results],
+            bits=_bits(results, verdict),
         )
 
     def _compare(
@@ -149,6 +169,17 @@ class ClipComparer:
         if got.best != expected.best:
             return _number(clip, None, "decision", expected.best, got.best)
         return _number(clip, None, "confidence", expected.confidence, got.confidence)
+
+
+def _bits(windows: Sequence[WindowResult], verdict: Verdict) -> dict[str, str]:
+    """Hex SHA-256 of what the device computed in each stage."""
+    stages: dict[str, list[object]] = {
+        "features": [window.features_crc for window in windows],
+        "layers": [window.layer_crcs for window in windows],
+        "scores": [window.scores.tolist() for window in windows],
+        "decisions": [[window.weight for window in windows], *astuple(verdict)],
+    }
+    return {stage: sha256(canonical_json(values)) for stage, values in stages.items()}
 
 
 def _map_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

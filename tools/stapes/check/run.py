@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from stapes.check.clips import ClipSet
-from stapes.check.compare import ClipComparer, ClipResult
+from stapes.check.compare import ClipComparer, ClipResult, Example
+from stapes.check.uart_log import logged
 from stapes.codegen import Generated, frontend_hash, generate
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import IdentityError, LinkError
+from stapes.files import canonical_json, sha256
 from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
@@ -38,12 +42,15 @@ class CheckReport:
     source: str
     reference: str
     output_scale: float
+    clips_hash: str
+    """Hex SHA-256 of the clips' names, labels and PCM."""
     hello: Hello | None = None
     build: BuildResult | None = None
     results: list[ClipResult] = field(default_factory=list)
     link: dict[str, float] = field(default_factory=dict)
     stack_high_water: int = 0
     interrupted: bool = False
+    example: Example | None = None
 
     @property
     def first_difference(self) -> Any:
@@ -71,6 +78,14 @@ class CheckReport:
         """The decision's confidence, 0 to 1 for a softmax output."""
         return result.verdict.confidence * self.output_scale
 
+    @property
+    def bits(self) -> dict[str, str]:
+        """Hex SHA-256, stage by stage, of all that the device computed for these clips."""
+        stages = self.results[0].bits if self.results else {}
+        return {
+            stage: sha256(canonical_json([result.bits[stage] for result in self.results])) for stage in stages
+        }
+
     def as_json(self) -> dict[str, Any]:
         """The keys of `stapes check --json`."""
         windows = [count for result in self.results for count in result.window_counts]
@@ -81,8 +96,11 @@ class CheckReport:
             "target": self.target,
             "bundle": self.bundle.manifest.name,
             "bundle_hash": self.bundle.hash,
+            "labels": list(self.bundle.manifest.labels),
             "reference": self.reference,
             "source": self.source,
+            "clips_hash": self.clips_hash,
+            "bits": self.bits,
             "passed": self.passed,
             "interrupted": self.interrupted,
             "clips": len(self.results),
@@ -113,6 +131,20 @@ class CheckReport:
                 }
                 for layer in self.plan.layers
             ],
+            "memory": {
+                "events": self.plan.events,
+                "regions": [
+                    {
+                        "name": region.name,
+                        "offset": region.offset,
+                        "bytes": region.bytes,
+                        "first": region.first,
+                        "last": region.last,
+                    }
+                    for region in self.plan.regions
+                ],
+            },
+            "example": None if self.example is None else _example(self.example),
             "link": self.link,
             "results": [
                 {
@@ -131,6 +163,17 @@ class CheckReport:
                 for result in self.results
             ],
         }
+
+
+def _example(example: Example) -> dict[str, Any]:
+    """Features as base64 of int8 rows."""
+    return {
+        "clip": example.clip,
+        "window": example.window,
+        "shape": list(example.expected.shape),
+        "expected": base64.b64encode(example.expected.tobytes()).decode(),
+        "got": base64.b64encode(example.got.tobytes()).decode(),
+    }
 
 
 def _instructions(hello: Hello | None, counts: Sequence[float]) -> int | None:
@@ -175,10 +218,13 @@ def verify_identity(hello: Hello, bundle: Bundle) -> None:
 
 
 @contextmanager
-def connect(bundle: Bundle, target: str, elf: Path | None) -> Iterator[tuple[Client, Hello]]:
-    """Start the target, say hello, and make sure that it runs this bundle."""
-    with open_target(target, elf=elf) as stream:
-        client = Client(stream)
+def connect(
+    bundle: Bundle, target: str, elf: Path | None, *, uart_log: Path | None = None
+) -> Iterator[tuple[Client, Hello]]:
+    """Start the target, say hello, and make sure that it runs this bundle; `uart_log` gets every byte of the line."""
+    with ExitStack() as stack:
+        stream = stack.enter_context(open_target(target, elf=elf))
+        client = Client(stack.enter_context(logged(stream, uart_log)) if uart_log else stream)
         hello = client.hello()
         verify_identity(hello, bundle)
         yield client, hello
@@ -192,11 +238,13 @@ def check_bundle(
     *,
     full: bool = False,
     prepared: Prepared | None = None,
+    uart_log: Path | None = None,
     progress: Progress = no_progress,
 ) -> CheckReport:
     """Run `clips` on `target` and compare everything; Ctrl-C ends early with what was seen so far.
 
     `directory` receives generated and built files; `prepared` replaces that step (a test's altered firmware, say).
+    `uart_log` is a file for every byte of the line.
     """
     progress("building", 0, 1)
     prepared = prepared or prepare(bundle, target, directory)
@@ -208,10 +256,11 @@ def check_bundle(
         source=clips.source,
         reference=reference.network,
         output_scale=reference.graph.tensor(reference.graph.outputs[0]).scale,
+        clips_hash=_clips_hash(clips),
         build=prepared.build,
     )
     elf = prepared.build.elf if prepared.build else None
-    with connect(bundle, target, elf) as (client, hello):
+    with connect(bundle, target, elf, uart_log=uart_log) as (client, hello):
         report.hello = hello
         comparer = ClipComparer(client, report.plan, full=full)
         try:
@@ -223,7 +272,14 @@ def check_bundle(
             report.stack_high_water = client.stats().stack_high_water
         except KeyboardInterrupt:
             report.interrupted = True
+        report.example = comparer.example
         report.link = client.statistics.as_dict()
     if not report.results and not report.interrupted:
         raise LinkError("no clip was run", hint="give --clips 1 or more")
     return report
+
+
+def _clips_hash(clips: ClipSet) -> str:
+    return sha256(
+        canonical_json([[clip.name, clip.label, zlib.crc32(clip.pcm.tobytes())] for clip in clips.clips])
+    )
