@@ -50,7 +50,7 @@ typedef struct {
     const int8_t *outside; /* what stands for a row outside of the map, NULL if the kernel skips those */
     uint16_t tensor;
     uint16_t height, stride, dilation;
-    int16_t before;
+    int32_t before;
     uint16_t left; /* bytes of padding that the kernel wants in front of the row */
 } stapes_input_t;
 

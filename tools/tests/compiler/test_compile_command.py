@@ -1,0 +1,84 @@
+"""`stapes compile` and `stapes bench` from the command line: files, JSON, bad input in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from kernelnets import NETWORKS
+from modelmaker import ModelMaker
+
+
+def stapes(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stapes", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_compile_writes_readable_code(tmp_path: Path) -> None:
+    model = tmp_path / "chain.tflite"
+    model.write_bytes(NETWORKS["chain-0"]())
+    result = tmp_path / "out.json"
+    done = stapes("compile", model, "--out", tmp_path / "c", "--json", result, "--explain", "--memory-map")
+    assert done.returncode == 0, done.stderr
+    values = json.loads(result.read_text())
+    assert {"files", "arena_bytes", "weights_bytes", "unsupported"} <= values.keys()
+    assert values["unsupported"] == []
+    assert all((tmp_path / "c" / name).is_file() for name in values["files"])
+    assert (tmp_path / "c/memory.svg").read_text().startswith("<svg")
+    assert "schedule: row by row" in done.stdout
+    assert "arena 1," in done.stdout
+    code = (tmp_path / "c/stapes_model.c").read_text()
+    layers = code.count("static const stapes_input_t")
+    assert len(code.splitlines()) < 20 * layers
+    assert "DEPTHWISE_CONV_2D, 20 rows of 64 to 20x8x8, kernel 3x3" in code
+
+
+def test_compiling_again_changes_nothing(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(NETWORKS["dense"]())
+    first, second = tmp_path / "1", tmp_path / "2"
+    for directory in (first, second):
+        assert stapes("compile", model, "--out", directory).returncode == 0
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_unsupported_is_listed_and_nothing_written(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    maker = ModelMaker(0).input((1, 4, 4, 2))
+    maker.op("SPACE_TO_DEPTH", [maker.last], (1, 2, 2, 8)).op("CUMSUM", [maker.last], (1, 2, 2, 8))
+    model.write_bytes(maker.build())
+    result = tmp_path / "out.json"
+    done = stapes("compile", model, "--out", tmp_path / "c", "--json", result)
+    assert done.returncode == 1
+    assert "SPACE_TO_DEPTH" in done.stderr and "CUMSUM" in done.stderr and "Traceback" not in done.stderr
+    assert len(json.loads(result.read_text())["unsupported"]) == 2
+    assert not (tmp_path / "c").exists()
+
+
+def test_bad_files_are_one_line(tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.tflite"
+    rubbish.write_bytes(b"not a model")
+    for path in (tmp_path / "nothing.tflite", tmp_path, rubbish):
+        done = stapes("compile", path, "--out", tmp_path / "c")
+        assert done.returncode == 1
+        assert "error:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_bench_on_the_host(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(NETWORKS["chain-0"]())
+    result = tmp_path / "bench.json"
+    done = stapes(
+        "bench", model, "--target", "host", "--inputs", "5", "--out", tmp_path / "b", "--json", result
+    )
+    assert done.returncode == 0, done.stderr
+    values = json.loads(result.read_text())
+    assert values["equal_to_reference"] is True
+    assert values["inputs"] == 5
+    assert values["flash_bytes"].keys() == {"code", "weights", "total"}
+    assert values["ram_bytes"].keys() == {"arena", "static", "stack", "total"}
+    assert values["layers"][0].keys() == {"name", "op", "macs", "instructions"}
