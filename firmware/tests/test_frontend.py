@@ -12,7 +12,7 @@ from stapes.check.bench_frontend import bench_frontend, signals
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
 from stapes.errors import BuildError, TargetError, ToolError
-from stapes.features import FixedFrontend, OutputQuantization, Tables
+from stapes.features import FixedFrontend, OutputQuantization, Tables, WindowOutput, normalize_window
 from stapes.recipe import FrontendSpec, PcenSpec
 from stapes.targets import require_target
 
@@ -40,10 +40,10 @@ WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT
 class Built:
     """The driver of one setting, its specification and its int8 scale."""
 
-    def __init__(self, name: str, directory: Path, *flags: str) -> None:
+    def __init__(self, name: str, directory: Path, *flags: str, values: bool = False) -> None:
         self.spec = SPECS[name]
         self.output = OUTPUTS.get(name, OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5))
-        generate_frontend(Tables.build(self.spec, self.output), directory, Provenance({}))
+        generate_frontend(Tables.build(self.spec, self.output), directory, Provenance({}), values=values)
         self.program = directory / "driver"
         subprocess.run(
             [
@@ -135,6 +135,54 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     sources += sorted(ROOT.glob("runtime/src/frontend*.c"))
     subprocess.run(["cc", *WARNINGS, f"-I{tmp_path}", "-o", tmp_path / "main", *sources], check=True)
     subprocess.run([tmp_path / "main"], check=True)
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("window") / "driver"
+    subprocess.run(
+        [
+            "cc", "-g", "-O1", *WARNINGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+            "-o", str(program), str(ROOT / "tests/window_driver.c"), str(ROOT / "runtime/src/frontend_window.c"),
+        ],
+        check=True,
+    )  # fmt: skip
+    return program
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    frames=st.integers(1, 30),
+    centre=st.integers(-(2**29), 2**29),
+    spread=st.integers(0, 2**29),
+    scale=st.sampled_from([1 / 32, 0.0123, 0.5]),
+    zero_point=st.integers(-128, 127),
+)
+def test_window_normalisation(
+    window: Path, seed: int, frames: int, centre: int, spread: int, scale: float, zero_point: int
+) -> None:
+    random = np.random.default_rng(seed)
+    values = (centre + random.integers(-spread, spread + 1, (frames, 20))).astype(np.int32)
+    output = WindowOutput(scale, zero_point)
+    result = subprocess.run(
+        [window, str(output.numerator), str(zero_point)],
+        input=values.astype("<i4").tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    expected = normalize_window(values, output)
+    np.testing.assert_array_equal(np.frombuffer(result.stdout, np.int8), expected.reshape(-1))
+
+
+def test_rows_of_values_are_the_logarithms(tmp_path: Path) -> None:
+    built = Built("default", tmp_path, values=True)
+    for pcm in extremes(3000).values():
+        result = subprocess.run(
+            [built.program, "0"], input=pcm.astype("<i2").tobytes(), capture_output=True, check=True
+        )
+        expected = FixedFrontend(built.spec).log_mel(pcm)
+        np.testing.assert_array_equal(np.frombuffer(result.stdout, "<i4"), expected.reshape(-1))
 
 
 TARGETS = {

@@ -4,20 +4,6 @@
 
 #define FRACTION_BITS 24
 
-/* The largest integer whose square is not larger; `value` has one of its two highest bits set. */
-static uint32_t integer_root(uint64_t value) {
-    uint64_t root = 0;
-    for (uint64_t bit = (uint64_t)1 << 62; bit != 0; bit >>= 2) {
-        if (value >= root + bit) {
-            value -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    return (uint32_t)root;
-}
-
 void stapes_frontend_magnitude(const stapes_frontend_t *frontend) {
     stapes_bin_t *end = frontend->bins + frontend->tables->n_fft / 2u;
     for (stapes_bin_t *bin = frontend->bins + 1; bin < end; bin++) {

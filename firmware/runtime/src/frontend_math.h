@@ -214,4 +214,18 @@ static inline uint32_t leading_zeros(uint32_t x) {
 #endif
 }
 
+/* The largest integer whose square is not larger. */
+static inline uint32_t integer_root(uint64_t value) {
+    uint64_t root = 0;
+    for (uint64_t bit = (uint64_t)1 << 62; bit != 0; bit >>= 2) {
+        if (value >= root + bit) {
+            value -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    return (uint32_t)root;
+}
+
 #endif

@@ -111,6 +111,7 @@ def _fnv1a(data: bytes) -> int:
 
 def _flash(build_dir: Path, elf: Path) -> tuple[int, int]:
     """Bytes of the image that come from the front end's objects: functions (and what they call), constants."""
+    sizes = {symbol.name: int(symbol["st_size"]) for symbol in _table(elf)}
     code: set[str] = set()
     tables: set[str] = set()
     others: set[str] = set()
@@ -121,12 +122,12 @@ def _flash(build_dir: Path, elf: Path) -> tuple[int, int]:
         defined, undefined = _symbols(path)
         if path.name.startswith(("frontend", "fft.")):
             code |= defined
-            called |= undefined
+            if defined & sizes.keys():  # else the linker left all of it out
+                called |= undefined
         elif path.name.startswith("stapes_frontend_tables"):
             tables |= defined
         else:
             others |= defined
-    sizes = {symbol.name: int(symbol["st_size"]) for symbol in _table(elf)}
     code |= called - tables - others
     return sum(sizes.get(name, 0) for name in code), sum(sizes.get(name, 0) for name in tables)
 

@@ -124,7 +124,7 @@ def gate(
 
         def recordings(sample_rate: int) -> Any:
             nonlocal done
-            progress("gate", done, len(SETTINGS))
+            progress("gate", done, len(SETTINGS) + 1)
             done += 1
             if data is None:
                 chosen = synthetic_clips(ESC10_LABELS, clips, sample_rate, 5.0, seed=1)

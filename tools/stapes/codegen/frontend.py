@@ -5,12 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.errors import RecipeError
 from stapes.features import Tables
 
 
-def generate_frontend(tables: Tables, directory: Path, provenance: Provenance) -> list[Path]:
-    """Write both files into `directory`."""
+def generate_frontend(
+    tables: Tables, directory: Path, provenance: Provenance, *, values: bool = False
+) -> list[Path]:
+    """Write both files into `directory`.
+
+    `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
+    """
     spec = tables.spec
+    if values and (spec.n_mfcc or spec.pcen):
+        raise RecipeError("only log-mel is normalised by window", hint="leave out n_mfcc and pcen")
     context = {
         "provenance": provenance,
         "title": f"Front end: {spec.sample_rate} Hz, {spec.frame_length} samples every {spec.hop_length}, "
@@ -19,7 +27,9 @@ def generate_frontend(tables: Tables, directory: Path, provenance: Provenance) -
         "spec": spec,
         "plain": not (spec.n_mfcc or spec.pcen),
         "load": _load(tables),
-        "finish": "mfcc" if spec.n_mfcc else "pcen" if spec.pcen else "log",
+        "finish": "values" if values else "mfcc" if spec.n_mfcc else "pcen" if spec.pcen else "log",
+        "row_bytes": spec.n_features * (4 if values else 1),
+        "bias": tables.fixed_offset if values else tables.bias,
     }
     return [
         write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))

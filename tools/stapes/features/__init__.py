@@ -3,12 +3,15 @@
 from stapes.features.fixed import FixedFrontend
 from stapes.features.librosa_reference import librosa_log_mel, librosa_values
 from stapes.features.tables import LOG_FRACTION_BITS, OutputQuantization, Tables
+from stapes.features.window import WindowOutput, normalize_window
 
 __all__ = [
     "LOG_FRACTION_BITS",
     "FixedFrontend",
     "OutputQuantization",
     "Tables",
+    "WindowOutput",
     "librosa_log_mel",
     "librosa_values",
+    "normalize_window",
 ]

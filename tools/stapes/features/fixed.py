@@ -53,7 +53,6 @@ class FixedFrontend:
     def __init__(self, spec: FrontendSpec) -> None:
         self.spec = spec
         self.tables = Tables.build(spec)
-        self._offset = np.rint(self.tables.log_offset * 2.0**LOG_FRACTION_BITS).astype(np.int64)
         lags = np.arange(spec.frame_length)
         self._window = self.tables.window[np.minimum(lags, spec.frame_length - lags)][:, None]
 
@@ -62,7 +61,7 @@ class FixedFrontend:
 
         The values have `log_fraction_bits` fractional bits.
         """
-        return (self._device_log(*self._mel_powers(pcm)) + self._offset).astype(np.int32)
+        return (self._device_log(*self._mel_powers(pcm)) + self.tables.fixed_offset).astype(np.int32)
 
     def log_mel_float(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
         """The same in the specification's log unit; float32[frames, n_mels]."""
@@ -84,7 +83,9 @@ class FixedFrontend:
         tables = Tables.build(self.spec, output)
         if self.spec.n_mfcc or tables.pcen:
             steps = multiply_shift(
-                self._device_values(pcm), tables.gain, tables.value_bits + tables.gain_bits - STEP_FRACTION_BITS
+                self._device_values(pcm),
+                tables.gain,
+                tables.value_bits + tables.gain_bits - STEP_FRACTION_BITS,
             )
         else:
             steps = multiply_high(self._device_log(*self._mel_powers(pcm)), tables.gain)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from stapes.features.fixed import FixedFrontend
 from stapes.features.librosa_reference import librosa_values
 from stapes.features.mel import hz_to_mel, mel_to_hz
 from stapes.features.parity import ParityMeter
-from stapes.features.tables import OutputQuantization
+from stapes.features.tables import LOG_UNIT, OutputQuantization
+from stapes.features.window import LEAST_DEVIATION, WindowOutput, normalize_window
 from stapes.recipe import FrontendSpec, PcenSpec
 
 Pcm = npt.NDArray[np.int16]
+
+WINDOW = "normalised per window"
+"""Gate of `normalize_window`, beside those of `SETTINGS`."""
 
 SETTINGS: dict[str, FrontendSpec] = {
     "default": FrontendSpec(),
@@ -80,14 +85,14 @@ def _band_edge_sines(spec: FrontendSpec) -> npt.NDArray[np.float64]:
 
 
 def gate(
-    recordings: Callable[[int], Iterable[Pcm]], settings: dict[str, FrontendSpec] = SETTINGS
+    recordings: Callable[[int], Iterable[Pcm]], chosen: Sequence[str] = (*SETTINGS, WINDOW)
 ) -> dict[str, Any]:
     """Parity of every setting over `recordings(sample_rate)`, and the largest int8 step for every extreme.
 
     The int8 scale of each setting is fitted to its recordings: mean, standard deviation, 32 steps for one.
     """
     results = {}
-    for name, spec in settings.items():
+    for name, spec in ((name, SETTINGS[name]) for name in chosen if name != WINDOW):
         clips = list(recordings(spec.sample_rate))
         meter = ParityMeter(spec, fitted_output(clips, spec))
         for pcm in clips:
@@ -98,12 +103,44 @@ def gate(
             hard.add(pcm)
             steps[signal] = hard.max_step
         results[name] = {"spec": spec.model_dump(mode="json"), **meter.as_json(), "extremes_max_step": steps}
+    if WINDOW in chosen:
+        results[WINDOW] = _window_gate(list(recordings(FrontendSpec().sample_rate)))
     return {
         "settings": results,
         "snr_db_least": min(result["snr_db"] or math.inf for result in results.values()),
         "int8_max_step": max(
             max(result["int8_max_step"], *result["extremes_max_step"].values()) for result in results.values()
         ),
+    }
+
+
+def _normalized(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    std = float(values.std())
+    constant = std < LEAST_DEVIATION * 2.0**-25 * LOG_UNIT["ln"]
+    normalized: npt.NDArray[np.float64] = (values - values.mean()) / (math.inf if constant else std)
+    return normalized
+
+
+def _window_gate(clips: list[Pcm]) -> dict[str, Any]:
+    """The default setting, every clip and every extreme a window of its own."""
+    spec, output = FrontendSpec(), WindowOutput(1.0 / 32.0, 0)
+    frontend = FixedFrontend(spec)
+
+    def steps(pcm: Pcm) -> npt.NDArray[np.float64]:
+        exact = np.rint(_normalized(librosa_values(pcm, spec)) / output.scale)
+        return np.abs(normalize_window(frontend.log_mel(pcm), output) - np.clip(exact, -128, 127))
+
+    signal = np.concatenate([_normalized(librosa_values(pcm, spec)) for pcm in clips])
+    error = np.concatenate([_normalized(frontend.values(pcm)) for pcm in clips]) - signal
+    differences = np.concatenate([steps(pcm) for pcm in clips])
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "cells": differences.size,
+        "int8_equal_fraction": float(np.mean(differences == 0)),
+        "int8_max_step": int(differences.max()),
+        "snr_db": 10.0 * math.log10(float(np.square(signal).sum() / np.square(error).sum())),
+        "max_abs_error_nat": float(np.abs(error).max()),
+        "extremes_max_step": {name: int(steps(pcm).max()) for name, pcm in extremes(spec).items()},
     }
 
 

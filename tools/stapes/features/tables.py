@@ -47,7 +47,6 @@ _LEAST_FLOOR = 16.0
 """Least value of the floor in steps of the power, so that an empty band is not a coarse number."""
 
 
-
 @dataclass(frozen=True)
 class OutputQuantization:
     """`q = round((value - mean) / std / scale) + zero_point`, clipped to int8.
@@ -172,6 +171,11 @@ class Tables:
             gain=gain,
             bias=bias,
         )
+
+    @property
+    def fixed_offset(self) -> Int64:
+        """`log_offset` as the fixed-point logarithm has it, Q24."""
+        return np.rint(self.log_offset * 2.0**LOG_FRACTION_BITS).astype(np.int64)
 
     @property
     def gain_bits(self) -> int:

@@ -80,6 +80,7 @@ void stapes_frontend_magnitude(const stapes_frontend_t *frontend);
 void stapes_frontend_log(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 void stapes_frontend_mfcc(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 void stapes_frontend_pcen(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
+void stapes_frontend_values(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 
 /* A bin of the spectrum, and later its power in the same place. */
 typedef union {
@@ -115,5 +116,17 @@ void stapes_frontend_reset(stapes_frontend_t *frontend);
  * cutting the samples into pushes gives the same rows. */
 int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t count, size_t *consumed,
                          int8_t *row);
+
+/* How a window that is normalised by its own mean and standard deviation becomes int8. */
+typedef struct {
+    uint64_t numerator; /* 2^45 over the scale */
+    int16_t zero_point;
+} stapes_window_output_t;
+
+/* Normalises a window of logarithms: `count` (at most 2^19) int32 values as a front end generated for values
+ * writes them, row after row. A window that hardly varies becomes zero points. STAPES_E_ARGUMENT for NULL or
+ * a bad count. */
+int stapes_window_normalize(const stapes_window_output_t *output, const int32_t *values, uint32_t count,
+                            int8_t *features);
 
 #endif
