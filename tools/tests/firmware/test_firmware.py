@@ -77,6 +77,27 @@ def test_sizes_are_those_of_binutils(generated: Path, build: Build) -> None:
     assert sizes[".stack"] >= built.stack_bytes
 
 
+BUFFERS = ("rows", "frontend_memory", "arena", "request_buffer", "answer_buffer")
+
+
+def test_the_link_is_small(generated: Path, build: Build, shared: Path) -> None:
+    needs("arm-none-eabi-nm")
+    built = build(generated, "stm32f4_discovery")
+    objects = [*(shared / "stm32f4_discovery").rglob("link/*.obj"), *built.elf.parent.rglob("hil.c.obj")]
+    assert len(objects) == 4
+    text = subprocess.run(
+        ["arm-none-eabi-nm", "-S", *objects], capture_output=True, text=True, check=True
+    ).stdout
+    flash = ram = 0
+    for size, kind, name in re.findall(r"^\w+ (\w+) (\w) (\w+)$", text, flags=re.MULTILINE):
+        if kind in "tTrR":
+            flash += int(size, 16)
+        elif name not in BUFFERS:
+            ram += int(size, 16)
+    assert 1_000 < flash <= 6 * 1024
+    assert 100 < ram <= 1024
+
+
 def test_nothing_is_built_twice(generated: Path, shared: Path) -> None:
     steps: list[str] = []
 
