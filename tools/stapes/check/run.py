@@ -6,7 +6,7 @@ import base64
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,7 @@ from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
 from stapes.reference import Reference
-from stapes.targets import board_for_target, open_target, require_target
+from stapes.targets import board_for_target, counts_instructions, open_target, require_target
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -226,6 +226,8 @@ def connect(
         stream = stack.enter_context(open_target(target, elf=elf))
         client = Client(stack.enter_context(logged(stream, uart_log)) if uart_log else stream)
         hello = client.hello()
+        if hello.counter == "cycles" and counts_instructions(target):
+            hello = replace(hello, counter="instructions")
         verify_identity(hello, bundle)
         yield client, hello
 

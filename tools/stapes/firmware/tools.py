@@ -16,12 +16,13 @@ from pathlib import Path
 from stapes.errors import ToolError
 
 WSL = "wsl --install, then as on Ubuntu"
+RENODE = "install Renode 1.14 or later (https://renode.io) and put `renode` on PATH, or its path into STAPES_RENODE"
 
 
 @dataclass(frozen=True)
 class Tool:
     """A program (`command`) or a Python package (`package`), what needs it, and how to install it on each
-    system.
+    system. `variable` names an environment variable that may hold the program's path.
     """
 
     name: str
@@ -32,6 +33,12 @@ class Tool:
     command: str = ""
     package: str = ""
     library: str = ""
+    variable: str = ""
+
+    @property
+    def named_program(self) -> str:
+        """The program that the tool's environment variable names; empty where it is not set."""
+        return os.environ.get(self.variable, "") if self.variable else ""
 
     @property
     def install(self) -> str:
@@ -110,6 +117,15 @@ PROGRAMS = (
         "brew install qemu",
         "winget install SoftwareFreedomConservancy.QEMU",
     ),
+    Tool(
+        "renode",
+        "targets emulated by Renode",
+        RENODE,
+        RENODE,
+        RENODE,
+        command="renode",
+        variable="STAPES_RENODE",
+    ),
 )
 
 PACKAGES = (
@@ -123,7 +139,13 @@ PACKAGES = (
 
 @cache
 def find_program(command: str) -> str | None:
-    """The path of a program on PATH or beside this Python (where pip puts cmake and ninja), or None."""
+    """The path of a program on PATH or beside this Python (where pip puts cmake and ninja), or None.
+
+    A tool's environment variable, where set, is the only place looked at.
+    """
+    tool = next((tool for tool in PROGRAMS if tool.command == command), None)
+    if tool is not None and tool.named_program:
+        return shutil.which(tool.named_program)
     beside = str(Path(sys.executable).parent)
     return shutil.which(command) or shutil.which(command, path=beside)
 
@@ -133,6 +155,8 @@ def require_program(command: str) -> str:
     tool = next(tool for tool in PROGRAMS if tool.command == command)
     path = find_program(command)
     if path is None:
+        if tool.named_program:
+            raise ToolError(f"{tool.variable} names no program: {tool.named_program}", hint=tool.install)
         raise ToolError(f"{command} is missing; {tool.needed_for} need it", hint=tool.install)
     if tool.library and not _has_library(path, tool.library):
         raise ToolError(f"{command} is there, its C library is not", hint=tool.install)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -35,7 +35,12 @@ class TargetProcess:
     """A running program; its standard error is kept for `explain`."""
 
     def __init__(
-        self, command: Sequence[str], *, pass_fds: Sequence[int] = (), read_output: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        pass_fds: Sequence[int] = (),
+        read_output: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = Path(command[0]).name
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
@@ -47,6 +52,7 @@ class TargetProcess:
                 stderr=self._errors,
                 pass_fds=pass_fds,
                 start_new_session=True,
+                env={**os.environ, **(environment or {})},
                 preexec_fn=_die_with_parent(),
             )
         except OSError as error:
@@ -65,11 +71,15 @@ class TargetProcess:
         words = self._complaint()
         return f" ({self.name}, status {status}{': ' + words if words else ''})"
 
-    def _complaint(self) -> str:
-        """The first line on standard error; what follows it are consequences and advice."""
+    def output(self) -> str:
+        """What it wrote to standard error, and to standard output unless somebody reads that; the beginning."""
         self._errors.seek(0)
-        lines = self._errors.read(LONGEST).decode(errors="replace").strip().splitlines()
-        return lines[0].strip() if lines else ""
+        return self._errors.read(LONGEST).decode(errors="replace")
+
+    def _complaint(self) -> str:
+        """The first line that is more than a heading; what follows it are consequences and advice."""
+        lines = [line.strip() for line in self.output().splitlines()]
+        return next((line for line in lines if line and not line.endswith(":")), "")
 
     def stop(self) -> None:
         """End the whole process group, and wait for it."""

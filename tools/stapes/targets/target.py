@@ -1,4 +1,4 @@
-"""Targets by name: `host`, `qemu:MACHINE`, `board:NAME@PORT`, or a pyserial URL."""
+"""Targets by name: `host`, `qemu:MACHINE`, `renode:PLATFORM`, `board:NAME@PORT`, or a pyserial URL."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from stapes.errors import LinkError, TargetError
 from stapes.firmware import board_names, require_program
 from stapes.firmware.build import require_compiler
 from stapes.targets.process import TargetProcess
+from stapes.targets.renode import find_platform, open_renode
 from stapes.targets.stream import DescriptorStream, Stream
 
 BAUD = 115200
@@ -49,6 +50,8 @@ def board_for_target(target: str) -> str | None:
     kind, _, rest = target.partition(":")
     if kind == "qemu":
         return _machine(rest).board
+    if kind == "renode":
+        return find_platform(rest).board
     if kind == "board":
         name = rest.partition("@")[0]
         if name not in board_names():
@@ -56,7 +59,8 @@ def board_for_target(target: str) -> str | None:
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
         raise TargetError(
-            f"unknown target {target!r}", hint="give host, qemu:MACHINE, board:NAME@PORT or a pyserial URL"
+            f"unknown target {target!r}",
+            hint="give host, qemu:MACHINE, renode:PLATFORM, board:NAME@PORT or a pyserial URL",
         )
     return None
 
@@ -68,13 +72,22 @@ def require_target(target: str) -> None:
         require_compiler(board)
     if target.startswith("qemu:"):
         require_program(_machine(target.removeprefix("qemu:")).emulator)
+    if target.startswith("renode:"):
+        require_program("renode")
+
+
+def counts_instructions(target: str) -> bool:
+    """Whether the target's cycle counter counts instructions: an emulator that models the counter, not the time
+    that instructions take.
+    """
+    return target.startswith("renode:")
 
 
 @contextmanager
 def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> Iterator[Stream]:
     """Start the target and yield its byte stream; stop it afterwards, whatever happened.
 
-    `elf` is the program to run (host and QEMU). `uart` makes QEMU use the emulated UART rather than the
+    `elf` is the program to run (host, QEMU and Renode). `uart` makes QEMU use the emulated UART rather than the
     semihosting console, which is about forty times as fast and carries the same bytes.
     """
     if target == "host":
@@ -82,6 +95,9 @@ def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> 
             yield stream
     elif target.startswith("qemu:"):
         with _qemu(target.removeprefix("qemu:"), _program(target, elf), uart=uart) as stream:
+            yield stream
+    elif target.startswith("renode:"):
+        with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
             yield stream
     else:
         with _serial(target) as stream:

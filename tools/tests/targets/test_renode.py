@@ -1,0 +1,284 @@
+"""Renode as a target, against a stand-in that plays its monitor and runs the host's build of the firmware."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_bundle import make_small_bundle
+
+from stapes.check import check_bundle, select_clips
+from stapes.check.run import Prepared, connect
+from stapes.codegen import Generated, generate
+from stapes.errors import TargetError, ToolError
+from stapes.firmware import BuildResult, build_firmware, find_program, find_tools, firmware_dir
+from stapes.link import Client, Hello
+from stapes.recipe import Bundle
+from stapes.targets import board_for_target, counts_instructions, open_target, renode, require_target
+
+TARGET = "renode:stm32f4_discovery"
+FAKE = Path(__file__).with_name("fake_renode.py")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small")
+
+
+@pytest.fixture(scope="module")
+def generated(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    return generate(bundle, tmp_path_factory.mktemp("generated"))
+
+
+@pytest.fixture(scope="module")
+def program(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
+    try:
+        require_target("host")
+    except ToolError as error:
+        pytest.skip(str(error))
+    return build_firmware(generated.directory, "host", tmp_path_factory.mktemp("with a space"))
+
+
+Fake = Callable[[str], None]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """Put the stand-in where Renode is looked for; called with what shall go wrong. Nothing may be left after."""
+    launcher = tmp_path / "renode"
+    launcher.write_text(
+        f'#!/bin/sh\n"{sys.executable}" "{FAKE}" "$@"\n'
+    )  # a child of the shell, as the real one
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setenv("STAPES_RENODE", str(launcher))
+    monkeypatch.setenv("FAKE_RENODE_STATE", str(tmp_path / "starts"))
+    find_program.cache_clear()
+    yield lambda wrong: monkeypatch.setenv("FAKE_RENODE", wrong)
+    find_program.cache_clear()
+    assert list(scratch.iterdir()) == []
+    deadline = time.monotonic() + 5
+    while running(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert running(tmp_path) == []
+
+
+def running(directory: Path) -> list[int]:
+    """Processes whose environment names the directory: the stand-ins of this test and what they started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"FAKE_RENODE_STATE={directory}".encode() in environment:
+                found.append(int(entry.name))
+    return found
+
+
+def starts(directory: Path) -> int:
+    return (directory / "starts").stat().st_size
+
+
+def test_a_whole_check_passes_through_it(
+    bundle: Bundle, generated: Generated, program: BuildResult, fake: Fake, tmp_path: Path
+) -> None:
+    fake("")
+    prepared = Prepared(TARGET, generated, program)
+    clips = select_clips(bundle, None, 2)
+    report = check_bundle(bundle, TARGET, clips, tmp_path, prepared=prepared)
+    assert report.passed
+    assert report.as_json()["decisions_equal"] == report.as_json()["clips"] == 2
+
+
+def test_the_firmware_restarts_and_the_monitor_counts(program: BuildResult, fake: Fake) -> None:
+    fake("")
+    with open_target(TARGET, program.elf) as stream:
+        assert isinstance(stream, renode.RenodeStream)
+        client = Client(stream)
+        assert client.hello().build_id == program.build_id
+        assert client.reboot().build_id == program.build_id
+        assert stream.monitor.instructions() == 1_000_000
+        assert stream.monitor.ask("frobnicate") == ["No such command or device: frobnicate"]
+
+
+@pytest.mark.parametrize(("target", "unit"), [(TARGET, "instructions"), ("host", "cycles")])
+def test_an_emulators_cycles_are_called_instructions(
+    target: str,
+    unit: str,
+    bundle: Bundle,
+    program: BuildResult,
+    fake: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hello(client: Client) -> Hello:
+        return replace(said(client), counter="cycles")
+
+    fake("")
+    said = Client.hello
+    monkeypatch.setattr(Client, "hello", hello)
+    with connect(bundle, target, program.elf) as (_, told):
+        assert told.counter == unit
+
+
+def test_an_interrupt_leaves_nothing(program: BuildResult, fake: Fake, tmp_path: Path) -> None:
+    fake("")
+    with pytest.raises(KeyboardInterrupt), open_target(TARGET, program.elf) as stream:
+        Client(stream).hello()
+        assert len(running(tmp_path)) >= 2
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_starting_leaves_nothing(
+    program: BuildResult, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    fake("")
+    monkeypatch.setattr(renode, "_require_version", interrupt)
+    with pytest.raises(KeyboardInterrupt), open_target(TARGET, program.elf):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            "dies",
+            r"Renode ended before it answered \(renode, status 134: System.DllNotFoundException: libfoo.so\)",
+        ),
+        ("old", "Renode is too old: version 1.13.2"),
+        ("versionless", "Renode told no version"),
+        (
+            "refuse:LoadELF",
+            r"Renode refused line 5 of stapes.resc \(`sysbus LoadELF \$elf`\): Parameters did not match",
+        ),
+        ("refuse:connector", r"line 10 of stapes.resc \(`connector Connect \$uart line`\)"),
+        ("mute", "monitor gave no prompt within"),
+        ("stuck", r"monitor did not answer `sysbus LoadELF @\S+` within"),
+        ("dies later", r"the target ended \(renode, status -9: System.OutOfMemoryException"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    wrong: str,
+    message: str,
+    program: BuildResult,
+    fake: Fake,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    fake(wrong)
+    if wrong in {"mute", "stuck"}:
+        monkeypatch.setattr(renode, "START_SECONDS", 2.0)
+        monkeypatch.setattr(renode, "ANSWER_SECONDS", 2.0)
+    with pytest.raises(TargetError, match=message) as caught, open_target(TARGET, program.elf):
+        pass
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+    assert starts(tmp_path) == 1
+
+
+def test_a_renode_that_never_listens(
+    program: BuildResult, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake("")
+    (tmp_path / "renode").write_text("#!/bin/sh\nsleep 60\n")
+    monkeypatch.setattr(renode, "START_SECONDS", 0.3)
+    with pytest.raises(TargetError, match="did not open its port"), open_target(TARGET, program.elf):
+        pass
+
+
+@pytest.mark.parametrize("wrong", ["terminal port taken", "monitor port taken", "another program"])
+def test_a_taken_port_is_another_attempt(
+    wrong: str, program: BuildResult, fake: Fake, tmp_path: Path
+) -> None:
+    fake(wrong)
+    with open_target(TARGET, program.elf) as stream:
+        assert Client(stream).hello().build_id == program.build_id
+    assert starts(tmp_path) == 2
+
+
+def test_ports_that_are_always_taken_are_an_error(
+    program: BuildResult, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(renode, "_free_ports", lambda count: [1] * count)
+    fake("refuse:CreateServerSocketTerminal")
+    (tmp_path / "renode").write_text("#!/bin/sh\necho 'socket:[AddressAlreadyInUse]' >&2\nexit 1\n")
+    with pytest.raises(TargetError, match="took Renode's port"), open_target(TARGET, program.elf):
+        pass
+
+
+def test_an_emulation_that_dies_is_said_by_the_stream(
+    program: BuildResult, fake: Fake, tmp_path: Path
+) -> None:
+    fake("")
+    with open_target(TARGET, program.elf) as stream:
+        client = Client(stream, timeout=5.0)
+        client.hello()
+        for process in running(tmp_path):
+            os.kill(process, 9)
+        with pytest.raises(TargetError, match=r"the target ended \(renode, status -9\)"):
+            client.stats()
+
+
+def test_no_count_is_an_error(program: BuildResult, fake: Fake) -> None:
+    fake("countless")
+    with open_target(TARGET, program.elf) as stream:
+        assert isinstance(stream, renode.RenodeStream)
+        with pytest.raises(TargetError, match="gave no instruction count"):
+            stream.monitor.instructions()
+
+
+def test_names() -> None:
+    assert board_for_target(TARGET) == "stm32f4_discovery"
+    assert counts_instructions(TARGET)
+    assert not counts_instructions("board:stm32f4_discovery@/dev/ttyACM0")
+    with pytest.raises(TargetError, match="no board for Renode platform 'vax'") as caught:
+        board_for_target("renode:vax")
+    assert "stm32f4_discovery" in caught.value.hint
+
+
+def test_every_platform_has_its_description() -> None:
+    for name in renode.PLATFORMS:
+        text = (firmware_dir() / "renode" / f"{name}.repl").read_text()
+        mips = int(text.split("PerformanceInMips: ")[1].split()[0])
+        frequency = int(text.split("frequency: ")[1].split()[0])
+        assert frequency == 1_000_000 * mips  # or the cycle counter would not count instructions
+
+
+def test_where_renode_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cmake = find_program("cmake")
+    gcc = find_program("arm-none-eabi-gcc")
+    if cmake is None or gcc is None or shutil.which("ninja") is None:
+        pytest.skip("the compiler for the board is missing, which is said first")
+    monkeypatch.setenv("STAPES_RENODE", str(tmp_path / "absent"))
+    find_program.cache_clear()
+    try:
+        with pytest.raises(ToolError, match="STAPES_RENODE names no program") as caught:
+            require_target(TARGET)
+        assert "1.14" in caught.value.hint
+        monkeypatch.delenv("STAPES_RENODE")
+        monkeypatch.setattr("shutil.which", lambda command, path=None: None)
+        find_program.cache_clear()
+        with pytest.raises(ToolError, match="renode is missing"):
+            renode.require_program("renode")
+    finally:
+        find_program.cache_clear()
+
+
+def test_doctor_knows_its_version(fake: Fake) -> None:
+    fake("")
+    status = next(status for status in find_tools() if status.tool.name == "renode")
+    assert status.found
+    assert status.version == "1.15.3.20210"
