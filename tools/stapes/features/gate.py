@@ -128,7 +128,7 @@ def _window_gate(clips: list[Pcm]) -> dict[str, Any]:
 
     def steps(pcm: Pcm) -> npt.NDArray[np.float64]:
         exact = np.rint(_normalized(librosa_values(pcm, spec)) / output.scale)
-        return np.abs(normalize_window(frontend.log_mel(pcm), output) - np.clip(exact, -128, 127))
+        return np.asarray(np.abs(normalize_window(frontend.log_mel(pcm), output) - np.clip(exact, -128, 127)))
 
     signal = np.concatenate([_normalized(librosa_values(pcm, spec)) for pcm in clips])
     error = np.concatenate([_normalized(frontend.values(pcm)) for pcm in clips]) - signal
