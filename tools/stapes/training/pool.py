@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from stapes.datasets import Clip, Dataset
 from stapes.datasets.dataset import report, too_short
-from stapes.errors import DataError
+from stapes.errors import DataError, RecipeError
 from stapes.features import FixedFrontend
 from stapes.files import canonical_json, sha256, write_atomic
 from stapes.recipe import FrontendSpec, Recipe
@@ -76,8 +76,15 @@ def build_pool(
 ) -> FeaturePool:
     """The pool of `dataset` at speed 1 and every speed of the recipe; from the cache where it holds them.
 
-    Raises one `DataError` for all corrupt recordings and all that are shorter than one window.
+    Raises one `DataError` for all corrupt and too short recordings, `RecipeError` for a
+    front end whose features are not logarithms of mel powers: mixing and filtering work on those powers.
     """
+    spec = recipe.frontend
+    if spec.pcen or spec.n_mfcc:
+        raise RecipeError(
+            f"frontend.{'pcen' if spec.pcen else 'n_mfcc'}: training augments log-mel features only",
+            hint="train with log-mel features",
+        )
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))
     identities = _identities(dataset)
     keys = {speed: _key(recipe.frontend, speed, identities) for speed in speeds}

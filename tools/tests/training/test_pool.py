@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stapes.datasets import Clip, Dataset, synthetic_clips
-from stapes.errors import DataError
+from stapes.errors import DataError, RecipeError
 from stapes.features import FixedFrontend
-from stapes.recipe import FrontendSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.recipe import FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import build_pool
 from stapes.training.batches import Batches
 from stapes.training.evaluate import clip_accuracy, window_starts, window_weight, windows_of
@@ -136,6 +136,14 @@ def test_a_longer_window_finds_cached_clips_too_short(tmp_path: Path) -> None:
     longer = recipe.model_copy(update={"window": WindowSpec(frames=60)})
     with pytest.raises(DataError, match="9 bad recordings"):
         build_pool(longer, make_dataset(), tmp_path)
+
+
+@pytest.mark.parametrize("option", ["n_mfcc", "pcen"])
+def test_features_that_are_not_log_mel_are_refused(tmp_path: Path, option: str) -> None:
+    spec = FrontendSpec(n_mfcc=13) if option == "n_mfcc" else FrontendSpec(pcen=PcenSpec())
+    recipe = make_recipe().model_copy(update={"frontend": spec})
+    with pytest.raises(RecipeError, match=rf"frontend\.{option}: .*log-mel"):
+        build_pool(recipe, make_dataset(), tmp_path)
 
 
 def test_progress_ends_complete(tmp_path: Path) -> None:
