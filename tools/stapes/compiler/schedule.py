@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from stapes.compiler.plan import Layer, Storage
 
+MAX_BITS = 8192
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the simulation found. Sets of events are bit masks, bit e standing for event e."""
+    """What the simulation found. Sets of events are bit masks, a bit for one event (several of a long run)."""
 
     events: int
     heights: tuple[int, ...]
@@ -58,6 +60,10 @@ class _State:
                 return False
         return True
 
+    def last_consumer(self, tensor: int) -> int:
+        """The deepest layer that reads a tensor, 0 where none does."""
+        return max((index for index, _ in self.consumers[tensor]), default=0)
+
     def lowest_needed(self, tensor: int) -> int:
         """The first row that a later step still reads; past the end when none is."""
         lowest = self.storages[tensor].rows
@@ -83,45 +89,64 @@ def simulate(
     """
     state = _State(input_count, layers, storages)
     count = input_count + len(layers)
+    total = sum(storages[t].rows for t in range(input_count)) + sum(layer.steps for layer in layers)
+    # Beyond this many events several share a bit, which may only keep apart what could have shared bytes.
+    per_bit = -(-total // MAX_BITS)
     heights = [1] * count
     alive = [0] * count
     stepping = [0] * len(layers)
     kept = set(outputs)
-    order = layers if by_layers else layers[::-1]
+    live: set[int] = set()
     event = 0
 
-    def note(writes: int, row: int, before: Sequence[int]) -> None:
-        """Account for one event that wrote `row` of `writes`; `before`: rows then needed of every tensor."""
+    def account(tensor: int, row: int, lowest: int, touched: Sequence[int]) -> None:
+        """One event wrote `row` of `tensor`, of which rows from `lowest` on were needed, and read `touched`."""
         nonlocal event
-        for tensor in range(count):
-            produced = state.produced(tensor)
-            lowest = 0 if tensor in kept else before[tensor]
-            if tensor == writes:
-                heights[tensor] = max(heights[tensor], row + 1 - lowest)
-                alive[tensor] |= 1 << event
-            elif produced > lowest:
-                alive[tensor] |= 1 << event
+        bit = 1 << (event // per_bit)
+        heights[tensor] = max(heights[tensor], row + 1 - (0 if tensor in kept else lowest))
+        alive[tensor] |= bit
+        if event % per_bit == 0:
+            for other in live:
+                alive[other] |= bit
+        for other in {tensor, *touched}:
+            if other < count:
+                if other in kept or state.produced(other) > state.lowest_needed(other):
+                    live.add(other)
+                    alive[other] |= bit
+                else:
+                    live.discard(other)
         event += 1
 
-    def step_all() -> None:
-        while True:
-            ready = next((layer for layer in order if state.is_ready(layer)), None)
-            if ready is None:
-                return
-            before = [state.lowest_needed(tensor) for tensor in range(count)]
-            row = 0 if ready.accumulates else state.steps[ready.index]
-            stepping[ready.index] |= 1 << event
-            state.steps[ready.index] += 1
-            note(input_count + ready.index, row, before)
+    def step(layer: Layer) -> None:
+        tensor = input_count + layer.index
+        row = 0 if layer.accumulates else state.steps[layer.index]
+        lowest = state.lowest_needed(tensor)
+        stepping[layer.index] |= 1 << (event // per_bit)
+        state.steps[layer.index] += 1
+        account(tensor, row, lowest, [window.tensor for window in layer.inputs])
+
+    def run_rows(tensor: int) -> None:
+        """After a new row of `tensor`: as run_rows in engine.c."""
+        index = state.last_consumer(tensor)
+        while index >= 0:
+            if state.is_ready(layers[index]):
+                step(layers[index])
+                finished = not layers[index].accumulates or state.steps[index] == layers[index].steps
+                index = max(index, state.last_consumer(input_count + index)) if finished else index
+            else:
+                index -= 1
 
     for tensor in range(input_count):
         for row in range(storages[tensor].rows):
-            before = [state.lowest_needed(other) for other in range(count)]
+            lowest = state.lowest_needed(tensor)
             state.pushed[tensor] += 1
-            note(tensor, row, before)
-            is_last = tensor == input_count - 1 and row == storages[tensor].rows - 1
-            if is_last or not by_layers:
-                step_all()
+            account(tensor, row, lowest, ())
+            if not by_layers:
+                run_rows(tensor)
+    if by_layers:
+        for layer in layers:
+            for _ in range(layer.steps):
+                step(layer)
     if any(state.steps[layer.index] != layer.steps for layer in layers):
         raise AssertionError("the schedule stops before its end")
     # An accumulating layer's output row may hold its partial result from the first step on.
@@ -129,8 +154,9 @@ def simulate(
         if layer.accumulates:
             alive[input_count + layer.index] |= span(stepping[layer.index])
     # A complete output stays until the next window.
+    end = 1 << ((event - 1) // per_bit + 1)
     for tensor in kept:
-        alive[tensor] |= ((1 << event) - 1) & ~((alive[tensor] & -alive[tensor]) - 1)
+        alive[tensor] |= (end - 1) & ~((alive[tensor] & -alive[tensor]) - 1)
     return Schedule(event, tuple(heights), tuple(alive), tuple(stepping))
 
 
