@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from stapes.errors import LinkError, TargetError
+from stapes.errors import TargetError
 from stapes.firmware import board_names, require_program
 from stapes.firmware.build import require_compiler
 from stapes.targets.process import TargetProcess
 from stapes.targets.renode import find_platform, open_renode
+from stapes.targets.serial_line import open_serial
 from stapes.targets.stream import DescriptorStream, Stream
 
-BAUD = 115200
 START_SECONDS = 10.0
 
 
@@ -100,7 +100,10 @@ def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> 
         with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
             yield stream
     else:
-        with _serial(target) as stream:
+        url = target.partition("@")[2] if target.startswith("board:") else target
+        if not url:
+            raise TargetError(f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0")
+        with open_serial(url) as stream:
             yield stream
 
 
@@ -165,25 +168,3 @@ def _qemu(machine: str, program: Path, *, uart: bool) -> Iterator[Stream]:
     finally:
         stream.close()
         process.stop()
-
-
-@contextmanager
-def _serial(target: str) -> Iterator[Stream]:
-    import serial
-
-    url = target.partition("@")[2] if target.startswith("board:") else target
-    if not url:
-        raise TargetError(f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0")
-    try:
-        line = serial.serial_for_url(url, baudrate=BAUD, timeout=1.0, write_timeout=10.0)
-    except (serial.SerialException, ValueError, OSError) as error:
-        hint = "check the cable and the port's name"
-        if "ermission" in str(error):
-            hint = "allow this user the port: sudo usermod -aG dialout $USER, then log in again"
-        raise TargetError(f"cannot open {url}: {error}", hint=hint) from error
-    try:
-        yield line
-    except serial.SerialException as error:
-        raise LinkError(f"{url}: {error}", hint="check the cable") from error
-    finally:
-        line.close()

@@ -1,0 +1,172 @@
+"""Lines that are reached over a network: a TCP socket and RFC 2217, both on loopback to the host's firmware."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import serial
+import serial.rfc2217
+from small_bundle import make_small_bundle
+
+from stapes.check import check_bundle, select_clips
+from stapes.codegen import generate
+from stapes.errors import LinkError, TargetError, ToolError
+from stapes.firmware import build_firmware
+from stapes.link import Client
+from stapes.recipe import Bundle
+from stapes.targets import DescriptorStream, open_target, require_target
+
+KINDS = ["socket", "rfc2217"]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small")
+
+
+@pytest.fixture(scope="module")
+def program(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        require_target("host")
+    except ToolError as error:
+        pytest.skip(str(error))
+    directory = tmp_path_factory.mktemp("program")
+    return build_firmware(generate(bundle, directory / "generated").directory, "host", directory / "host").elf
+
+
+class Rig:
+    """The far end: one client at a time, whose bytes go to the firmware's line and back."""
+
+    def __init__(self, line: DescriptorStream, kind: str) -> None:
+        self.kind = kind
+        self.line = line
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"{kind}://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.connection: socket.socket | None = None
+        self.sending = threading.Lock()
+        self.baud_rates: list[int] = []
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=run, daemon=True) for run in (self.serve, self.answer)]
+        for thread in self.threads:
+            thread.start()
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.manager = (
+                    serial.rfc2217.PortManager(self.port(), self) if self.kind == "rfc2217" else None
+                )
+                self.connection = connection
+                self.receive(connection)
+
+    def receive(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := connection.recv(4096):
+                self.line.write(b"".join(self.manager.filter(data)) if self.manager else data)
+
+    def answer(self) -> None:
+        self.line.timeout = 0.1
+        while not self.ended.is_set():
+            data = self.line.read(4096)
+            if data:
+                self.write(b"".join(self.manager.escape(data)) if self.manager else data)
+
+    def write(self, data: bytes) -> None:
+        with self.sending, contextlib.suppress(OSError):
+            if self.connection:
+                self.connection.sendall(data)
+
+    def port(self) -> serial.SerialBase:
+        """The serial port whose settings the client changes."""
+        rates = self.baud_rates
+
+        class Port(serial.SerialBase):
+            cts = dsr = ri = cd = True
+
+            def _reconfigure_port(self, force_update: bool = False) -> None:
+                rates.append(self.baudrate)
+
+            def _update_nothing(self) -> None:
+                pass
+
+            _update_rts_state = _update_dtr_state = _update_break_state = _update_nothing
+            reset_input_buffer = reset_output_buffer = _update_nothing
+
+        port = Port()
+        port.is_open = True
+        return port
+
+    def drop(self) -> None:
+        """Cut the connection."""
+        if self.connection:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.connection.close()
+
+    def stop(self) -> None:
+        self.ended.set()
+        with contextlib.suppress(OSError):
+            self.drop()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join(timeout=5)
+
+
+@pytest.fixture
+def rig(program: Path) -> Callable[[str], contextlib.AbstractContextManager[Rig]]:
+    @contextmanager
+    def make(kind: str) -> Iterator[Rig]:
+        with open_target("host", program) as line:
+            assert isinstance(line, DescriptorStream)
+            made = Rig(line, kind)
+            try:
+                yield made
+            finally:
+                made.stop()
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_check_passes_over_the_network(
+    kind: str,
+    bundle: Bundle,
+    rig: Callable[[str], contextlib.AbstractContextManager[Rig]],
+    tmp_path: Path,
+) -> None:
+    with rig(kind) as made:
+        report = check_bundle(bundle, made.url, select_clips(bundle, None, 2), tmp_path, full=True)
+        assert report.passed
+        assert made.baud_rates[-1:] == ([115200] if kind == "rfc2217" else [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_connection_is_one_error(
+    kind: str, rig: Callable[[str], contextlib.AbstractContextManager[Rig]]
+) -> None:
+    with rig(kind) as made, pytest.raises((LinkError, TargetError)) as caught, open_target(made.url) as line:
+        client = Client(line, timeout=3.0, hello_timeout=3.0)
+        client.hello()
+        made.drop()
+        client.push(np.zeros(5000, dtype=np.int16))
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_listens(kind: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"{kind}://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(TargetError, match="cannot open"), open_target(url):
+            pass
