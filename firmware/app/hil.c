@@ -35,8 +35,12 @@ static struct {
     stapes_frontend_t frontend;
     stapes_engine_t engine;
     stapes_decision_t decision;
-    int fault;   /* why nothing but hello is answered */
-    bool reboot; /* after the answer was sent */
+    int fault;            /* why nothing but hello is answered */
+    bool reboot;          /* after the answer was sent */
+    uint32_t baud;        /* to change to after the answer was sent, 0: no change */
+    bool baud_trial;      /* changed, and nothing good was heard since */
+    uint32_t baud_ticks;  /* when */
+    uint32_t baud_frames; /* good frames until then */
 
     uint32_t samples; /* taken since the last reset */
     uint32_t frames;
@@ -404,6 +408,34 @@ static int answer_self_test(uint8_t *answer) {
     return 12;
 }
 
+static int answer_baud(const uint8_t *payload, size_t length) {
+    if (length != 4u) {
+        return STAPES_E_MESSAGE;
+    }
+    uint32_t baud = stapes_get_u32(payload);
+    if (baud < STAPES_BOOT_BAUD || baud > board_info()->max_baud) {
+        return STAPES_E_ARGUMENT;
+    }
+    hil.baud = baud;
+    return 0;
+}
+
+/* A new speed at which nothing good is heard for a second is given up for the one at boot. */
+static void change_baud(void) {
+    if (hil.baud != 0u) {
+        board_set_baud(hil.baud);
+        hil.baud = 0;
+        hil.baud_trial = true;
+        hil.baud_ticks = board_ticks();
+        hil.baud_frames = hil.link.frames_good;
+    } else if (hil.baud_trial && hil.link.frames_good != hil.baud_frames) {
+        hil.baud_trial = false;
+    } else if (hil.baud_trial && board_ticks() - hil.baud_ticks > board_info()->ticks_per_second) {
+        hil.baud_trial = false;
+        board_set_baud(STAPES_BOOT_BAUD);
+    }
+}
+
 static int answer(void *context, uint8_t type, const uint8_t *payload, size_t length, uint8_t *out,
                   size_t capacity) {
     (void)context;
@@ -417,6 +449,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     case STAPES_MESSAGE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_WINDOW: return answer_window(payload, length, out, capacity);
     case STAPES_MESSAGE_FEATURES: return answer_features(payload, length, out, capacity);
+    case STAPES_MESSAGE_BAUD: return answer_baud(payload, length);
     case STAPES_MESSAGE_ACTIVATIONS: return answer_activations(payload, length, out, capacity);
     default: break;
     }
@@ -447,6 +480,7 @@ int main(void) {
     for (;;) {
         uint8_t bytes[64];
         stapes_link_receive(&hil.link, bytes, board_read(bytes, sizeof bytes));
+        change_baud();
         if (hil.reboot) {
             board_reset();
         }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define STAPES_BOOT_BAUD 115200u
+
 typedef enum {
     STAPES_COUNTER_NONE = 0,
     STAPES_COUNTER_CYCLES = 1, /* a hardware cycle counter */
@@ -18,6 +20,8 @@ typedef struct {
     stapes_counter_t counter;   /* what board_counter() counts; known after board_init() */
     uint32_t counter_numerator; /* counts = ticks * numerator / denominator, in the unit above */
     uint32_t counter_denominator;
+    uint32_t ticks_per_second; /* 0 where nothing counts */
+    uint32_t max_baud; /* fastest line speed, 0 where it cannot change; the boot speed is STAPES_BOOT_BAUD */
 } stapes_board_info_t;
 
 void board_init(void);
@@ -26,6 +30,8 @@ const stapes_board_info_t *board_info(void);
 size_t board_read(uint8_t *bytes, size_t capacity);
 /* Sends all bytes; blocks, with a bound. */
 void board_write(const uint8_t *bytes, size_t count);
+/* Changes the line's speed after the last byte was sent. Does nothing where max_baud is 0. */
+void board_set_baud(uint32_t baud);
 /* Free-running tick counter, wraps at 2^32. */
 uint32_t board_ticks(void);
 /* Bytes of stack used at most since start (painted at start-up); 0 where it cannot be known. */

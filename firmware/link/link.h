@@ -23,6 +23,7 @@ enum {
     STAPES_MESSAGE_STATS = 8,
     STAPES_MESSAGE_SELF_TEST = 9,
     STAPES_MESSAGE_REBOOT = 10,
+    STAPES_MESSAGE_BAUD = 11,
     STAPES_MESSAGE_ANSWER = 0x80, /* set in the type of an answer */
     STAPES_MESSAGE_DAMAGED = 0xFF /* answer to a frame that could not be read */
 };

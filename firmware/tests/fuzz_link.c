@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static uint32_t ticks;
 static uint8_t sent[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD) * 2u];
 static size_t sent_count;
-static const stapes_board_info_t info = {"fuzz", STAPES_COUNTER_NONE, 1u, 1u};
+static const stapes_board_info_t info = {"fuzz", STAPES_COUNTER_NONE, 1u, 1u, 1000u, 1000000u};
 
 void board_init(void) {}
 
@@ -32,6 +32,10 @@ void board_write(const uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         sent[sent_count++ % sizeof sent] = bytes[i];
     }
+}
+
+void board_set_baud(uint32_t baud) {
+    (void)baud;
 }
 
 uint32_t board_ticks(void) {

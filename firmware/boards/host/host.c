@@ -20,7 +20,8 @@
 #define IDLE_MS   20                 /* longest wait for a byte in board_read */
 #define INHERITED "STAPES_HOST_LINE" /* the open pseudo-terminal, after a reset */
 
-static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_NANOSECONDS, 1u, 1u};
+static const stapes_board_info_t info = {
+    STAPES_BOARD_NAME, STAPES_COUNTER_NANOSECONDS, 1u, 1u, 1000000000u, 0u};
 static int line = -1;
 
 static void fail(const char *what) {
@@ -89,6 +90,10 @@ void board_write(const uint8_t *bytes, size_t count) {
         bytes += written;
         count -= (size_t)written;
     }
+}
+
+void board_set_baud(uint32_t baud) {
+    (void)baud;
 }
 
 uint32_t board_ticks(void) {

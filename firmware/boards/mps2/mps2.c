@@ -25,7 +25,8 @@
 
 static bool console; /* talk through semihosting instead of the UART */
 
-static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000u, MPS2_MHZ};
+static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000u,
+                                         MPS2_MHZ,          MPS2_MHZ * 1000000u,         0u};
 
 #if MPS2_TIMER != 0u
 static void start_ticks(void) {
@@ -80,6 +81,10 @@ void board_write(const uint8_t *bytes, size_t count) {
         }
         UART_DATA = bytes[i];
     }
+}
+
+void board_set_baud(uint32_t baud) {
+    (void)baud;
 }
 
 uint32_t board_stack_high_water(void) {

@@ -32,7 +32,8 @@ void stapes_trap(void);
 
 static bool console; /* talk through semihosting instead of the UART */
 
-static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1u, 1u};
+static const stapes_board_info_t info = {
+    STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1u, 1u, 1000000000u, 0u};
 
 __attribute__((naked, section(".vectors"), used)) void stapes_entry(void) {
     __asm volatile(CONTROL_REGISTERS "la sp, __stack_top\n"
@@ -106,6 +107,10 @@ void board_write(const uint8_t *bytes, size_t count) {
         }
         UART_DATA = bytes[i];
     }
+}
+
+void board_set_baud(uint32_t baud) {
+    (void)baud;
 }
 
 uint32_t board_ticks(void) {

@@ -73,7 +73,8 @@ bool semihosting_console(void) {
     }
     char text[128] = "";
     const volatile uintptr_t block[2] = {(uintptr_t)text, sizeof text - 1u};
-    return call(SYS_GET_CMDLINE, block).value == 0u && memcmp(text, "stapes-console", sizeof "stapes-console") == 0;
+    return call(SYS_GET_CMDLINE, block).value == 0u &&
+           memcmp(text, "stapes-console", sizeof "stapes-console") == 0;
 }
 
 /* QEMU 7.1 and later put the byte just below the stack pointer; 7.1 and 7.2 then return what was there before

@@ -37,6 +37,7 @@
 #define USART2_BRR   REGISTER(0x40004408u)
 #define USART2_CR1   REGISTER(0x4000440Cu)
 #define SR_RXNE      (1u << 5)
+#define SR_TC        (1u << 6)
 #define SR_TXE       (1u << 7)
 #define CR1_UE_TE_RE ((1u << 13) | (1u << 3) | (1u << 2))
 
@@ -46,15 +47,16 @@
 #define TIM2_PSC REGISTER(0x40000028u)
 #define TIM2_ARR REGISTER(0x4000002Cu)
 
-#define HSI_HZ      16000000u
-#define CORE_HZ     168000000u
-#define BAUD        921600u
-#define READY_SPINS 100000u /* more than the 2 ms that a crystal may take at 16 MHz */
-#define WRITE_SPINS 1000000u
+#define HSI_HZ        16000000u
+#define CORE_HZ       168000000u
+#define FASTEST_SHARE 30u     /* of the bus clock: a divider of 30 is within 2 % of any speed */
+#define READY_SPINS   100000u /* more than the 2 ms that a crystal may take at 16 MHz */
+#define WRITE_SPINS   1000000u
 
+static uint32_t usart_hz;
 static bool console; /* emulated: talk through semihosting instead of the UART */
 
-static stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_NONE, 1u, 1u};
+static stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_NONE, 1u, 1u, 0u, 0u};
 
 static bool wait_for(volatile const uint32_t *address, uint32_t mask, uint32_t value) {
     for (uint32_t spin = 0; spin < READY_SPINS; spin++) {
@@ -91,7 +93,9 @@ static void start_usart(uint32_t bus_hz) {
     GPIOA_AFRL = (GPIOA_AFRL & ~0xFF00u) | 0x7700u; /* PA2, PA3: alternate function 7 */
     GPIOA_PUPDR = (GPIOA_PUPDR & ~0xF0u) | 0x50u;   /* pulled up: silent when nothing is connected */
     GPIOA_MODER = (GPIOA_MODER & ~0xF0u) | 0xA0u;
-    USART2_BRR = (bus_hz + BAUD / 2u) / BAUD;
+    usart_hz = bus_hz;
+    info.max_baud = bus_hz / FASTEST_SHARE;
+    board_set_baud(STAPES_BOOT_BAUD);
     USART2_CR1 = CR1_UE_TE_RE;
     (void)USART2_DR; /* drops what came before, and lets QEMU see that the receiver is on */
 }
@@ -100,6 +104,7 @@ static void start_usart(uint32_t bus_hz) {
    nanoseconds, which under `-icount shift=0` are instructions. */
 static void start_counter(void) {
     info.counter = STAPES_COUNTER_CYCLES;
+    info.ticks_per_second = usart_hz == HSI_HZ ? HSI_HZ : CORE_HZ;
     if (cortex_m_start_cycle_counter()) {
         return;
     }
@@ -110,12 +115,16 @@ static void start_counter(void) {
     TIM2_EGR = 1u;
     TIM2_CR1 = 1u;
     info.counter = STAPES_COUNTER_INSTRUCTIONS;
+    info.ticks_per_second = 1000000000u;
 }
 
 void board_init(void) {
     start_usart(start_clock());
     start_counter();
     console = info.counter != STAPES_COUNTER_CYCLES && semihosting_console();
+    if (console) {
+        info.max_baud = 0u;
+    }
 }
 
 const stapes_board_info_t *board_info(void) {
@@ -143,6 +152,13 @@ void board_write(const uint8_t *bytes, size_t count) {
         }
         USART2_DR = bytes[i];
     }
+}
+
+void board_set_baud(uint32_t baud) {
+    for (uint32_t spin = 0;
+         (USART2_CR1 & CR1_UE_TE_RE) != 0u && (USART2_SR & SR_TC) == 0u && spin < WRITE_SPINS; spin++) {
+    }
+    USART2_BRR = (usart_hz + baud / 2u) / baud;
 }
 
 uint32_t board_ticks(void) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import time
 from collections import deque
@@ -23,6 +24,10 @@ FIRST_WAIT = 0.5
 PATIENCE = 2.5  # times the slowest recent answer
 DECAY = 0.8  # of that, from request to request
 SMALLEST_PAYLOAD = 64
+BOOT_BAUD = 115200
+FASTER_BAUDS = (921600, 460800, 230400)
+TRIAL_SECONDS = 0.5
+FALL_BACK_SECONDS = 1.2  # the device takes one
 
 
 @dataclass
@@ -67,8 +72,7 @@ class Client:
 
     def hello(self) -> m.Hello:
         """Open a session: who is there, and what does it run."""
-        payload = m.HELLO_REQUEST.pack(secrets.randbits(32), m.PROTOCOL_VERSION)
-        answer = self._request(Message.HELLO, payload, timeout=self._hello_timeout)
+        answer = self._greet()
         if answer[:1] != bytes([m.PROTOCOL_VERSION]):
             raise IdentityError(
                 f"the device speaks another protocol than version {m.PROTOCOL_VERSION}: {answer[:1].hex()}",
@@ -80,6 +84,61 @@ class Client:
                 f"the device takes only {self._hello.max_payload} bytes a message", hint="flash it again"
             )
         return self._hello
+
+    def _greet(self) -> bytes:
+        """The answer to HELLO; a line with a speed is tried at all of them, as the last session may have
+        left it.
+        """
+        if not self._has_speed:
+            return self._request(Message.HELLO, self._hello_payload(), timeout=self._hello_timeout)
+        deadline = time.monotonic() + self._hello_timeout
+        for baud in itertools.cycle((BOOT_BAUD, *FASTER_BAUDS)):
+            self._set_speed(baud)
+            try:
+                return self._request(Message.HELLO, self._hello_payload(), timeout=TRIAL_SECONDS)
+            except LinkError:
+                if time.monotonic() >= deadline:
+                    raise
+        raise AssertionError("cycle ended")
+
+    @staticmethod
+    def _hello_payload() -> bytes:
+        return m.HELLO_REQUEST.pack(secrets.randbits(32), m.PROTOCOL_VERSION)
+
+    def speed_up(self) -> int | None:
+        """Find the fastest speed that works; returns it, or None where the line has no speed to change.
+
+        A speed that fails is given up by both ends (the device after a second) and the next slower one is
+        tried.
+        """
+        if not self._has_speed:
+            return None
+        for baud in FASTER_BAUDS:
+            try:
+                self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud))
+            except LinkError:
+                continue  # the device cannot
+            self._set_speed(baud)
+            try:
+                self._request(Message.STATS, timeout=TRIAL_SECONDS)
+                return baud
+            except LinkError:
+                self._set_speed(BOOT_BAUD)
+                time.sleep(FALL_BACK_SECONDS)
+                self.hello()
+        return BOOT_BAUD
+
+    @property
+    def _has_speed(self) -> bool:
+        """Whether the stream is a serial port; a socket has a speed in pyserial, but it means nothing."""
+        return hasattr(self._stream, "baudrate") and not str(getattr(self._stream, "port", "")).startswith(
+            "socket:"
+        )
+
+    def _set_speed(self, baud: int) -> None:
+        setattr(self._stream, "baudrate", baud)  # noqa: B010 (not every Stream has one)
+        self._receiver = Receiver()
+        self._frames.clear()
 
     def reset(self) -> None:
         """Forget all samples, windows and votes."""

@@ -35,6 +35,7 @@ class Message(IntEnum):
     STATS = 8
     SELF_TEST = 9
     REBOOT = 10
+    BAUD = 11
 
 
 COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
@@ -234,6 +235,8 @@ class SelfTest:
         """Whether the constants are sound; False also where the build wrote no checksum."""
         return self.size > 0 and self.expected == self.computed
 
+
+BAUD_REQUEST = struct.Struct("<I")
 
 SELF_TEST_ANSWER = struct.Struct("<III")
 

@@ -11,6 +11,8 @@ from link_device import CLASSES, FEATURES, LAYERS, FakeDevice
 
 from stapes.errors import IdentityError, LinkError
 from stapes.link import Client
+from stapes.link import messages as m
+from stapes.link.client import BOOT_BAUD
 from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message, error_code, error_texts
 
@@ -155,7 +157,9 @@ def test_another_protocol_is_an_identity_error() -> None:
         connected(device)
 
 
-@pytest.mark.parametrize("message", [m for m in Message if m not in (Message.RESET, Message.REBOOT)])
+@pytest.mark.parametrize(
+    "message", [x for x in Message if x not in (Message.RESET, Message.REBOOT, Message.BAUD)]
+)
 @pytest.mark.parametrize("answer", [b"", b"\1", bytes(30), b"\xff" * 61])
 def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer: bytes) -> None:
     client, device = connected()
@@ -204,3 +208,66 @@ def test_receiver_does_not_grow_without_end() -> None:
 def test_a_frame_of_the_checked_example() -> None:
     # CRC-32 of "123456789" is 0xCBF43926; thirteen bytes without a zero make one block.
     assert encode(b"123456789") == b"\0\x0e123456789\x26\x39\xf4\xcb\0"
+
+
+class FakeSerial(FakeDevice):
+    """A serial port: bytes arrive only when both ends have the same speed, and the device's has a limit."""
+
+    port = "/dev/ttyFAKE"
+
+    def __init__(self, fastest_working: int = 921600, fastest_accepted: int = 921600) -> None:
+        super().__init__()
+        self.baudrate = BOOT_BAUD
+        self.speed = BOOT_BAUD
+        self.fastest_working = fastest_working
+        self.fastest_accepted = fastest_accepted
+        self.changed = 0.0
+        self.heard_since = True
+        self.on_request = self.on_answer = self._garble
+
+    def _garble(self, data: bytes) -> bytes:
+        if not self.heard_since and time.monotonic() > self.changed + 1.0:
+            self.speed, self.heard_since = BOOT_BAUD, True
+        if self.baudrate == self.speed <= self.fastest_working:
+            return data
+        return bytes(255 - byte for byte in data)
+
+    def _receive(self, frame: bytes) -> None:
+        self.heard_since = True
+        if frame[2] == Message.BAUD:
+            (baud,) = m.BAUD_REQUEST.unpack_from(frame, 3)
+            refused = baud > self.fastest_accepted
+            self.refusals = {Message.BAUD: error_code("STAPES_E_ARGUMENT")} if refused else {}
+            super()._receive(frame)
+            if not refused:
+                self.speed, self.changed, self.heard_since = baud, time.monotonic(), False
+            return
+        super()._receive(frame)
+
+
+@pytest.mark.parametrize(
+    ("working", "accepted", "expected"),
+    [
+        (921600, 921600, 921600),
+        (921600, 500000, 460800),
+        (460800, 921600, 460800),
+        (115200, 115200, BOOT_BAUD),
+    ],
+)
+def test_speed_goes_up_as_far_as_it_works(working: int, accepted: int, expected: int) -> None:
+    device = FakeSerial(working, accepted)
+    client, _ = connected(device)
+    assert client.speed_up() == expected == device.baudrate == device.speed
+    assert client.stats().replays == 4
+
+
+def test_a_device_left_at_another_speed_is_found() -> None:
+    device = FakeSerial()
+    device.speed = 460800
+    connected(device)
+    assert device.baudrate == 460800
+
+
+def test_a_line_without_a_speed_keeps_it() -> None:
+    client, _ = connected()
+    assert client.speed_up() is None

@@ -18,7 +18,7 @@ from stapes.codegen import generate
 from stapes.errors import LinkError, TargetError, ToolError
 from stapes.firmware import BuildResult, board_names, build_firmware, find_program, require_program
 from stapes.link import Client
-from stapes.targets import DescriptorStream, board_for_target, open_target, require_target
+from stapes.targets import DescriptorStream, Stream, board_for_target, open_target, require_target
 from stapes.targets import target as target_module
 
 QEMU = [f"qemu:{machine}" for machine in target_module.MACHINES]
@@ -298,3 +298,26 @@ def test_descriptor_stream_is_bounded() -> None:
     writer.close()
     reader.close()
     reader.close()
+
+
+def test_the_emulated_uart_changes_its_speed(programs: dict[str, BuildResult]) -> None:
+    with open_target("qemu:netduinoplus2", programs["qemu:netduinoplus2"].elf, uart=True) as stream:
+        client = Client(Port(stream))
+        client.hello()
+        assert client.speed_up() == 460800  # 16 MHz allows no more
+        client.push(np.zeros(40, dtype=np.int16))
+        time.sleep(1.5)  # a speed that was heard at is kept
+        assert client.push(np.zeros(40, dtype=np.int16)).samples == 80
+
+
+class Port:
+    """A stream that looks like a serial port; the emulated UART hears at any speed."""
+
+    port = "emulated"
+
+    def __init__(self, stream: Stream) -> None:
+        self.baudrate = 115200
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
