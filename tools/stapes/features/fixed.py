@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stapes.errors import RecipeError
 from stapes.features.arithmetic import (
     Int64,
     bit_length,
@@ -59,8 +60,13 @@ class FixedFrontend:
     def log_mel(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
         """log2 of the mel power with its floor, int16[n] to int32[frames, n_mels].
 
-        The values have `log_fraction_bits` fractional bits.
+        The values have `log_fraction_bits` fractional bits. Raises `RecipeError` where the features are no log-mel.
         """
+        if self.spec.n_mfcc or self.spec.pcen:
+            raise RecipeError(
+                f"this front end gives {'MFCC' if self.spec.n_mfcc else 'PCEN'}, and log-mel was asked for",
+                hint="leave out frontend.n_mfcc and frontend.pcen",
+            )
         return (self._device_log(*self._mel_powers(pcm)) + self.tables.fixed_offset).astype(np.int32)
 
     def log_mel_float(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:

@@ -90,6 +90,12 @@ def test_too_short_a_clip_has_no_frames() -> None:
     assert FixedFrontend(FrontendSpec()).log_mel(np.zeros(511, np.int16)).shape == (0, 64)
 
 
+@pytest.mark.parametrize("options", [{"n_mfcc": 13}, {"pcen": PcenSpec()}])
+def test_log_mel_is_refused_where_it_is_not_the_feature(options: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="log-mel was asked for"):
+        FixedFrontend(FrontendSpec(**options)).log_mel_float(np.zeros(512, np.int16))  # type: ignore[arg-type]
+
+
 def test_impossible_floor_and_scale_are_refused() -> None:
     with pytest.raises(RecipeError, match="log_floor"):
         Tables.build(FrontendSpec(log_floor=1e30))
