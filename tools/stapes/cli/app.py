@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stapes import __version__
-from stapes.cli import build, check, compile, doctor, evaluate, frontend, generate, train
+from stapes.cli import build, check, compile, doctor, evaluate, frontend, generate, report, train
 from stapes.cli.common import console, guarded
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command()(build.build)
 app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)
+app.command()(report.report)
 app.command()(frontend.features)
 app.add_typer(frontend.app, name="frontend")
 

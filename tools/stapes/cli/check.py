@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, progress_bar, save_json
+from stapes.cli.common import (
+    BundleArgument,
+    DataOption,
+    JsonOption,
+    console,
+    progress_bar,
+    save_json,
+    save_text,
+)
+
+if TYPE_CHECKING:
+    from stapes.check import CheckReport
 
 DEMO_TARGET = "qemu:netduinoplus2"
 
 ClipsOption = Annotated[
     int | None, typer.Option("--clips", min=1, metavar="N", help="How many clips (default: all).")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page.")
+]
+MetricsOption = Annotated[
+    Path | None, typer.Option("--metrics", metavar="FILE", help="Also write the figures as OpenMetrics text.")
 ]
 
 
@@ -28,9 +45,30 @@ def check(
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
     ] = None,
     json: JsonOption = None,
+    html: HtmlOption = None,
+    metrics: MetricsOption = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="Accepted figures to compare with: a file or a directory."
+        ),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept this run: write its figures to --baseline.")
+    ] = False,
+    uart_log: Annotated[
+        Path | None, typer.Option("--uart-log", metavar="DIR", help="Write every byte of the line to DIR.")
+    ] = None,
 ) -> None:
     """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
-    _check(bundle, target, data, clips, full=full, out=out, json=json)
+    if update_baseline and baseline is None:
+        raise typer.BadParameter("say which file: --baseline FILE", param_hint="--update-baseline")
+    report = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
+    _save([report], html=html, metrics=metrics)
+    save_json(json, report.as_json())
+    _exit_unless_passed(report)
+    if baseline is not None:
+        _compare_with_baseline(report, baseline, update=update_baseline)
 
 
 def compare(
@@ -42,6 +80,8 @@ def compare(
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
     ] = None,
     json: JsonOption = None,
+    html: HtmlOption = None,
+    metrics: MetricsOption = None,
 ) -> None:
     """Run the same clips on several targets; put bits, decisions, counts, flash and RAM side by side."""
     from stapes.check import check_bundle, select_clips
@@ -61,6 +101,7 @@ def compare(
         raise typer.BadParameter("name at least one target", param_hint="--targets")
     equal = all(report.passed for report in reports)
     console.print(comparison_table(reports))
+    _save(reports, html=html, metrics=metrics)
     save_json(json, {"targets": [report.as_json() for report in reports], "equal": equal})
     if not equal:
         raise typer.Exit(1)
@@ -88,8 +129,13 @@ def demo(
     console.print(
         f"1  bundle {bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False
     )
-    _check(bundle, target, data, clips, full=False, out=out, json=out / "report.json")
-    console.print(f"report: {out / 'report.json'}; generated C: {out / 'generated'}", highlight=False)
+    report = _check(bundle, target, data, clips, full=False, out=out)
+    _save([report], html=out / "report.html", metrics=None)
+    save_json(out / "report.json", report.as_json())
+    _exit_unless_passed(report)
+    console.print(
+        f"report: {out / 'report.html'} and report.json; generated C: {out / 'generated'}", highlight=False
+    )
 
 
 def _check(
@@ -100,9 +146,10 @@ def _check(
     *,
     full: bool,
     out: Path | None,
-    json: Path | None,
-) -> None:
+    uart_log: Path | None = None,
+) -> CheckReport:
     from stapes.check import check_bundle, select_clips
+    from stapes.files import safe_name
     from stapes.recipe import Bundle
     from stapes.report import print_check
 
@@ -110,9 +157,42 @@ def _check(
     chosen = select_clips(loaded, data, clips)
     with progress_bar() as progress:
         report = check_bundle(
-            loaded, target, chosen, out or Path("build") / loaded.manifest.name, full=full, progress=progress
+            loaded,
+            target,
+            chosen,
+            out or Path("build") / loaded.manifest.name,
+            full=full,
+            uart_log=uart_log and uart_log / f"check-{safe_name(target)}.log",
+            progress=progress,
         )
     print_check(report, console)
-    save_json(json, report.as_json())
+    return report
+
+
+def _save(reports: list[CheckReport], *, html: Path | None, metrics: Path | None) -> None:
+    from stapes.report import html_report, open_metrics
+
+    values = [report.as_json() for report in reports]
+    if html is not None:
+        save_text(html, html_report(values), "--html")
+    if metrics is not None:
+        save_text(metrics, open_metrics(values), "--metrics")
+
+
+def _exit_unless_passed(report: CheckReport) -> None:
     if not report.passed:
         raise typer.Exit(130 if report.interrupted else 1)
+
+
+def _compare_with_baseline(report: CheckReport, baseline: Path, *, update: bool) -> None:
+    from stapes.check import compare_with_baseline
+
+    outcome = compare_with_baseline(report, baseline, update=update)
+    for line in outcome.regressions:
+        console.print(f"[bold red]REGRESSION[/] {line}", highlight=False, soft_wrap=True)
+    for line in outcome.notes:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if outcome.regressions:
+        raise typer.Exit(1)
+    if not update:
+        console.print(f"no regression against {outcome.path}", highlight=False, soft_wrap=True)

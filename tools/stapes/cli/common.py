@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from stapes.errors import StapesError
-from stapes.files import write_json
+from stapes.files import write_atomic, write_json
 
 console = Console()
 errors = Console(stderr=True)
@@ -40,6 +40,16 @@ def save_json(path: Path | None, value: dict[str, Any]) -> None:
     except OSError as error:
         raise StapesError(
             f"cannot write {path}: {error.strerror}", hint="choose another --json FILE"
+        ) from error
+
+
+def save_text(path: Path, text: str, option: str) -> None:
+    """Write `text` to `path`, which `option` gave; a place that cannot be written is one clear error."""
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        raise StapesError(
+            f"cannot write {path}: {error.strerror}", hint=f"choose another {option} FILE"
         ) from error
 
 

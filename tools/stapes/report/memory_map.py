@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import Protocol
 
 from stapes.compiler import Plan
+from stapes.compiler.plan import Region
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 900, 480, 70, 30
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
+
+
+class Arena(Protocol):
+    """What a drawing needs of a plan."""
+
+    @property
+    def name(self) -> str:
+        """Of the network."""
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena."""
+
+    @property
+    def events(self) -> int:
+        """Steps of the schedule."""
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """Who is where, and when."""
 
 
 def memory_text(plan: Plan) -> str:
@@ -25,13 +48,14 @@ def memory_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def memory_svg(plan: Plan) -> str:
+def memory_svg(plan: Arena) -> str:
     """A drawing: steps of the schedule from left to right, bytes of the arena from top to bottom."""
     x_scale = _WIDTH / max(1, plan.events)
     y_scale = _HEIGHT / max(1, plan.arena_bytes)
     total = (_WIDTH + _LEFT + 20, _HEIGHT + _TOP + 30)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total[0]}" height="{total[1]}" '
+        f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total[0]} {total[1]}" '
+        f'width="{total[0]}" height="{total[1]}" '
         'font-family="sans-serif" font-size="11">',
         f'<rect width="{total[0]}" height="{total[1]}" fill="white"/>',
         f'<text x="{_LEFT}" y="18">arena of {escape(plan.name)}: {plan.arena_bytes:,} bytes</text>',
@@ -48,7 +72,7 @@ def memory_svg(plan: Plan) -> str:
             f'fill-opacity="0.75" stroke="white"><title>{label}</title></rect>'
         )
         if height > 12 and width > 120:
-            parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="white">{label}</text>')
+            parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="black">{label}</text>')
     for fraction in (0.0, 0.5, 1.0):
         y = _TOP + fraction * _HEIGHT
         value = round(fraction * plan.arena_bytes)

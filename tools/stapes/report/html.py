@@ -1,0 +1,216 @@
+"""One self-contained HTML page of any number of results: no script, no other file, nothing from a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from stapes import __version__
+from stapes.compiler.plan import Region
+from stapes.report.memory_map import memory_svg
+from stapes.report.picture import DIVERGING, HEAT, data_uri
+
+Result = Mapping[str, Any]
+
+FIGURES = (
+    ("instructions_per_window", "instructions a window, network"),
+    ("instructions_frontend_per_window", "instructions a window, front end"),
+    ("flash_bytes", "flash, bytes"),
+    ("ram_bytes", "RAM, bytes"),
+    ("stack_bytes", "stack at most, bytes"),
+    ("stack_high_water", "stack seen, bytes"),
+    ("arena_bytes", "arena of the network, bytes"),
+)
+"""Keys of `stapes check --json`; 0 is what could not be measured."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The memory map of a check, as `memory_svg` wants it."""
+
+    name: str
+    arena_bytes: int
+    events: int
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts [true][predicted], with the names of both; `columns` may end with "unknown"."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+    def shade(self, row: int, column: int) -> int:
+        """Percent of the row."""
+        total = sum(self.counts[row])
+        return round(100 * self.counts[row][column] / total) if total else 0
+
+
+def result_kind(value: Any) -> str | None:
+    """`check`, `compare`, `evaluate` or `parity`: whose JSON `value` is; None when it is none of these."""
+    if not isinstance(value, dict):
+        return None
+    for kind, keys in (
+        ("check", {"first_difference", "results", "target", "example", "memory"}),
+        ("compare", {"targets", "equal"}),
+        ("evaluate", {"folds", "int8", "firmware", "labels"}),
+        ("parity", {"int8_equal_fraction", "histogram"}),
+    ):
+        if keys <= value.keys():
+            return kind
+    return None
+
+
+def html_report(results: Iterable[Result]) -> str:
+    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture."""
+    kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
+    for result in results:
+        kind = result_kind(result)
+        if kind == "compare":
+            kinds["check"] += result["targets"]
+        elif kind is not None:
+            kinds[kind].append(result)
+    checks = kinds["check"]
+    names = list(dict.fromkeys(check["bundle"] for check in checks))
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=", ".join(names) or "front end and accuracy",
+            version=__version__,
+            checks=[_check(check) for check in checks],
+            passed=all(check["passed"] for check in checks),
+            figures=[(title, [check[key] or None for check in checks]) for key, title in FIGURES],
+            cycles=_cycles(checks),
+            arenas=_arenas(checks),
+            evaluations=[(value, _evaluated(value)) for value in kinds["evaluate"]],
+            parities=[_parity(value) for value in kinds["parity"]],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("stapes.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: "–" if value is None else f"{value:,.0f}"
+    environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
+    return environment
+
+
+def _check(check: Result) -> dict[str, Any]:
+    """What the template shows of one check besides its own keys."""
+    layers = check["layers"]
+    return {
+        "value": check,
+        "layers": [
+            {
+                **layer,
+                "short": "/".join(layer["name"].split(";")[0].split("/")[-2:]),
+                "count_share": _share(layer["count"], [other["count"] for other in layers]),
+                "macs_share": _share(layer["macs"], [other["macs"] for other in layers]),
+            }
+            for layer in layers
+        ],
+        "confusion": _confusion(check),
+        "example": _example(check["example"]),
+    }
+
+
+def _share(value: float | None, everyone: Sequence[float | None]) -> float:
+    """Percent of the largest."""
+    largest = max((other for other in everyone if other), default=0)
+    return round(100 * value / largest, 2) if value and largest else 0.0
+
+
+def _confusion(check: Result) -> Confusion:
+    results, labels = check["results"], check["labels"]
+    columns = [*labels, *(["unknown"] if any(r["prediction"] == "unknown" for r in results) else [])]
+    rows = [label for label in labels if any(r["label"] == label for r in results)]
+    counts = [
+        [sum(r["label"] == row and r["prediction"] == column for r in results) for column in columns]
+        for row in rows
+    ]
+    return Confusion(rows, columns, counts)
+
+
+def _evaluated(value: Result) -> Confusion:
+    labels, counts = value["labels"], value["firmware"]["confusion"]
+    return Confusion(labels[: len(counts)], labels, counts)
+
+
+def _example(example: Result | None) -> dict[str, Any] | None:
+    if example is None:
+        return None
+    expected, got = (
+        np.frombuffer(base64.b64decode(example[key]), np.int8).reshape(example["shape"]).astype(np.int16)
+        for key in ("expected", "got")
+    )
+    low, high = int(min(expected.min(), got.min())), int(max(expected.max(), got.max()))
+    difference = got - expected
+    worst = int(np.abs(difference).max())
+    return {
+        "clip": example["clip"],
+        "window": example["window"],
+        "frames": expected.shape[0],
+        "bands": expected.shape[1],
+        "differing": int(np.count_nonzero(difference)),
+        "pictures": [
+            ("device", data_uri(got, low, high, HEAT)),
+            ("reference", data_uri(expected, low, high, HEAT)),
+            (
+                f"difference, at most {worst} step{'' if worst == 1 else 's'}",
+                data_uri(difference, -max(worst, 1), max(worst, 1), DIVERGING),
+            ),
+        ],
+    }
+
+
+def _arenas(checks: Sequence[Result]) -> list[Markup]:
+    """One memory map for each bundle: the plan is the same on every target."""
+    drawn: dict[str, Markup] = {}
+    for check in checks:
+        regions = tuple(Region(**region) for region in check["memory"]["regions"])
+        arena = Arena(check["bundle"], check["arena_bytes"], check["memory"]["events"], regions)
+        drawn.setdefault(check["bundle_hash"], Markup(memory_svg(arena)))
+    return list(drawn.values())
+
+
+def _cycles(checks: Sequence[Result]) -> tuple[str, list[float | None]] | None:
+    """Cycles for each instruction of boards, by the first target that counted instructions of the same bundle."""
+    counted = {c["bundle_hash"]: c for c in reversed(checks) if c["instructions_per_window"]}
+    ratios = [
+        check["counts_per_window"] / counted[check["bundle_hash"]]["instructions_per_window"]
+        if check["counter"] == "cycles" and check["counts_per_window"] and check["bundle_hash"] in counted
+        else None
+        for check in checks
+    ]
+    by = next((c["target"] for c in counted.values()), "")
+    return (by, ratios) if any(ratios) else None
+
+
+def _parity(value: Result) -> dict[str, Any]:
+    edges = value["histogram"]["edges_nat"]
+    counts = value["histogram"]["counts"]
+    total = sum(counts) or 1
+    return {
+        "value": value,
+        "bins": [
+            {"text": f"{low:g} to {high:g}", "share": round(100 * count / total, 2), "count": count}
+            for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        ],
+    }

@@ -1,0 +1,203 @@
+"""The HTML report, looked at in a headless Chromium: nothing fetched, every picture drawn, nothing sticks out."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_bundle import make_small_bundle
+
+from stapes.check import CheckReport, check_bundle, prepare, select_clips
+from stapes.report import html_report, result_kind
+from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS += ["--hide-scrollbars", "--virtual-time-budget=5000"]
+WIDTHS = (1280, 400)
+
+EVALUATION: dict[str, Any] = {
+    "folds": [1, 2],
+    "labels": ["bell", "dog", "unknown"],
+    "int8": {"accuracy_mean": 0.8, "accuracy_sd": 0.1, "per_fold": [0.7, 0.9]},
+    "firmware": {
+        "accuracy_mean": 0.8,
+        "accuracy_sd": 0.1,
+        "per_fold": [0.7, 0.9],
+        "confusion": [[7, 2, 1], [1, 9, 0]],
+    },
+}
+PARITY: dict[str, Any] = {
+    "int8_equal_fraction": 0.999,
+    "histogram": {"edges_nat": [1e-8, 1e-7, 1e-6, 1e-5], "counts": [5, 80, 15]},
+}
+
+LOOK = """
+<script>
+const problems = [];
+addEventListener("error", event => problems.push("error: " + event.message), true);
+addEventListener("securitypolicyviolation", event => problems.push("fetched: " + event.blockedURI));
+addEventListener("load", () => {
+  const root = document.documentElement;
+  parent.postMessage(JSON.stringify({
+    width: innerWidth,
+    overflow: root.scrollWidth - innerWidth,
+    fetched: performance.getEntriesByType("resource").map(entry => entry.name),
+    pictures: [...document.images].map(image => [image.naturalWidth, image.clientWidth, image.clientHeight]),
+    drawings: [...document.querySelectorAll("svg")].map(
+      svg => [svg.getBoundingClientRect().width, svg.querySelectorAll("rect").length]),
+    bars: [...document.querySelectorAll(".bar i")].map(bar => bar.getBoundingClientRect().width),
+    small: [...document.querySelectorAll("td, th, p, .name, .bar, figcaption")]
+      .filter(e => parseFloat(getComputedStyle(e).fontSize) < 11).length,
+    problems,
+  }), "*");
+});
+</script>
+"""
+FRAMES = """<!DOCTYPE html><body style="margin:0"><script>
+addEventListener("message", event => {
+  const line = document.createElement("pre");
+  line.textContent = event.data;
+  document.body.append(line);
+});
+</script>%s</body>"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> CheckReport:
+    directory = tmp_path_factory.mktemp("html")
+    bundle = make_small_bundle(directory / "bundle")
+    return check_bundle(
+        bundle, "host", select_clips(bundle, None, 3), directory, prepared=prepare(bundle, "host", directory)
+    )
+
+
+def look(page: str, directory: Path) -> dict[int, dict[str, Any]]:
+    """What a browser makes of the page at each width."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium to look at the page with")
+    (directory / "page.html").write_text(page.replace("<head>", f"<head>{LOOK}").replace(
+        "default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';"
+    ))  # fmt: skip
+    frames = "".join(
+        f'<iframe src="page.html" width="{w}" height="900" style="border:0"></iframe>' for w in WIDTHS
+    )
+    (directory / "frames.html").write_text(FRAMES % frames)
+    profile = f"--user-data-dir={directory / 'profile'}"
+    done = subprocess.run(
+        [CHROMIUM, *FLAGS, profile, "--dump-dom", (directory / "frames.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    seen = [
+        json.loads(html.unescape(text)) for text in re.findall(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
+    ]
+    assert len(seen) == len(WIDTHS), done.stdout[-2000:] + done.stderr[-2000:]
+    return {view["width"]: view for view in seen}
+
+
+def test_a_browser_shows_everything(checked: CheckReport, tmp_path: Path) -> None:
+    one = checked.as_json()
+    other = {**one, "target": "qemu:a-machine-with-a-long-name", "counter": "instructions"}
+    views = look(html_report([{"targets": [one, other], "equal": True}, EVALUATION, PARITY]), tmp_path)
+    assert set(views) == set(WIDTHS)
+    for view in views.values():
+        assert view["problems"] == [] and view["fetched"] == []
+        assert view["overflow"] <= 0
+        assert len(view["pictures"]) == 2 * 3
+        assert all(
+            natural == 20 and width > 100 and height > 100 for natural, width, height in view["pictures"]
+        )
+        ((width, rectangles),) = view["drawings"]
+        assert width >= 600 and rectangles == 2 + len(checked.plan.regions)
+        assert len(view["bars"]) == 2 * 2 * len(checked.plan.layers) + 3 and max(view["bars"]) > 50
+        assert view["small"] == 0
+
+
+def test_the_look_sees_what_is_wrong(checked: CheckReport, tmp_path: Path) -> None:
+    """The checker above can fail: a script error, a fetch, a wide element, a broken picture."""
+    broken = """<script>nothing()</script><img src="https://example.invalid/x.png"><img src="data:image/png;base64,AA">
+        <div style="width:3000px">x</div></body>"""
+    view = look(html_report([checked.as_json()]).replace("</body>", broken), tmp_path)[400]
+    assert any("nothing" in problem for problem in view["problems"])
+    assert any("example.invalid" in problem for problem in view["problems"])
+    assert view["overflow"] > 0
+    assert [natural for natural, _, _ in view["pictures"]][-2:] == [0, 0]
+
+
+def test_the_page_needs_nothing_else(checked: CheckReport) -> None:
+    page = html_report([checked.as_json()])
+    addresses = set(re.findall(r"https?://[^\s\"'<]+", page))
+    assert addresses == {"http://www.w3.org/2000/svg"}
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="(\w+:)', page)) == {"data:"}
+
+
+def test_what_was_found_is_written(checked: CheckReport) -> None:
+    page = html_report([checked.as_json()])
+    assert "PASSED" in page
+    for result in checked.results:
+        assert result.clip in page
+    for layer in checked.plan.layers:
+        assert f">{layer.macs:,}</div>" in page
+
+
+def test_the_first_difference_is_written_and_drawn(checked: CheckReport) -> None:
+    from stapes.check import Difference
+
+    difference = Difference("a<b>", 2, "layer", "conv&1", (1, 2, 3), 5, 6, 1, 99, "one step: rounding")
+    example = checked.example
+    assert example is not None
+    got = example.got.copy()
+    got[3, 4] ^= 1
+    results = [replace(checked.results[0], difference=difference), *checked.results[1:]]
+    page = html_report([replace(checked, results=results, example=replace(example, got=got)).as_json()])
+    assert "FAILED" in page and "PASSED" not in page
+    assert "a&lt;b&gt;" in page and "a<b>" not in page
+    assert "conv&amp;1 at 1, 2, 3: expected 5, got 6 (1 of 99 differ; one step: rounding)" in page
+    assert "1 values differ" in page and "difference, at most 1 step<" in page
+
+
+def test_cycles_for_each_instruction(checked: CheckReport) -> None:
+    one = {**checked.as_json(), "counter": "cycles", "counts_per_window": 3000.0, "target": "board:x@y"}
+    other = {**one, "counter": "instructions", "instructions_per_window": 2000, "target": "qemu:m"}
+    page = html_report([one, other])
+    assert "cycles for each instruction of qemu:m</th><td>1.50</td><td>–</td>" in page
+    assert "cycles for each" not in html_report([one])
+
+
+def test_results_are_recognised(checked: CheckReport) -> None:
+    value = checked.as_json()
+    assert result_kind(value) == "check" and result_kind({"targets": [value], "equal": True}) == "compare"
+    assert result_kind(EVALUATION) == "evaluate" and result_kind(PARITY) == "parity"
+    assert result_kind({"layers": []}) is None and result_kind([1]) is None
+
+
+def test_pixels_are_where_they_belong(tmp_path: Path) -> None:
+    matplotlib = pytest.importorskip("matplotlib.image")
+    values = np.zeros((5, 3), np.int8)  # five frames of three bands
+    values[4, 0], values[0, 2] = 127, 60
+    path = tmp_path / "x.png"
+    path.write_bytes(base64.b64decode(data_uri(values, 0, 127, HEAT).partition(",")[2]))
+    pixels = np.rint(matplotlib.imread(str(path))[..., :3] * 255).astype(int)
+    assert pixels.shape == (3, 5, 3)
+    colours = palette(HEAT)
+    assert np.array_equal(pixels[2, 4], colours[255])  # last frame, lowest band: right bottom
+    assert np.array_equal(pixels[0, 0], colours[round(60 / 127 * 255)])
+    assert np.array_equal(pixels[1, 1], colours[0])
+
+
+def test_no_difference_is_the_neutral_colour() -> None:
+    middle = palette(DIVERGING)[128].astype(int)
+    assert np.ptp(middle) <= 2 and middle.min() > 240
