@@ -107,4 +107,6 @@ def _open(url: str) -> serial.Serial:
         hint = "check the cable and the port's name"
         if "ermission" in str(error):
             hint = "allow this user the port: sudo usermod -aG dialout $USER, then log in again"
+        elif "option 'control'" in str(error):
+            hint = f"that server does not answer for flow control; give {url}?ign_set_control"
         raise TargetError(f"cannot open {url}: {error}", hint=hint) from error

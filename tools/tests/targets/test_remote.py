@@ -163,6 +163,24 @@ def test_a_cut_connection_is_one_error(
     assert caught.value.hint
 
 
+def test_a_server_without_flow_control_is_said(
+    rig: Callable[[str], contextlib.AbstractContextManager[Rig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = serial.rfc2217.PortManager.rfc2217_send_subnegotiation
+
+    def all_but_control(manager: serial.rfc2217.PortManager, option: bytes, value: bytes = b"") -> None:
+        if option != serial.rfc2217.SERVER_SET_CONTROL:
+            answer(manager, option, value)
+
+    monkeypatch.setattr(serial.rfc2217.PortManager, "rfc2217_send_subnegotiation", all_but_control)
+    with rig("rfc2217") as made:
+        with pytest.raises(TargetError, match="cannot open") as caught, open_target(made.url):
+            pass
+        assert f"{made.url}?ign_set_control" in caught.value.hint
+        with open_target(f"{made.url}?ign_set_control") as line:
+            assert Client(line).hello().board == "host"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_listens(kind: str) -> None:
     with socket.socket() as taken:
