@@ -61,6 +61,15 @@ if [ -n "$missing" ]; then
     fi
 fi
 
+# The sanitizers and the fuzzer of clang are a package of their own, named after its version.
+if [ "$purpose" = test ] && command -v clang >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    runtime="libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+    if ! dpkg -s "$runtime" >/dev/null 2>&1; then
+        missing=" $runtime"
+        with_dots "installing $runtime" apt_install || true
+    fi
+fi
+
 # The stamp holds the hash of pyproject.toml: the environment follows when the dependencies change.
 stamp="$venv/.stapes-$purpose"
 want=$(cksum pyproject.toml)

@@ -229,6 +229,7 @@ def connect(
         if hello.counter == "cycles" and counts_instructions(target):
             hello = replace(hello, counter="instructions")
         verify_identity(hello, bundle)
+        client.speed_up()
         yield client, hello
 
 
@@ -264,6 +265,11 @@ def check_bundle(
     elf = prepared.build.elf if prepared.build else None
     with connect(bundle, target, elf, uart_log=uart_log) as (client, hello):
         report.hello = hello
+        if prepared.build and hello.build_id != prepared.build.build_id:
+            raise IdentityError(
+                f"{hello.board} runs an older build ({hello.build_id}, not {prepared.build.build_id})",
+                hint="flash the firmware that was just built",
+            )
         comparer = ClipComparer(client, report.plan, full=full)
         try:
             for done, clip in enumerate(clips.clips):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stapes import __version__
-from stapes.cli import build, check, compile, doctor, evaluate, frontend, generate, report, train
+from stapes.cli import bench, build, check, compile, doctor, evaluate, frontend, generate, link, report, train
 from stapes.cli.common import console, guarded
 
 app = typer.Typer(
@@ -38,7 +38,6 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
-app.command()(compile.bench)
 app.command()(build.build)
 app.command()(check.check)
 app.command()(check.compare)
@@ -46,6 +45,8 @@ app.command()(check.demo)
 app.command()(report.report)
 app.command()(frontend.features)
 app.add_typer(frontend.app, name="frontend")
+app.add_typer(bench.app, name="bench")
+app.add_typer(link.app, name="link")
 
 
 def run() -> None:

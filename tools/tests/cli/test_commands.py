@@ -38,6 +38,7 @@ def test_the_readme_lists_every_command() -> None:
 
     readme = (Path(stapes.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        names = [f"{name} {sub}" for sub in getattr(command, "commands", {})] or [name]
+        commands = getattr(command, "commands", {})
+        names = [f"{name} {sub}" for sub, each in commands.items() if not each.hidden] or [name]
         for full in names:
             assert f"`stapes {full}" in readme, full
