@@ -28,9 +28,11 @@ def write_checksum(elf_path: Path) -> bool:
         content = constants.data()
         position = place["sh_offset"]
     value = struct.pack("<iII", offset, len(content), zlib.crc32(content))
+    with elf_path.open("rb") as stream:
+        stream.seek(position)
+        if stream.read(len(value)) == value:
+            return True  # a program that runs now cannot be opened for writing
     with elf_path.open("r+b") as stream:
         stream.seek(position)
-        if stream.read(len(value)) != value:
-            stream.seek(position)
-            stream.write(value)
+        stream.write(value)
     return True

@@ -1,0 +1,285 @@
+"""The pytest plugin: options, fixtures and a marker for tests that run against any target.
+
+    pytest hil_tests --target qemu:netduinoplus2 --bundle models/esc10 --data DIR --clips 20
+
+Loaded by pytest wherever stapes is installed; it does nothing unless a test asks for one of its fixtures. What the
+fixtures need is imported only then. A test directory that has a fixture of the same name uses its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from stapes.check import CheckReport, ClipSet, Prepared
+    from stapes.link import Client, Hello
+    from stapes.recipe import Bundle
+
+DEFAULT_TARGETS = ("host", "qemu:netduinoplus2")
+DEFAULT_BUNDLE = "models/esc10"
+
+NEEDS = {
+    "recordings": "needs recordings: give --data DIR",
+    "build": "needs a target whose firmware is built here",
+    "emulator": "needs an emulator",
+    "hardware": "needs a board",
+    "instructions": "needs a target that counts instructions",
+    "cycles": "needs a target that counts cycles",
+    "stack": "needs a target that can measure its stack",
+}
+"""Capabilities for `@pytest.mark.stapes_needs(…)`, and why a test without them is skipped."""
+
+Checks = dict[str, dict[str, Any]]
+CHECKS = pytest.StashKey[Checks]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, object, object]:
+    """Add the options last of all: `--NAME` only where no other plugin and no conftest.py has it already."""
+    result = yield
+    group = parser.getgroup("stapes", "stapes: firmware on any target")
+
+    def add(name: str, **settings: Any) -> None:
+        names = [f"--stapes-{name}"] + ([f"--{name}"] if _is_free(parser, f"--{name}") else [])
+        group.addoption(*names, **settings)
+
+    add(
+        "target",
+        action="append",
+        metavar="T",
+        help="target to test; may be repeated [host, emulated STM32F4]",
+    )
+    add("bundle", metavar="DIR", help=f"bundle to test [{DEFAULT_BUNDLE} under the root directory]")
+    add("data", metavar="DIR", help="recordings (ESC-50 layout) [$STAPES_DATA; without it, synthetic clips]")
+    add("clips", type=int, default=4, metavar="N", help="how many clips [4]")
+    add("port", metavar="P", help="port of board:NAME targets: a device, auto (by USB ids) or auto:SERIAL")
+    add("baseline", metavar="FILE", help="figures that were accepted last: a file, or a directory of them")
+    add("update-baseline", action="store_true", help="accept this run's figures: write them to --baseline")
+    add("metrics", metavar="FILE", help="write the checks' figures as OpenMetrics text")
+    add("uart-log", metavar="DIR", help="write every byte of every line to DIR, one file a test")
+    add("report", metavar="DIR", help="write the checks as JSON, and one report.html, to DIR")
+    return result
+
+
+def _is_free(parser: pytest.Parser, name: str) -> bool:
+    """Whether nobody has the option yet; one that takes no such value refuses it, and so is taken."""
+    try:
+        return name in parser.parse_known_and_unknown_args([name, "0"])[1]
+    except (pytest.UsageError, SystemExit):
+        return False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and the fixture `target` with the targets of this run."""
+    config.addinivalue_line(
+        "markers",
+        f"stapes_needs(capability, ...): skip where the target or the run lacks one of {', '.join(NEEDS)}",
+    )
+    config.stash[CHECKS] = {}
+    config.pluginmanager.register(_targets(config), "stapes-target")
+
+
+def _targets(config: pytest.Config) -> ModuleType:
+    """A plugin with the fixture `target`: its parameters are known only now."""
+    names = config.getoption("stapes_target") or list(DEFAULT_TARGETS)
+    port = config.getoption("stapes_port")
+    if port:
+        names = [f"{name}@{port}" if re.fullmatch(r"board:[^@]+", name) else name for name in names]
+
+    @pytest.fixture(scope="session", params=names)
+    def target(request: pytest.FixtureRequest) -> str:
+        """Name of the target: `host`, `qemu:MACHINE`, `board:NAME@PORT` or a pyserial URL."""
+        name: str = request.param
+        return name
+
+    plugin = ModuleType("stapes_target")
+    plugin.target = target  # type: ignore[attr-defined]
+    return plugin
+
+
+def capabilities(target: str, *, recordings: bool) -> set[str]:
+    """What a test can ask for with `stapes_needs`."""
+    kind = target.partition(":")[0]
+    able = {
+        "host": {"build"},
+        "qemu": {"build", "emulator", "instructions", "stack"},
+        "renode": {"build", "emulator", "instructions", "stack"},
+        "board": {"build", "hardware", "cycles", "stack"},
+    }.get(kind, {"hardware"})
+    return able | ({"recordings"} if recordings else set())
+
+
+@pytest.fixture(autouse=True)
+def _stapes_needs(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose capabilities are missing, before anything is built for it."""
+    markers = list(request.node.iter_markers("stapes_needs"))
+    if not markers:
+        return
+    target = request.getfixturevalue("target")
+    able = capabilities(target, recordings=_data(request.config) is not None)
+    for need in [need for marker in markers for need in marker.args]:
+        if need not in NEEDS:
+            raise pytest.UsageError(f"stapes_needs({need!r}): not one of {', '.join(NEEDS)}")
+        if need not in able:
+            pytest.skip(f"{target}: {NEEDS[need]}" if need != "recordings" else NEEDS[need])
+
+
+def _data(config: pytest.Config) -> Path | None:
+    given = config.getoption("stapes_data")
+    given = os.environ.get("STAPES_DATA") if given is None else given
+    return Path(given) if given else None
+
+
+@pytest.fixture(scope="session")
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    """The bundle under test."""
+    from stapes.recipe import Bundle
+
+    given = request.config.getoption("stapes_bundle")
+    return Bundle.load(Path(given) if given else request.config.rootpath / DEFAULT_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def clips(request: pytest.FixtureRequest, bundle: Bundle) -> ClipSet:
+    """The clips of this run: recordings, or synthetic ones."""
+    from stapes.check import select_clips
+
+    return select_clips(bundle, _data(request.config), request.config.getoption("stapes_clips"))
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    request: pytest.FixtureRequest, bundle: Bundle, target: str, tmp_path_factory: pytest.TempPathFactory
+) -> Prepared:
+    """Firmware for the target, built once for its content: kept in pytest's cache, shared by all workers.
+
+    A missing emulator or compiler skips, unless the target was asked for by name.
+    """
+    from stapes.check import prepare
+    from stapes.errors import ToolError
+    from stapes.targets import require_target
+
+    try:
+        require_target(target)
+    except ToolError as error:
+        if request.config.getoption("stapes_target"):
+            raise
+        pytest.skip(str(error))
+    cache = getattr(request.config, "cache", None)
+    root = cache.mkdir("stapes") if cache else tmp_path_factory.mktemp("stapes")
+    directory = root / f"{bundle.manifest.name}-{bundle.hash[:12]}"
+    with _one_at_a_time(directory):
+        return prepare(bundle, target, directory)
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock: pytest-xdist's workers build in it too."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def report(
+    request: pytest.FixtureRequest, bundle: Bundle, target: str, clips: ClipSet, prepared: Prepared
+) -> CheckReport:
+    """One check of all clips on the target, shared by the tests that look at its parts."""
+    from stapes.check import check_bundle
+
+    result = check_bundle(
+        bundle,
+        target,
+        clips,
+        prepared.generated.directory.parent,
+        prepared=prepared,
+        uart_log=_uart_log(request.config, f"check-{target}"),
+    )
+    request.config.stash[CHECKS][target] = result.as_json()
+    return result
+
+
+@pytest.fixture
+def device(
+    request: pytest.FixtureRequest, bundle: Bundle, target: str, prepared: Prepared
+) -> Iterator[tuple[Client, Hello]]:
+    """A freshly started device that runs the bundle."""
+    from stapes.check import connect
+
+    elf = prepared.build.elf if prepared.build else None
+    with connect(bundle, target, elf, uart_log=_uart_log(request.config, request.node.name)) as connected:
+        yield connected
+
+
+def _uart_log(config: pytest.Config, name: str) -> Path | None:
+    from stapes.files import safe_name
+
+    directory = config.getoption("stapes_uart_log")
+    return Path(directory) / f"{safe_name(name)}.log" if directory else None
+
+
+@pytest.fixture(scope="session")
+def baseline(request: pytest.FixtureRequest, report: CheckReport) -> list[str]:
+    """Regressions against `--baseline`, one line each; with `--update-baseline` this run becomes the baseline."""
+    from stapes.check import compare_with_baseline
+    from stapes.errors import StapesError
+
+    given = request.config.getoption("stapes_baseline")
+    if not given:
+        pytest.skip("no --baseline FILE to compare with")
+    try:
+        outcome = compare_with_baseline(
+            report, Path(given), update=request.config.getoption("stapes_update_baseline")
+        )
+    except StapesError as error:
+        pytest.fail(str(error), pytrace=False)
+    for line in outcome.notes:
+        request.config.stash[CHECKS].setdefault(report.target, report.as_json()).setdefault(
+            "notes", []
+        ).append(line)
+    return outcome.regressions
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what was asked for; a worker of pytest-xdist hands its checks to the controller instead."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["stapes_checks"] = json.dumps(config.stash[CHECKS])
+        return
+    checks = list(config.stash[CHECKS].values())
+    metrics, directory = config.getoption("stapes_metrics"), config.getoption("stapes_report")
+    if not checks or not (metrics or directory):
+        return
+    from stapes.files import safe_name, write_atomic, write_json
+    from stapes.report import html_report, open_metrics
+
+    if metrics:
+        write_atomic(Path(metrics), open_metrics(checks))
+    if directory:
+        for check in checks:
+            write_json(Path(directory) / f"check-{safe_name(check['target'])}.json", check)
+        write_atomic(Path(directory) / "report.html", html_report(checks))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a pytest-xdist worker's checks."""
+    node.config.stash[CHECKS].update(json.loads(getattr(node, "workeroutput", {}).get("stapes_checks", "{}")))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what has become better than the baseline."""
+    for target, check in config.stash[CHECKS].items():
+        for line in check.get("notes", []):
+            terminalreporter.write_line(f"{target}: {line}")

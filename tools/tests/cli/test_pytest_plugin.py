@@ -1,0 +1,183 @@
+"""The pytest plugin in pytest runs of its own: it drives real firmware, and leaves other people's tests alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from small_bundle import make_small_bundle
+
+from stapes.cli.pytest_plugin import NEEDS, capabilities
+
+pytest_plugins = ["pytester"]
+
+SUITE = Path(__file__).parents[3] / "hil_tests"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_bundle(tmp_path_factory.mktemp("plugin") / "bundle").directory
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, small: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("STAPES_DATA", raising=False)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+    def run(*arguments: str, bundle: bool = True) -> pytest.RunResult:
+        given = [f"--bundle={small}"] if bundle else []
+        return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *given, *arguments, timeout=200)
+
+    return run
+
+
+def test_the_suite_runs_for_each_target_and_writes_what_is_asked_for(pytester: pytest.Pytester, run) -> None:
+    for test in SUITE.glob("test_*.py"):
+        shutil.copy(test, pytester.path)
+    options = ["--target", "host", "--clips", "1", "--junit-xml", "junit.xml", "--metrics", "metrics.txt"]
+    options += ["--uart-log", "logs", "--report", "out", "--baseline", "accepted"]
+    result = run(*options, "--update-baseline")
+    assert result.ret == 0, result.stdout.str()
+    assert (pytester.path / "accepted/small-host.json").is_file()
+    result.stdout.fnmatch_lines(["host: baseline accepted: *small-host.json"])
+    assert run(*options).ret == 0
+    assert {case.get("name") for case in ET.parse(pytester.path / "junit.xml").iter("testcase")} >= {
+        "test_every_layer[host]",
+        "test_no_regression[host]",
+    }
+    assert 'stapes_clips{bundle="small",target="host"} 1\n' in (pytester.path / "metrics.txt").read_text()
+    logs = {path.name for path in (pytester.path / "logs").iterdir()}
+    assert {"check-host.log", "test_constants_in_flash_are_sound-host.log"} <= logs
+    assert json.loads((pytester.path / "out/check-host.json").read_text())["passed"] is True
+    assert "<html" in (pytester.path / "out/report.html").read_text()
+
+
+def test_a_regression_fails_with_its_line(pytester: pytest.Pytester, run) -> None:
+    shutil.copy(SUITE / "test_baseline.py", pytester.path)
+    options = ["--target", "host", "--clips", "1", "--baseline", "accepted.json"]
+    missing = run(*options)
+    missing.stdout.fnmatch_lines(["*there is no baseline accepted.json*--update-baseline*"])
+    assert run(*options, "--update-baseline").ret == 0
+    path = pytester.path / "accepted.json"
+    accepted = json.loads(path.read_text())
+    accepted["bits"]["layers"] = "0" * 64
+    path.write_text(json.dumps(accepted))
+    result = run(*options)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*layers: other bits than the baseline's*"])
+
+
+def test_workers_share_one_image_and_their_checks_reach_the_controller(
+    pytester: pytest.Pytester, run
+) -> None:
+    pytester.makepyfile(
+        test_one="def test_it(report, prepared): assert report.passed; print(prepared.build.elf)",
+        test_two="def test_it(report, prepared): assert report.passed; print(prepared.build.elf)",
+    )
+    result = run("-n", "2", "--dist", "loadfile", "--target", "host", "--clips", "1", "--metrics", "m.txt")
+    assert result.ret == 0, result.stdout.str()
+    assert (pytester.path / "m.txt").read_text().count("stapes_clips{") == 1
+    images = list((pytester.path / ".pytest_cache/d/stapes").glob("*/host/stapes.elf"))
+    assert len(images) == 1
+
+
+def test_an_unchanged_image_is_not_built_again(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile("def test_it(prepared): assert prepared.build.elf.is_file()")
+    times = []
+    for _ in range(2):
+        assert run("--target", "host").ret == 0
+        (image,) = (pytester.path / ".pytest_cache/d/stapes").glob("*/host/stapes.elf")
+        times.append(image.stat().st_mtime_ns)
+    assert times[0] == times[1]
+
+
+def test_a_missing_capability_skips_with_its_reason(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.stapes_needs("build", "cycles")
+        def test_cycles(target): raise AssertionError
+
+        @pytest.mark.stapes_needs("recordings")
+        def test_recordings(target): raise AssertionError
+
+        @pytest.mark.stapes_needs("build")
+        def test_built(target): pass
+        """
+    )
+    result = run("-rs", "--strict-markers", "--target", "host")
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines_random(
+        ["*host: needs a target that counts cycles*", "*needs recordings: give --data DIR*"]
+    )
+
+
+def test_an_unknown_capability_is_an_error(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.stapes_needs("wings")
+        def test_it(target): pass
+        """
+    )
+    result = run("--target", "host")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*stapes_needs('wings'): not one of*"])
+
+
+def test_a_port_belongs_to_boards_without_one(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile("def test_it(target): pass")
+    targets = ["host", "board:x", "board:x@/dev/tty1", "socket://rig:1"]
+    result = run("-v", "--port", "auto", *[f"--target={target}" for target in targets])
+    result.assert_outcomes(passed=4)
+    for name in ("host", "board:x@auto", "board:x@/dev/tty1", "socket://rig:1"):
+        result.stdout.fnmatch_lines([f"*test_it[[]{name}[]] PASSED*"])
+
+
+def test_other_peoples_options_and_fixtures_win(pytester: pytest.Pytester, run) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_addoption(parser):
+            parser.addoption("--target", type=int)
+            parser.addoption("--report", action="store_true")
+
+        @pytest.fixture
+        def target(request):
+            return request.config.getoption("--target")
+
+        @pytest.fixture
+        def report():
+            return "mine"
+        """
+    )
+    pytester.makepyfile("def test_it(target, report): assert (target, report) == (7, 'mine')")
+    result = run("--target", "7", "--report", "--strict-markers", bundle=False)
+    result.assert_outcomes(passed=1)
+    assert run("--stapes-target", "host", "--target", "7", bundle=False).ret == 0
+
+
+def test_tests_without_our_fixtures_import_nothing_of_ours(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            loaded = {name for name in sys.modules if name.startswith("stapes")}
+            assert loaded <= {"stapes", "stapes.cli", "stapes.cli.pytest_plugin"}, loaded
+            assert "numpy" not in sys.modules
+        """
+    )
+    assert run("-p", "no:cacheprovider", bundle=False).ret == 0
+    assert not (pytester.path / ".pytest_cache").exists()
+
+
+def test_every_capability_can_be_had() -> None:
+    kinds = ["host", "qemu:netduinoplus2", "renode:x", "board:x@y", "socket://rig:1"]
+    assert set().union(*(capabilities(kind, recordings=True) for kind in kinds)) == set(NEEDS)
