@@ -4,7 +4,7 @@ from stapes.check.baseline import Outcome, baseline_path, compare_with_baseline,
 from stapes.check.clips import ClipSet, held_out_fold, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
 from stapes.check.difference import Difference, classify, first_difference
-from stapes.check.evaluate import evaluate_bundle, summary
+from stapes.check.evaluate import evaluate_bundle
 from stapes.check.run import CheckReport, Prepared, check_bundle, connect, prepare, verify_identity
 
 __all__ = [
@@ -26,6 +26,5 @@ __all__ = [
     "load_baseline",
     "prepare",
     "select_clips",
-    "summary",
     "verify_identity",
 ]

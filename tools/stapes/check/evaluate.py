@@ -12,6 +12,7 @@ from stapes.datasets import open_dataset
 from stapes.errors import BundleError
 from stapes.recipe import Bundle, load_recipe
 from stapes.reference import Reference
+from stapes.training import summary
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
@@ -32,16 +33,6 @@ def parse_folds(folds: str, available: list[int]) -> list[int]:
     if folds.isdigit() and int(folds) in available:
         return [int(folds)]
     raise BundleError(f"--folds {folds}: not all and not one of {available}", hint="give `all` or one number")
-
-
-def summary(per_fold: dict[int, float]) -> dict[str, Any]:
-    """Mean and standard deviation (over the folds) of accuracies, with the folds' own figures."""
-    values = list(per_fold.values())
-    return {
-        "accuracy_mean": float(np.mean(values)),
-        "accuracy_sd": float(np.std(values)),
-        "per_fold": values,
-    }
 
 
 def evaluate_bundle(
@@ -85,11 +76,12 @@ def evaluate_bundle(
             accuracy[kind][fold] = count / len(clips)
     progress("done", total, total)
     result: dict[str, Any] = {"folds": chosen, "labels": [*labels, "unknown"]}
-    trained = bundle.metrics().get("float", {}).get("per_fold", [])
-    if len(trained) >= max(chosen):
-        result["float"] = summary({fold: trained[fold - 1] for fold in chosen})
+    metrics = bundle.metrics()
+    trained = dict(zip(metrics.get("folds", []), metrics.get("float", {}).get("per_fold", []), strict=False))
+    if set(chosen) <= set(trained):
+        result["float"] = summary([trained[fold] for fold in chosen])
     for kind, figures in accuracy.items():
-        result[kind] = summary(figures) | {"confusion": confusion[kind].tolist()}
+        result[kind] = summary(list(figures.values())) | {"confusion": confusion[kind].tolist()}
     if "float" in result:
         loss = result["float"]["accuracy_mean"] - result["firmware"]["accuracy_mean"]
         result["float_minus_firmware_points"] = 100 * loss

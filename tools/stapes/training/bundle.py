@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from stapes.files import canonical_json, sha256
 from stapes.recipe import Bundle, BundleManifest, Recipe
@@ -19,8 +19,8 @@ _KINDS = ("float", "int8", "firmware")
 def summary(values: Sequence[float]) -> dict[str, Any]:
     """Mean and standard deviation over folds, and each fold's figure in the order of the folds."""
     return {
-        "accuracy_mean": float(np.mean(values)),
-        "accuracy_sd": float(np.std(values)),
+        "accuracy_mean": statistics.fmean(values),
+        "accuracy_sd": statistics.pstdev(values),
         "per_fold": [float(value) for value in values],
     }
 
@@ -35,7 +35,6 @@ def metrics_of(recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, Any]:
         "macs_per_window": results[0].macs,
         "parameters": results[0].parameters,
         "model_bytes": len(results[0].network),
-        "seconds_per_fold": [round(result.seconds, 1) for result in results],
         "recipe_sha256": sha256(canonical_json(recipe.model_dump(mode="json"))),
     }
 
@@ -72,6 +71,4 @@ def write_bundle(
 
 
 def _json(value: dict[str, Any]) -> bytes:
-    import json
-
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
