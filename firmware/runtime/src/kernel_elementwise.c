@@ -24,7 +24,8 @@ static inline int32_t sum(const void *parameters, int32_t first, int32_t second)
     const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
     first = stapes_multiply(first * scale, p->multiplier1, p->shift1);
     second = stapes_multiply(second * scale, p->multiplier2, p->shift2);
-    return stapes_multiply(first + second, p->multiplier, p->shift);
+    /* Ties round up, so a difference is not a sum with a negative multiplier. */
+    return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
 void stapes_add(const stapes_call_t *call) {

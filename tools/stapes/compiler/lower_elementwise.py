@@ -24,19 +24,19 @@ UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "T
 def add(builder: Builder, op: Op) -> None:
     """ADD and SUB."""
     constants = AddConstants.of(builder.graph, op)
-    sign = -1 if op.kind == "SUB" else 1
     _binary(
         builder,
         op,
         "add",
         {
             "multiplier1": constants.left[0],
-            "multiplier2": sign * constants.right[0],
+            "multiplier2": constants.right[0],
             "multiplier": constants.output[0],
             "shift1": constants.left[1],
             "shift2": constants.right[1],
             "shift": constants.output[1],
             "left_shift": ADD_LEFT_SHIFT,
+            "subtracts": int(op.kind == "SUB"),
         },
     )
 

@@ -114,12 +114,13 @@ typedef struct {
     int32_t zero_point;
 } stapes_operands_t;
 
-/* ADD, and SUB with a negative second multiplier. */
+/* ADD and SUB. */
 typedef struct {
     stapes_operands_t operands;
     int32_t multiplier1, multiplier2, multiplier;
     int8_t shift1, shift2, shift;
     int8_t left_shift;
+    uint8_t subtracts;
 } stapes_add_t;
 void stapes_add(const stapes_call_t *call);
 
