@@ -9,7 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernelnets import NETWORKS, chain_by_rows, flat_input_is_cut_into_rows, short_map
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernelnets import (
+    NETWORKS,
+    chain_by_rows,
+    convolutions,
+    flat_input_is_cut_into_rows,
+    multipliers_of_every_size,
+    pools,
+    short_map,
+)
 
 from stapes.check.model_bench import bench_model
 from stapes.codegen.emitter import Provenance
@@ -92,6 +102,18 @@ def _parse(written: bytes) -> list[dict[int, bytes]]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_equals_the_reference(check: Check, name: str) -> None:
     check(NETWORKS[name]())
+
+
+@settings(max_examples=12, deadline=None)
+@given(make=st.sampled_from([convolutions, chain_by_rows, pools]), seed=st.integers(0, 2**32 - 1))
+def test_any_network_equals_the_reference(check: Check, make: Callable[[int], bytes], seed: int) -> None:
+    check(make(seed))
+
+
+@settings(max_examples=8, deadline=None)
+@given(scale=st.floats(1e-7, 20.0))
+def test_any_multiplier_equals_the_reference(check: Check, scale: float) -> None:
+    check(multipliers_of_every_size(scale))
 
 
 def test_chain_needs_a_fraction_of_its_maps(check: Check) -> None:
