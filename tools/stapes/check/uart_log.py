@@ -6,33 +6,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from stapes.errors import StapesError
 from stapes.targets import Stream
 
 
 class LoggedStream:
-    """A stream that writes down each read (`<`, from the target) and each write (`>`) before it passes it on."""
+    """A stream that writes down each read (`<`, from the target) and each write (`>`); all else is the stream's own."""
+
+    timeout: float | None
+    in_waiting: int
+    _stream: Stream
+    _log: TextIO
+    _start: float
 
     def __init__(self, stream: Stream, log: TextIO) -> None:
-        self._stream = stream
-        self._log = log
-        self._start = time.monotonic()
+        for name, value in {"_stream": stream, "_log": log, "_start": time.monotonic()}.items():
+            object.__setattr__(self, name, value)
 
-    @property
-    def timeout(self) -> float | None:
-        """The wrapped stream's."""
-        return self._stream.timeout
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
-    @timeout.setter
-    def timeout(self, seconds: float | None) -> None:
-        self._stream.timeout = seconds
-
-    @property
-    def in_waiting(self) -> int:
-        """The wrapped stream's."""
-        return self._stream.in_waiting
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._stream, name, value)
 
     def read(self, size: int = 1) -> bytes:
         """Up to `size` bytes."""

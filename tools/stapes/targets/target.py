@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stapes.errors import TargetError
 from stapes.firmware import board_names, require_program
 from stapes.firmware.build import require_compiler
+from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
 from stapes.targets.renode import find_platform, open_renode
 from stapes.targets.serial_line import open_serial
@@ -102,8 +103,10 @@ def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> 
     else:
         url = target.partition("@")[2] if target.startswith("board:") else target
         if not url:
-            raise TargetError(f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0")
-        with open_serial(url) as stream:
+            raise TargetError(
+                f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0 or {target}@auto"
+            )
+        with open_serial(find_port(url)) as stream:
             yield stream
 
 

@@ -32,6 +32,18 @@ def test_every_byte_of_a_check(tmp_path: Path) -> None:
     assert len(answers) == report.link["requests"] and None not in answers
 
 
+def test_all_else_is_the_streams_own(tmp_path: Path) -> None:
+    class Port:
+        timeout, in_waiting, baudrate = 1.0, 3, 115200
+
+    port = Port()
+    with logged(port, tmp_path / "x.log") as stream:  # type: ignore[arg-type]
+        stream.timeout = 0.5
+        stream.baudrate = 921600
+        assert stream.in_waiting == 3 and not hasattr(stream, "port")
+    assert (port.timeout, port.baudrate) == (0.5, 921600)
+
+
 def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StapesError, match="cannot write"), logged(None, tmp_path / "file" / "x.log"):  # type: ignore[arg-type]
