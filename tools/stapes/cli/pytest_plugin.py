@@ -207,6 +207,8 @@ def report(
         uart_log=_uart_log(request.config, f"check-{target}"),
     )
     request.config.stash[CHECKS][target] = result.as_json()
+    if result.interrupted:
+        raise KeyboardInterrupt
     return result
 
 

@@ -178,6 +178,27 @@ def test_tests_without_our_fixtures_import_nothing_of_ours(pytester: pytest.Pyte
     assert not (pytester.path / ".pytest_cache").exists()
 
 
+def test_an_interrupt_ends_the_run(pytester: pytest.Pytester, run) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def press_ctrl_c():
+            from stapes.check.compare import ClipComparer
+
+            def interrupt(*arguments):
+                raise KeyboardInterrupt
+
+            ClipComparer.run = interrupt
+        """
+    )
+    pytester.makepyfile("def test_one(report): pass\n\ndef test_two(): raise AssertionError")
+    result = run("--target", "host", "--clips", "1")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "AssertionError" not in result.stdout.str()
+
+
 def test_every_capability_can_be_had() -> None:
     kinds = ["host", "qemu:netduinoplus2", "renode:x", "board:x@y", "socket://rig:1"]
     assert set().union(*(capabilities(kind, recordings=True) for kind in kinds)) == set(NEEDS)
