@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import Any
 
 from stapes.errors import ToolError
+
+_HINT = "pip install 'stapes[train]'"
+
+
+def require_packages() -> None:
+    """Raise `ToolError` where Keras or TensorFlow is missing, without the seconds that importing them takes."""
+    missing = [name for name in ("keras", "tensorflow") if find_spec(name) is None]
+    if missing:
+        raise ToolError(f"training needs TensorFlow: no module {' and '.join(missing)}", hint=_HINT)
 
 
 def import_keras() -> Any:
@@ -17,7 +27,7 @@ def import_keras() -> Any:
         import keras
         import tensorflow  # noqa: F401 (Keras imports its backend lazily; conversion needs this one)
     except ImportError as error:
-        raise ToolError(f"training needs TensorFlow ({error})", hint="pip install 'stapes[train]'") from error
+        raise ToolError(f"training needs TensorFlow ({error})", hint=_HINT) from error
     return keras
 
 

@@ -22,6 +22,7 @@ from stapes.datasets import open_dataset
 from stapes.errors import DataError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.recipe import Recipe
+from stapes.training.backend import require_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.pool import FeaturePool, Progress, build_pool
 
@@ -111,6 +112,7 @@ def train_folds(
             f"the data set has the folds {list(dataset.folds)}, not fold {missing or 'two of them'}",
             hint="choose one of them with --folds and dataset.test_fold",
         )
+    require_packages()
     pool = build_pool(recipe, dataset, cache, features)
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
     results: dict[int, FoldResult] = {}

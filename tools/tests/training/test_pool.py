@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stapes.datasets import Clip, Dataset, synthetic_clips
-from stapes.errors import DataError, RecipeError
+from stapes.errors import DataError, RecipeError, ToolError
 from stapes.features import FixedFrontend
 from stapes.recipe import FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.training import build_pool
+from stapes.training import build_pool, train_folds
 from stapes.training.batches import Batches
 from stapes.training.evaluate import clip_accuracy, window_starts, window_weight, windows_of
 
@@ -144,6 +145,23 @@ def test_features_that_are_not_log_mel_are_refused(tmp_path: Path, option: str) 
     recipe = make_recipe().model_copy(update={"frontend": spec})
     with pytest.raises(RecipeError, match=rf"frontend\.{option}: .*log-mel"):
         build_pool(recipe, make_dataset(), tmp_path)
+
+
+def test_training_without_tensorflow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    recipe = Recipe.model_validate({"name": "x", "dataset": {"kind": "synthetic"}})
+    with pytest.raises(ToolError, match=r"tensorflow.*stapes\[train\]"):
+        train_folds(recipe, None, [1], tmp_path / "work", tmp_path / "cache", 1)
+    assert list(tmp_path.iterdir()) == [], "nothing is computed before that"
+
+
+@pytest.mark.parametrize("folds", [[6], [1, 9]])
+def test_a_fold_that_does_not_exist_is_refused(tmp_path: Path, folds: list[int]) -> None:
+    recipe = Recipe.model_validate({"name": "x", "dataset": {"kind": "synthetic"}})
+    with pytest.raises(DataError, match=rf"not fold \[{folds[-1]}\]"):
+        train_folds(recipe, None, folds, tmp_path / "work", tmp_path / "cache", 1)
 
 
 def test_progress_ends_complete(tmp_path: Path) -> None:
