@@ -1,7 +1,7 @@
 """Run clips on a target, compare stage by stage, name the first difference."""
 
 from stapes.check.baseline import Outcome, baseline_path, compare_with_baseline, load_baseline
-from stapes.check.clips import ClipSet, held_out_fold, select_clips
+from stapes.check.clips import ClipSet, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
 from stapes.check.difference import Difference, classify, first_difference
 from stapes.check.evaluate import evaluate_bundle
@@ -22,7 +22,6 @@ __all__ = [
     "connect",
     "evaluate_bundle",
     "first_difference",
-    "held_out_fold",
     "load_baseline",
     "prepare",
     "select_clips",

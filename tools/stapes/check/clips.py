@@ -14,10 +14,11 @@ SYNTHETIC_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Clips, and one word on where they come from."""
+    """Clips, and one word on where they come from; the network was not trained on those named in `held_out`."""
 
     source: str
     clips: Sequence[Clip]
+    held_out: frozenset[str] = frozenset()
 
 
 def spread(clips: Sequence[Clip], count: int | None, held_out: int | None) -> list[Clip]:
@@ -31,12 +32,6 @@ def spread(clips: Sequence[Clip], count: int | None, held_out: int | None) -> li
         longest = max((len(column) for column in columns), default=0)
         ordered += [column[i] for i in range(longest) for column in columns if i < len(column)]
     return ordered[:count]
-
-
-def held_out_fold(bundle: Bundle) -> int | None:
-    """The fold that the bundle's network was not trained on, where its recipe tells."""
-    path = bundle.directory / "recipe.toml"
-    return load_recipe(path).dataset.test_fold if path.is_file() else None
 
 
 def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSet:
@@ -54,4 +49,5 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
     dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)
     chosen = spread(dataset.clips, count, recipe.dataset.test_fold)
     Dataset(tuple(chosen), dataset.sample_rate).check()
-    return ClipSet(str(data), chosen)
+    held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold)
+    return ClipSet(str(data), chosen, frozenset(held_out))

@@ -22,7 +22,13 @@ from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
 from stapes.reference import Reference
-from stapes.targets import board_for_target, counts_instructions, open_target, require_target
+from stapes.targets import (
+    board_for_target,
+    counts_instructions,
+    largest_payload,
+    open_target,
+    require_target,
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -44,6 +50,8 @@ class CheckReport:
     output_scale: float
     clips_hash: str
     """Hex SHA-256 of the clips' names, labels and PCM."""
+    held_out: frozenset[str] = frozenset()
+    """Names of the clips that the network was not trained on."""
     hello: Hello | None = None
     build: BuildResult | None = None
     results: list[ClipResult] = field(default_factory=list)
@@ -63,11 +71,17 @@ class CheckReport:
         return bool(self.results) and not self.interrupted and self.first_difference is None
 
     @property
+    def judged(self) -> list[ClipResult]:
+        """Results of clips that the network was not trained on: only these say how well it does."""
+        return [result for result in self.results if result.clip in self.held_out]
+
+    @property
     def accuracy(self) -> float | None:
-        """Share of clips whose decision is their label; None for synthetic clips."""
-        if self.source == "synthetic" or not self.results:
+        """Share of the judged clips whose decision is their label; None where there is none (synthetic clips)."""
+        judged = self.judged
+        if not judged:
             return None
-        return sum(self.prediction(result) == result.label for result in self.results) / len(self.results)
+        return sum(self.prediction(result) == result.label for result in judged) / len(judged)
 
     def prediction(self, result: ClipResult) -> str:
         """The decision's label, or "unknown"."""
@@ -111,6 +125,7 @@ class CheckReport:
             "decisions_equal": sum(result.decision_equal for result in self.results),
             "first_difference": None if difference is None else difference.as_json(),
             "accuracy": self.accuracy,
+            "accuracy_clips": len(self.judged),
             "counter": self.hello.counter if self.hello else None,
             "instructions_per_window": _instructions(self.hello, windows),
             "instructions_frontend_per_window": _instructions(self.hello, front),
@@ -224,7 +239,8 @@ def connect(
     """Start the target, say hello, and make sure that it runs this bundle; `uart_log` gets every byte of the line."""
     with ExitStack() as stack:
         stream = stack.enter_context(open_target(target, elf=elf))
-        client = Client(stack.enter_context(logged(stream, uart_log)) if uart_log else stream)
+        line = stack.enter_context(logged(stream, uart_log)) if uart_log else stream
+        client = Client(line, largest_payload=largest_payload(target))
         hello = client.hello()
         if hello.counter == "cycles" and counts_instructions(target):
             hello = replace(hello, counter="instructions")
@@ -258,6 +274,7 @@ def check_bundle(
         plan=compile_graph(reference.graph),
         source=clips.source,
         reference=reference.network,
+        held_out=clips.held_out,
         output_scale=reference.graph.tensor(reference.graph.outputs[0]).scale,
         clips_hash=_clips_hash(clips),
         build=prepared.build,

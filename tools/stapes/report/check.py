@@ -83,7 +83,11 @@ def check_summary(report: CheckReport) -> RenderableType:
     lines.append(
         f"{value['clips']} clips, {value['windows']} windows, {len(report.plan.layers)} layers each: "
         f"{value['decisions_equal']} decisions equal to the reference ({_reference(report)})"
-        + ("" if value["accuracy"] is None else f", accuracy {value['accuracy']:.1%}")
+        + (
+            ""
+            if value["accuracy"] is None
+            else f"; {value['accuracy']:.1%} of the {value['accuracy_clips']} clips of the held-out fold are right"
+        )
     )
     if report.passed:
         verdict = "PASSED: every bit is equal to the Python reference"
