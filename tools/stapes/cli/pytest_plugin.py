@@ -8,7 +8,6 @@ fixtures need is imported only then. A test directory that has a fixture of the 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -119,17 +118,20 @@ def capabilities(target: str, *, recordings: bool) -> set[str]:
     return able | ({"recordings"} if recordings else set())
 
 
-@pytest.fixture(autouse=True)
-def _stapes_needs(request: pytest.FixtureRequest) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose capabilities are missing, before anything is built for it."""
-    markers = list(request.node.iter_markers("stapes_needs"))
-    if not markers:
+    needs = [need for marker in item.iter_markers("stapes_needs") for need in marker.args]
+    if not needs:
         return
-    target = request.getfixturevalue("target")
-    able = capabilities(target, recordings=_data(request.config) is not None)
-    for need in [need for marker in markers for need in marker.args]:
+    callspec = getattr(item, "callspec", None)
+    target = callspec.params.get("target") if callspec else None
+    able = capabilities(target or "", recordings=_data(item.config) is not None)
+    for need in needs:
         if need not in NEEDS:
-            raise pytest.UsageError(f"stapes_needs({need!r}): not one of {', '.join(NEEDS)}")
+            pytest.fail(f"stapes_needs({need!r}): not one of {', '.join(NEEDS)}", pytrace=False)
+        if target is None and need != "recordings":
+            pytest.fail(f"stapes_needs({need!r}) is for tests with the fixture target", pytrace=False)
         if need not in able:
             pytest.skip(f"{target}: {NEEDS[need]}" if need != "recordings" else NEEDS[need])
 
@@ -185,6 +187,8 @@ def prepared(
 @contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
     """Hold the directory's lock: pytest-xdist's workers build in it too."""
+    import fcntl  # here, because pytest loads this module on every system
+
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -116,6 +116,20 @@ def test_a_missing_capability_skips_with_its_reason(pytester: pytest.Pytester, r
     )
 
 
+def test_a_capability_is_of_a_target(pytester: pytest.Pytester, run) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.stapes_needs("build")
+        def test_it(): pass
+        """
+    )
+    result = run("--target", "host")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*for tests with the fixture target*"])
+
+
 def test_an_unknown_capability_is_an_error(pytester: pytest.Pytester, run) -> None:
     pytester.makepyfile(
         """
