@@ -108,7 +108,8 @@ def test_the_accuracy_is_compared_in_points(checked: CheckReport, tmp_path: Path
         for result, good in zip(checked.results, right, strict=True):
             said = checked.prediction(result)
             results.append(replace(result, label=said if good else next(x for x in labels if x != said)))
-        return replace(checked, source="recordings", results=results)
+        held_out = frozenset(result.clip for result in results)
+        return replace(checked, source="recordings", results=results, held_out=held_out)
 
     compare_with_baseline(told(True, True), tmp_path, update=True)
     assert compare_with_baseline(told(True, False), tmp_path).regressions == [

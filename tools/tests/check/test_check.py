@@ -78,6 +78,16 @@ def test_everything_is_equal(rig: Rig) -> None:
     assert len(value["layers"]) == 7
 
 
+def test_only_clips_that_the_network_never_met_say_how_well_it_does(rig: Rig) -> None:
+    report = rig.check()
+    assert report.accuracy is None and report.as_json()["accuracy"] is None
+    first, second, third = report.results
+    known = replace(first, label=report.prediction(first))
+    wrong = replace(second, label="no such label")
+    judged = replace(report, results=[known, wrong, third], held_out=frozenset({first.clip, second.clip}))
+    assert (judged.accuracy, judged.as_json()["accuracy_clips"]) == (0.5, 2)
+
+
 def test_every_value_fetched_is_equal(rig: Rig) -> None:
     rig = replace(rig, clips=ClipSet("synthetic", rig.clips.clips[:1]))
     assert rig.check(full=True).passed
