@@ -55,14 +55,22 @@ class Client:
 
     `timeout` is the longest a request may go without an answer, in seconds; a device that computes a whole
     window in answer to one request needs that long. Raises `LinkError` when it passes or the device refuses
-    a request.
+    a request. `largest_payload` limits requests further than the device does, in bytes.
     """
 
-    def __init__(self, stream: Stream, *, timeout: float = 30.0, hello_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        timeout: float = 30.0,
+        hello_timeout: float = 10.0,
+        largest_payload: int | None = None,
+    ) -> None:
         self.statistics = Statistics()
         self._stream = stream
         self._timeout = timeout
         self._hello_timeout = hello_timeout
+        self._largest_payload = largest_payload
         self._receiver = Receiver()
         self._frames: deque[bytes | None] = deque()
         self._sequence = secrets.randbelow(1 << 16)
@@ -150,7 +158,8 @@ class Client:
 
         That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
         """
-        per_message = (self._known.max_payload - m.PCM_REQUEST.size) // 2
+        payload_size = min(self._known.max_payload, self._largest_payload or self._known.max_payload)
+        per_message = (payload_size - m.PCM_REQUEST.size) // 2
         data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
         start = self._samples
         while True:

@@ -1,13 +1,20 @@
 """Start, reset and stop a target; talk to it over one byte stream."""
 
 from stapes.targets.stream import DescriptorStream, Stream
-from stapes.targets.target import board_for_target, counts_instructions, open_target, require_target
+from stapes.targets.target import (
+    board_for_target,
+    counts_instructions,
+    largest_payload,
+    open_target,
+    require_target,
+)
 
 __all__ = [
     "DescriptorStream",
     "Stream",
     "board_for_target",
     "counts_instructions",
+    "largest_payload",
     "open_target",
     "require_target",
 ]

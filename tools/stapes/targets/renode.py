@@ -23,6 +23,8 @@ ATTEMPTS = 3
 START_SECONDS = 90.0
 ANSWER_SECONDS = 60.0
 GREETINGS = 20
+# Each waiting byte makes the next one slower: a burst of 2000 bytes arrives at a tenth of the speed of 100.
+LARGEST_PAYLOAD = 132
 
 # What a telnet client answers to the twelve bytes that the monitor opens with; it drops the nine bytes that
 # come first, whatever they are.

@@ -15,7 +15,7 @@ from stapes.firmware import board_names, require_program
 from stapes.firmware.build import require_compiler
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
-from stapes.targets.renode import find_platform, open_renode
+from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
 from stapes.targets.serial_line import open_serial
 from stapes.targets.stream import DescriptorStream, Stream
 
@@ -82,6 +82,11 @@ def counts_instructions(target: str) -> bool:
     that instructions take.
     """
     return target.startswith("renode:")
+
+
+def largest_payload(target: str) -> int | None:
+    """Bytes that one request may carry where long ones are slow; None for no limit but the device's."""
+    return LARGEST_PAYLOAD if target.startswith("renode:") else None
 
 
 @contextmanager

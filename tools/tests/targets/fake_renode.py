@@ -61,6 +61,8 @@ class Emulation:
                 text = Path(self.path(command, path)).read_text()
                 if 'using "platforms/boards/' not in text:
                     raise self.failed(command, "Error E07: Could not resolve 'using'.")
+            case ["emulation", "SetGlobalQuantum", '"0.000001"']:
+                pass
             case ["sysbus", "LoadELF", path]:
                 self.image = self.path(command, path)
             case ["macro", "reset", script]:

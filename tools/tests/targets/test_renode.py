@@ -98,6 +98,7 @@ def test_a_whole_check_passes_through_it(
     clips = select_clips(bundle, None, 2)
     report = check_bundle(bundle, TARGET, clips, tmp_path, prepared=prepared)
     assert report.passed
+    assert report.link["bytes_sent"] / report.link["requests"] < renode.LARGEST_PAYLOAD + 20
     assert report.as_json()["decisions_equal"] == report.as_json()["clips"] == 2
 
 
@@ -162,9 +163,9 @@ def test_an_interrupt_while_starting_leaves_nothing(
         ("versionless", "Renode told no version"),
         (
             "refuse:LoadELF",
-            r"Renode refused line 5 of stapes.resc \(`sysbus LoadELF \$elf`\): Parameters did not match",
+            r"Renode refused line 7 of stapes.resc \(`sysbus LoadELF \$elf`\): Parameters did not match",
         ),
-        ("refuse:connector", r"line 10 of stapes.resc \(`connector Connect \$uart line`\)"),
+        ("refuse:connector", r"line 12 of stapes.resc \(`connector Connect \$uart line`\)"),
         ("mute", "monitor gave no prompt within"),
         ("stuck", r"monitor did not answer `sysbus LoadELF @\S+` within"),
         ("dies later", r"the target ended \(renode, status -9: System.OutOfMemoryException"),
