@@ -133,8 +133,12 @@ def test_flat_input_is_fed_by_rows(check: Check) -> None:
     assert len(plan.layers) == 1
 
 
+WITH_VECTORS = ("convolutions", "multipliers", "ties", "dense", "chain-3")
+"""The networks that use kernels with loops for MVE; elsewhere an547 runs what an386 runs."""
+
 ON_CORES = [
     *[("mps2-an386", name) for name in NETWORKS],
+    *[("mps3-an547", name) for name in NETWORKS if name.startswith(WITH_VECTORS)],
     *[
         (machine, name)
         for machine in ("mps2-an385", "riscv32-virt")
@@ -145,7 +149,7 @@ ON_CORES = [
 
 @pytest.mark.parametrize(("machine", "name"), ON_CORES)
 def test_on_the_cores(tmp_path_factory: pytest.TempPathFactory, machine: str, name: str) -> None:
-    """With the DSP instructions (an386) and without: outputs and the rows of all layers."""
+    """With the DSP instructions (an386), with vectors (an547) and without: outputs and the rows of all layers."""
     target = f"qemu:{machine}"
     try:
         require_target(target)

@@ -58,6 +58,22 @@ def multipliers_of_every_size(scale: float) -> bytes:
     return maker.build(outputs)
 
 
+def rounding_ties() -> bytes:
+    """Outputs of 2^-1 to 2^-8 times a sum of either sign: every second to 256th lies between two."""
+    maker = ModelMaker(9).input((1, 16, 8, 8), scale=1.0, zero_point=0)
+    source, outputs = maker.last, []
+    scales = [2.0**-shift for shift in range(1, 9)]
+    ones = maker.tensor((1, 1, 1, 8), scales, data=np.ones(8), axis=3)
+    windows: dict[str, Any] = {"padding": "VALID", "stride_h": 1, "stride_w": 1, "activation": "NONE"}
+    windows |= {"dilation_h": 1, "dilation_w": 1}
+    maker.op("DEPTHWISE_CONV_2D", [source, ones], (1, 16, 8, 8), 1.0, 0, depth_multiplier=1, **windows)
+    outputs.append(maker.last)
+    signs = maker.tensor((8, 1, 1, 8), scales, data=np.random.default_rng(9).integers(-1, 2, 64))
+    maker.op("CONV_2D", [source, signs], (1, 16, 8, 8), 1.0, -3, **windows)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
 def chain_by_rows(seed: int) -> bytes:
     """A deep chain with residual additions needs a fraction of its maps."""
     random = np.random.default_rng(100 + seed)
@@ -214,6 +230,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
         f"multipliers-{scale}": partial(multipliers_of_every_size, scale)
         for scale in (1e-6, 0.0004, 0.25, 8.0)
     },
+    "ties": rounding_ties,
     **{f"chain-{seed}": partial(chain_by_rows, seed) for seed in range(4)},
     **{f"pools-{seed}": partial(pools, seed) for seed in range(4)},
     "dense": dense_layers,

@@ -2,6 +2,47 @@
  * time. */
 #include "dot.h"
 
+#if STAPES_MVE
+
+/* The patches of one, two or three columns. The last inputs of runs of odd length come after everything else;
+ * what pads them to pairs has zero weights. */
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
+                          const uint32_t columns, int8_t *x) {
+    const uint32_t bytes = p->segment_bytes;
+    const stapes_run_t even = stapes_run(bytes);
+    const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step;
+    const uint32_t inputs = 2 * p->pairs; /* from one column to the next */
+    const int8_t *const *const end = rows + p->kernel_height;
+    int8_t *last = x + p->kernel_height * segments * even.bytes;
+    for (; rows != end; rows++) {
+        const int8_t *run = *rows + first;
+        for (uint32_t segment = segments; segment != 0; segment--) {
+            stapes_gather_run(even, run, x);
+            if (columns > 1) {
+                stapes_gather_run(even, run + second, x + inputs);
+            }
+            if (columns > 2) {
+                stapes_gather_run(even, run + 2 * second, x + 2 * inputs);
+            }
+            x += even.bytes;
+            if (bytes != even.bytes) {
+                const int8_t *odd = run + even.bytes;
+                last[0] = odd[0];
+                if (columns > 1) {
+                    last[inputs] = odd[second];
+                }
+                if (columns > 2) {
+                    last[2 * inputs] = odd[2 * second];
+                }
+                last++;
+            }
+            run += step;
+        }
+    }
+}
+
+#else
+
 /* Four inputs of one column into two pairs, `step` apart, in the order 0 2 1 3. */
 static inline void widen(const int8_t *in, int16_t *x, uint32_t step) {
 #if STAPES_DSP
@@ -83,6 +124,8 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
     }
 }
 
+#endif
+
 #define CHUNK 16 /* channels between multiplying and requantising */
 
 /* One, two or three output columns of one group. */
@@ -90,7 +133,7 @@ STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t gro
     const stapes_conv_2d_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups;
     const int8_t *weights = p->weights + group * (4U * p->pairs * ((p->channels + 1U) / 2U));
-    int16_t *x = call->scratch;
+    stapes_element_t *x = call->scratch;
     int8_t *output = call->output + column * step;
     uint32_t channel = group * p->channels;
     uint32_t left = p->channels;

@@ -1,7 +1,78 @@
 /* DEPTHWISE_CONV_2D: four channels at a time, then the channels that are left one by one. */
 #include "requantize.h"
 
-#if STAPES_DSP
+#if STAPES_MVE
+
+/* Four channels of `columns` output columns. */
+STAPES_INLINE void tile(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t channel,
+                        uint32_t column, const uint32_t columns, int8_t *output) {
+    const stapes_requantize_t *q = &p->requantize;
+    const int8_t *w = p->weights + channel * p->kernel_height * p->kernel_width;
+    const uint32_t step = p->column_step;
+    const uint32_t tap_step = p->tap_step;
+    const uint32_t after = step * column + channel + p->kernel_width * tap_step;
+    const int8_t *const *const end = rows + p->kernel_height;
+    const uint32x4_t words = vidupq_n_u32(0, 2); /* from one channel's constants to the next */
+    int32x4_t s0 = vldrwq_gather_shifted_offset_s32(&q->channels[channel].bias, words);
+    int32x4_t s1 = s0, s2 = s0, s3 = s0;
+    for (uint32_t at = column * step + channel; at != after; at += tap_step) {
+        const int8_t *const *row = rows;
+        do {
+            const int8_t *in = *row++ + at;
+            const int32x4_t weights = vldrbq_s32(w);
+            s0 = vaddq_s32(s0, vmulq_s32(vldrbq_s32(in), weights));
+            if (columns > 1) {
+                in += step;
+                s1 = vaddq_s32(s1, vmulq_s32(vldrbq_s32(in), weights));
+            }
+            if (columns > 2) {
+                in += step;
+                s2 = vaddq_s32(s2, vmulq_s32(vldrbq_s32(in), weights));
+            }
+            if (columns > 3) {
+                in += step;
+                s3 = vaddq_s32(s3, vmulq_s32(vldrbq_s32(in), weights));
+            }
+            w += 4;
+        } while (row != end);
+    }
+    __asm__ volatile("" : : : "memory"); /* The sums need the registers: no constants before this line. */
+    const int32x4_t multipliers = vldrwq_gather_shifted_offset_s32(&q->channels[channel].multiplier, words);
+    const int32x4_t shifts = vldrbq_s32(q->shifts + channel);
+    const int32_t zero_point = q->zero_point;
+    const uint32_t channels = p->channels;
+    vstrbq_s32(output, stapes_requantize_four(s0, multipliers, shifts, zero_point));
+    if (columns > 1) {
+        vstrbq_s32(output + channels, stapes_requantize_four(s1, multipliers, shifts, zero_point));
+    }
+    if (columns > 2) {
+        vstrbq_s32(output + 2 * channels, stapes_requantize_four(s2, multipliers, shifts, zero_point));
+    }
+    if (columns > 3) {
+        vstrbq_s32(output + 3 * channels, stapes_requantize_four(s3, multipliers, shifts, zero_point));
+    }
+}
+
+static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
+    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+        int8_t *output = call->output + channel;
+        uint32_t column = 0;
+        for (; column + 4U <= p->columns; column += 4) {
+            tile(p, call->rows, channel, column, 4, output);
+            output += 4U * p->channels;
+        }
+        if (column + 2U <= p->columns) {
+            tile(p, call->rows, channel, column, 2, output);
+            output += 2U * p->channels;
+            column += 2;
+        }
+        if (column < p->columns) {
+            tile(p, call->rows, channel, column, 1, output);
+        }
+    }
+}
+
+#elif STAPES_DSP
 
 /* Constants of four channels in the order in which the loop below takes them. */
 typedef struct {

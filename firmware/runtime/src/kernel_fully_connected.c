@@ -3,7 +3,14 @@
 
 /* As the convolution gathers a run: words in the order 0 2 1 3, then the others; an odd last one with a zero.
  */
-static void gather(const int8_t *in, uint32_t bytes, int16_t *x) {
+static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
+#if STAPES_MVE
+    const stapes_run_t even = stapes_run(bytes);
+    stapes_gather_run(even, in, x);
+    x += even.bytes;
+    in += even.bytes;
+    bytes -= even.bytes;
+#else
     for (; bytes >= 4; bytes -= 4) {
         x[0] = in[0];
         x[1] = in[2];
@@ -12,6 +19,7 @@ static void gather(const int8_t *in, uint32_t bytes, int16_t *x) {
         x += 4;
         in += 4;
     }
+#endif
     for (uint32_t i = 0; i < bytes; i++) {
         x[i] = in[i];
     }
@@ -23,7 +31,7 @@ static void gather(const int8_t *in, uint32_t bytes, int16_t *x) {
 void stapes_fully_connected(const stapes_call_t *call) {
     const stapes_fully_connected_t *p = call->layer->parameters;
     const stapes_requantize_t *q = &p->requantize;
-    int16_t *x = call->scratch;
+    stapes_element_t *x = call->scratch;
     int32_t *sums = call->state;
     gather(call->rows[0], p->row_bytes, x);
     if (call->step == 0) {

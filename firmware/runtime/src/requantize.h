@@ -13,6 +13,14 @@
 #define STAPES_DSP 0
 #endif
 
+/* Vectors of 128 bits (Armv8.1-M MVE). Who has them has the DSP instructions too. */
+#if STAPES_DSP && defined(__ARM_FEATURE_MVE)
+#define STAPES_MVE 1
+#include <arm_mve.h>
+#else
+#define STAPES_MVE 0
+#endif
+
 #if STAPES_DSP
 #include <string.h>
 
@@ -97,6 +105,18 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 #endif
 }
 
+#if STAPES_MVE
+/* stapes_requantize_short of four sums (not doubled): `shifts` negative. VQRDMULH rounds halves up, as does
+ * VRSHL once negative values are one less. */
+static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts,
+                                               int32_t zero_point) {
+    int32x4_t value = vqrdmulhq_s32(sums, multipliers);
+    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), shifts);
+    value = vaddq_n_s32(value, zero_point);
+    return vminq_s32(vmaxq_s32(value, vdupq_n_s32(-128)), vdupq_n_s32(127));
+}
+#endif
+
 /* stapes_requantize_columns for any shift and sum, in the plain way. */
 void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
                             const int32_t *sums, uint32_t columns, int8_t *output, uint32_t step);
@@ -106,6 +126,35 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
                                              const int32_t *sums, const uint32_t columns, int8_t *output,
                                              uint32_t step) {
     if (q->is_short) {
+#if STAPES_MVE
+        const uint32x4_t channels = vidupq_n_u32(0, 2); /* words from one multiplier to the next */
+        const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), columns);
+        const int32_t *multiplier = &q->channels[channel].multiplier;
+        const int8_t *shifts = q->shifts + channel;
+        const int32_t zero_point = q->zero_point;
+        for (int32_t left = (int32_t)count; left > 0; left -= 4) {
+            const mve_pred16_t exists = vctp32q((uint32_t)left);
+            const int32x4_t multipliers = vldrwq_gather_shifted_offset_z_s32(multiplier, channels, exists);
+            const int32x4_t four_shifts = vldrbq_z_s32(shifts, exists);
+            int32x4_t four = vldrwq_gather_shifted_offset_z_s32(sums, places, exists);
+            four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
+            vstrbq_p_s32(output, four, exists);
+            if (columns > 1) {
+                four = vldrwq_gather_shifted_offset_z_s32(sums + 1, places, exists);
+                four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
+                vstrbq_p_s32(output + step, four, exists);
+            }
+            if (columns > 2) {
+                four = vldrwq_gather_shifted_offset_z_s32(sums + 2, places, exists);
+                four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
+                vstrbq_p_s32(output + 2 * step, four, exists);
+            }
+            multiplier += 8;
+            shifts += 4;
+            sums += 4 * columns;
+            output += 4;
+        }
+#else
         const stapes_channel_t *constants = q->channels + channel;
         const stapes_channel_t *const end = constants + count;
         const int8_t *shifts = q->shifts + channel;
@@ -124,6 +173,7 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
             sums += columns;
             output++;
         }
+#endif
     } else {
         stapes_requantize_long(q, channel, count, sums, columns, output, step);
     }

@@ -35,6 +35,9 @@ KERNELS: dict[str, tuple[str, ...]] = {
 DSP_KERNELS = ("average_pool_rows", "conv_2d", "depthwise_conv_2d", "fully_connected")
 """Kernels with inner loops for the DSP instructions of Armv7E-M and Armv8-M; the others are portable C."""
 
+MVE_KERNELS = ("conv_2d", "depthwise_conv_2d", "fully_connected")
+"""Those that have inner loops for the vectors of Armv8.1-M too."""
+
 HEAD = """# Operators
 
 Every operator computes the same bits as the TensorFlow Lite Micro reference kernels (double rounding). Anything else
@@ -49,9 +52,9 @@ This page is written from the code: `python -m stapes.compiler.operators > docs/
 """
 
 TAIL = """
-Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C, chosen by the
-compiler's macros, with the same names and the same bits. SHAPE, PACK, GATHER and other arithmetic on shapes that an
-export with a dynamic batch leaves behind is folded away.
+Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C; those marked +
+also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. SHAPE,
+PACK, GATHER and other arithmetic on shapes that an export with a dynamic batch leaves behind is folded away.
 """
 
 
@@ -60,11 +63,15 @@ def operators_page() -> str:
     lines = []
     for kind, attributes, notes in operator_rows():
         kernels = KERNELS.get(kind, ())
-        named = ", ".join(f"`{name}`" + ("*" if name in DSP_KERNELS else "") for name in kernels)
+        named = ", ".join(f"`{name}`{_marks(name)}" for name in kernels)
         given = ", ".join(f"`{name}`" for name in attributes.split(", ") if name)
         nothing = "no code" if kind in ALIASES else "taken off"
         lines.append(f"| {kind} | {given} | {notes} | {named or nothing} |")
     return HEAD + "\n".join(lines) + "\n" + TAIL
+
+
+def _marks(kernel: str) -> str:
+    return "*" * (kernel in DSP_KERNELS) + "+" * (kernel in MVE_KERNELS)
 
 
 if __name__ == "__main__":

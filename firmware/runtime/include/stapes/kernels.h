@@ -1,7 +1,7 @@
 /* One kernel per operator, with the structure of its constants. Generated code names only the kernels it
  * needs, so the linker leaves the others out. Every kernel computes exactly what the TFLM reference computes.
- * kernel_*.c hold portable C; macros of the compiler (__ARM_FEATURE_DSP) choose faster inner loops with the
- * same bits. */
+ * kernel_*.c hold portable C; macros of the compiler (__ARM_FEATURE_DSP, __ARM_FEATURE_MVE) choose faster
+ * inner loops with the same bits. */
 #ifndef STAPES_KERNELS_H
 #define STAPES_KERNELS_H
 
