@@ -1,0 +1,290 @@
+"""Thirty faults planted into the device's sources: each is detected, and named at the right stage and layer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_bundle import make_small_bundle
+
+from stapes.check import ClipSet, Difference, Prepared, check_bundle, prepare, select_clips
+from stapes.firmware import build_firmware
+from stapes.link import Client
+from stapes.recipe import Bundle
+
+Alter = Callable[[str], str]
+MODEL, WEIGHTS, TABLES, BUNDLE = (
+    f"stapes_{name}.c" for name in ("model", "weights", "frontend_tables", "bundle")
+)
+
+
+def number(array: str, index: int, change: Callable[[int], int]) -> Alter:
+    """Change one number of an array, counted through."""
+
+    def alter(text: str) -> str:
+        body = re.search(rf"\b{array}\[\w*\] = \{{(.*?)\n\}};", text, flags=re.DOTALL)
+        assert body, f"no array {array}"
+        found = list(re.finditer(r"(?<![\w.])-?\d+", body[1]))[index]
+        start, end = body.start(1) + found.start(), body.start(1) + found.end()
+        return text[:start] + str(change(int(found[0]))) + text[end:]
+
+    return alter
+
+
+def swap(array: str, first: int, second: int) -> Alter:
+    """Exchange two lines of an array."""
+
+    def alter(text: str) -> str:
+        body = re.search(rf"\b{array}\[\w*\] = \{{\n(.*?)\n\}};", text, flags=re.DOTALL)
+        assert body, f"no array {array}"
+        lines = body[1].split("\n")
+        lines[first], lines[second] = lines[second], lines[first]
+        return text[: body.start(1)] + "\n".join(lines) + text[body.end(1) :]
+
+    return alter
+
+
+def field(structure: str, name: str, value: str) -> Alter:
+    """Give a field of a structure (or of an array of them) another value."""
+
+    def alter(text: str) -> str:
+        start = text.index(f" {structure} = {{")
+        return text[:start] + re.sub(rf"\.{name} = [^,\n}}]+", f".{name} = {value}", text[start:], count=1)
+
+    return alter
+
+
+def line(old: str, new: str) -> Alter:
+    """Replace one text that stands there once."""
+
+    def alter(text: str) -> str:
+        assert text.count(old) == 1, old
+        return text.replace(old, new)
+
+    return alter
+
+
+def more(value: int) -> int:
+    return value + max(1, abs(value) // 8)
+
+
+CONV, DEPTHWISE, POINTWISE = "conv_2d_0", "depthwise_conv_2d_1", "conv_2d_2"
+MEAN, MAXIMUM, DENSE, SOFTMAX = "average_pool_2d_3", "max_pool_2d_4", "fully_connected_6", "softmax_7"
+
+# name: (file, alteration, stage, layer)
+FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
+    "convolution: weight bit": (
+        WEIGHTS,
+        number("stapes_layer_0_weights", 24, lambda v: v ^ 64),
+        "layer",
+        CONV,
+    ),
+    "convolution: bias": (
+        WEIGHTS,
+        number("stapes_layer_0_channels", 6, lambda v: v + 3000),
+        "layer",
+        CONV,
+    ),
+    "convolution: multiplier": (WEIGHTS, number("stapes_layer_0_channels", 5, more), "layer", CONV),
+    "convolution: channels swapped": (WEIGHTS, swap("stapes_layer_0_channels", 1, 4), "layer", CONV),
+    "convolution: shift": (WEIGHTS, number("stapes_layer_0_shifts", 1, lambda v: v - 1), "layer", CONV),
+    "convolution: saturates early": (
+        MODEL,
+        field("stapes_conv_2d_t layer_0", "maximum", "100"),
+        "layer",
+        CONV,
+    ),
+    "convolution: activation missing": (
+        MODEL,
+        field("stapes_conv_2d_t layer_0", "minimum", "-128"),
+        "layer",
+        CONV,
+    ),
+    "convolution: rows off by one": (
+        MODEL,
+        field("stapes_input_t inputs_0[]", "before", "1"),
+        "layer",
+        CONV,
+    ),
+    "convolution: padding of another zero point": (
+        MODEL,
+        line("{NULL, 729, 21, 3, 20, 1, 0, -3}", "{NULL, 729, 21, 3, 20, 1, 0, 3}"),
+        "layer",
+        CONV,
+    ),
+    "convolution: ring of one row": (
+        MODEL,
+        line("{NULL, 729, 21, 3, 20, 1, 0, -3}", "{NULL, 729, 21, 2, 20, 1, 0, -3}"),
+        "layer",
+        CONV,
+    ),
+    "depthwise: weight bit": (
+        WEIGHTS,
+        number("stapes_layer_1_weights", 33, lambda v: v ^ 64),
+        "layer",
+        DEPTHWISE,
+    ),
+    "depthwise: bias": (
+        WEIGHTS,
+        number("stapes_layer_1_channels", 2, lambda v: v + 3000),
+        "layer",
+        DEPTHWISE,
+    ),
+    "depthwise: rows off by one": (
+        MODEL,
+        field("stapes_input_t inputs_1[]", "before", "0"),
+        "layer",
+        DEPTHWISE,
+    ),
+    "depthwise: columns off by one": (
+        MODEL,
+        field("stapes_input_t inputs_1[]", "left", "0"),
+        "layer",
+        DEPTHWISE,
+    ),
+    "depthwise: stale ring": (
+        MODEL,
+        line("{NULL, 384, 88, 3, 10, 8, 1, 4}", "{NULL, 384, 88, 2, 10, 8, 1, 4}"),
+        "layer",
+        DEPTHWISE,
+    ),
+    "pointwise: all weights of another layer": (
+        MODEL,
+        line(".weights = stapes_layer_2_weights", ".weights = stapes_layer_0_weights"),
+        "layer",
+        POINTWISE,
+    ),
+    "pointwise: all multipliers of another layer": (
+        MODEL,
+        line(".channels = stapes_layer_2_channels", ".channels = stapes_layer_0_channels"),
+        "layer",
+        POINTWISE,
+    ),
+    "average: too few columns": (
+        MODEL,
+        field("stapes_average_pool_2d_t layer_3", "kernel_width", "9"),
+        "layer",
+        MEAN,
+    ),
+    "maximum: clipped": (
+        MODEL,
+        field("stapes_max_pool_rows_t layer_4", "maximum", "5"),
+        "layer",
+        MAXIMUM,
+    ),
+    "dense: bias": (
+        WEIGHTS,
+        number("stapes_layer_5_channels", 2, lambda v: v + 20000),
+        "layer",
+        DENSE,
+    ),
+    "dense: weight bit": (WEIGHTS, number("stapes_layer_5_weights", 5, lambda v: v ^ 64), "layer", DENSE),
+    "softmax: one class short": (
+        MODEL,
+        field("stapes_softmax_t layer_6", "channels", "2"),
+        "layer",
+        SOFTMAX,
+    ),
+    "front end: window": (TABLES, swap("window", 8, 9), "features", None),
+    "front end: twiddles": (TABLES, swap("twiddles", 8, 9), "features", None),
+    "front end: split twiddles": (TABLES, swap("split_twiddles", 8, 9), "features", None),
+    "front end: mel weights": (TABLES, swap("weights", 2, 3), "features", None),
+    "front end: one band": (TABLES, swap("bands", 4, 5), "features", None),
+    "front end: logarithm": (TABLES, swap("log_table", 3, 4), "features", None),
+    "front end: exponent": (
+        TABLES,
+        field("stapes_frontend_tables", "exponent_factor", "1"),
+        "features",
+        None,
+    ),
+    "decision: vote": (BUNDLE, line("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN"), "weight", None),
+    "decision: zero point": (
+        BUNDLE,
+        field("stapes_decision_rule", "zero_point", "-100"),
+        "confidence",
+        None,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_small_bundle(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="module")
+def clips(bundle: Bundle) -> ClipSet:
+    return select_clips(bundle, None, 2)
+
+
+@pytest.fixture(scope="module")
+def sound(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(bundle, "host", tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture(scope="module")
+def workshop(sound: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the generated sources, with its own build directory, so that only what changed is compiled."""
+    directory = tmp_path_factory.mktemp("workshop")
+    shutil.copytree(sound.generated.directory, directory / "generated")
+    return directory
+
+
+def plant(sound: Prepared, workshop: Path, name: str, alter: Alter) -> Prepared:
+    for original in sound.generated.directory.iterdir():
+        text = original.read_text()
+        wanted = alter(text) if original.name == name else text
+        assert original.name != name or wanted != text, "nothing was planted"
+        copy = workshop / "generated" / original.name
+        if copy.read_text() != wanted:
+            copy.write_text(wanted)
+    return replace(sound, build=build_firmware(workshop / "generated", "host", workshop / "host"))
+
+
+def first(bundle: Bundle, clips: ClipSet, prepared: Prepared, directory: Path) -> Difference | None:
+    found = check_bundle(bundle, "host", clips, directory, prepared=prepared).first_difference
+    assert found is None or isinstance(found, Difference)
+    return found
+
+
+def test_there_are_enough() -> None:
+    assert len(FAULTS) >= 30
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_named(
+    bundle: Bundle, clips: ClipSet, sound: Prepared, workshop: Path, tmp_path: Path, name: str
+) -> None:
+    source, alter, stage, layer = FAULTS[name]
+    found = first(bundle, clips, plant(sound, workshop, source, alter), tmp_path)
+    assert found is not None, "not detected"
+    assert (found.stage, found.layer) == (stage, layer), str(found)
+
+
+@pytest.mark.parametrize("fault", ["one sample changed", "one sample lost"])
+def test_damaged_sound_shows_in_the_features(
+    bundle: Bundle,
+    clips: ClipSet,
+    sound: Prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    push = Client.push
+
+    def damaged(self: Client, pcm: np.ndarray):
+        pcm = pcm.copy()
+        if fault == "one sample changed":
+            pcm[100] = ~pcm[100]
+        else:
+            pcm[100:-1] = pcm[101:]
+        return push(self, pcm)
+
+    monkeypatch.setattr(Client, "push", damaged)
+    found = first(bundle, clips, sound, tmp_path)
+    assert found is not None and found.stage == "features"
