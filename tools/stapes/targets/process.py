@@ -73,8 +73,7 @@ class TargetProcess:
 
     def output(self) -> str:
         """What it wrote to standard error, and to standard output unless somebody reads that; the beginning."""
-        self._errors.seek(0)
-        return self._errors.read(LONGEST).decode(errors="replace")
+        return os.pread(self._errors.fileno(), LONGEST, 0).decode(errors="replace")
 
     def _complaint(self) -> str:
         """The first line that is more than a heading; what follows it are consequences and advice."""

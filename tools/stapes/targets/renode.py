@@ -74,20 +74,24 @@ class Monitor:
         self._marks = 0
         stream.write(TELNET_ANSWER)
 
-    def greet(self, token: str, seconds: float) -> None:
+    def greet(self, token: str, process: TargetProcess) -> None:
         """Wait for the prompt, then for the variable that only the Renode we started has."""
-        deadline = time.monotonic() + seconds
+        taken = PortTakenError("another program took Renode's port", hint="try again")
+        deadline = time.monotonic() + START_SECONDS
         while not PROMPT.search(self._bytes.decode(errors="replace")):
-            if not self._more(deadline):
+            self._more(time.monotonic() + 0.5)
+            if PORT_TAKEN.search(process.output()):
+                raise taken
+            if time.monotonic() > deadline:
                 raise TargetError(
-                    f"Renode's monitor gave no prompt within {seconds:.0f} s",
+                    f"Renode's monitor gave no prompt within {START_SECONDS:.0f} s",
                     hint="see whether this Renode runs by itself",
                 )
         for _ in range(GREETINGS):
             if token in self.ask("echo $stapes"):
                 return
             time.sleep(0.1)
-        raise PortTakenError("another program took Renode's port", hint="try again")
+        raise taken
 
     def ask(self, command: str) -> list[str]:
         """Run a command; the lines that it printed. `TargetError` when they do not end in time."""
@@ -173,7 +177,7 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
     stream = DescriptorStream(_connect(monitor_port, process), process.explain)
     stack.callback(stream.close)
     monitor = Monitor(stream)
-    monitor.greet(token, START_SECONDS)
+    monitor.greet(token, process)
     _require_version(monitor.ask("version"))
     values = {
         "platform": _path(firmware_dir() / "renode" / f"{name}.repl"),
@@ -205,7 +209,7 @@ def _run_script(monitor: Monitor, script: Path, values: dict[str, str]) -> None:
 def _reason(answer: Sequence[str]) -> str:
     """Why a command was refused: what follows the sentence that it was."""
     lines = [line for line in answer if not line.startswith("There was an error executing command")]
-    return " ".join(lines or answer)
+    return " ".join(dict.fromkeys(lines or answer))
 
 
 def _require_version(answer: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import sys
 import time
@@ -207,6 +208,19 @@ def test_a_taken_port_is_another_attempt(
     fake(wrong)
     with open_target(TARGET, program.elf) as stream:
         assert Client(stream).hello().build_id == program.build_id
+    assert starts(tmp_path) == 2
+
+
+def test_a_silent_program_on_the_monitors_port_is_another_attempt(
+    program: BuildResult, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake("")
+    free = renode._free_ports
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = iter([[silent.getsockname()[1], *free(1)], free(2)])
+        monkeypatch.setattr(renode, "_free_ports", lambda count: next(ports))
+        with open_target(TARGET, program.elf) as stream:
+            assert Client(stream).hello().build_id == program.build_id
     assert starts(tmp_path) == 2
 
 
