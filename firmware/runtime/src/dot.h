@@ -55,8 +55,8 @@ STAPES_INLINE void stapes_gather_run(const stapes_run_t run, const int8_t *in, i
 #define STAPES_MULTIPLY_3                                                                                    \
     STAPES_MULTIPLY("r0", "q0", "q2")                                                                        \
     STAPES_MULTIPLY("r2", "q0", "q3")                                                                        \
-    STAPES_MULTIPLY("r4", "q0", "q4") STAPES_MULTIPLY("r6", "q1", "q2") STAPES_MULTIPLY("r8", "q1", "q3")    \
-        STAPES_MULTIPLY("r10", "q1", "q4")
+    STAPES_MULTIPLY("r4", "q0", "q4")                                                                        \
+    STAPES_MULTIPLY("r6", "q1", "q2") STAPES_MULTIPLY("r8", "q1", "q3") STAPES_MULTIPLY("r10", "q1", "q4")
 #define STAPES_INPUTS_1 "vldrb.8 q2, [%[x0]], #16\n\t"
 #define STAPES_INPUTS_2 STAPES_INPUTS_1 "vldrb.8 q3, [%[x1]], #16\n\t"
 #define STAPES_INPUTS_3 STAPES_INPUTS_2 "vldrb.8 q4, [%[x2]], #16\n\t"
