@@ -36,7 +36,12 @@ MetricsOption = Annotated[
 def check(
     bundle: BundleArgument,
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or a pyserial URL.")
+        str,
+        typer.Option(
+            "--target",
+            metavar="T",
+            help="host, qemu:MACHINE, renode:PLATFORM, board:NAME@PORT or a pyserial URL.",
+        ),
     ] = "host",
     data: DataOption = None,
     clips: ClipsOption = None,

@@ -105,7 +105,8 @@ def test_a_request_carried_out_twice_is_found() -> None:
 
 def test_silence_is_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "stapes.link.client.Client.__init__.__kwdefaults__", {"timeout": 0.3, "hello_timeout": 0.3}
+        "stapes.link.client.Client.__init__.__kwdefaults__",
+        {"timeout": 0.3, "hello_timeout": 0.3, "largest_payload": None},
     )
     device = FakeDevice()
     device.silent_after = 300
