@@ -132,7 +132,7 @@ def demo(
         console.print("[yellow]running on this computer instead of the emulated STM32F4[/]")
         target = "host"
     console.print(
-        f"1  bundle {bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False
+        f"{bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False
     )
     report = _check(bundle, target, data, clips, full=False, out=out)
     _save([report], html=out / "report.html", metrics=None)
