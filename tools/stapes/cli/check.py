@@ -131,9 +131,7 @@ def demo(
         console.print(f"[yellow]{error.message}; {error.hint}[/]", highlight=False)
         console.print("[yellow]running on this computer instead of the emulated STM32F4[/]")
         target = "host"
-    console.print(
-        f"{bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False
-    )
+    console.print(f"{bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False)
     report = _check(bundle, target, data, clips, full=False, out=out)
     _save([report], html=out / "report.html", metrics=None)
     save_json(out / "report.json", report.as_json())
