@@ -23,6 +23,7 @@ def records(*requests: tuple[int, bytes]) -> bytes:
     return b"\1" + b"".join(bytes([kind, 0, len(payload)]) + payload for kind, payload in requests)
 
 
+@pytest.mark.timeout(SECONDS + 180)
 def test_no_input_harms_the_server(tmp_path: Path) -> None:
     compiler = shutil.which("clang")
     if compiler is None:
