@@ -15,13 +15,13 @@ from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
 from stapes.check.uart_log import logged
 from stapes.codegen import Generated, frontend_hash, generate
-from stapes.compiler import Plan, compile_graph
+from stapes.compiler import Plan
 from stapes.errors import IdentityError, LinkError
 from stapes.files import canonical_json, sha256
 from stapes.firmware import BuildResult, build_firmware
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
-from stapes.reference import Reference
+from stapes.reference import Reference, load_graph
 from stapes.targets import (
     board_for_target,
     counts_instructions,
@@ -218,7 +218,7 @@ def prepare(bundle: Bundle, target: str, directory: Path) -> Prepared:
 
 def verify_identity(hello: Hello, bundle: Bundle) -> None:
     """Raise `IdentityError` when the target runs anything else than firmware of this very bundle."""
-    expected_frontend = frontend_hash(bundle)
+    expected_frontend = frontend_hash(bundle, load_graph(bundle))
     if hello.bundle_hash != bundle.hash:
         raise IdentityError(
             f"{hello.board} runs firmware of another bundle ({hello.bundle_hash[:12]}…, "
@@ -271,7 +271,7 @@ def check_bundle(
     report = CheckReport(
         target=target,
         bundle=bundle,
-        plan=compile_graph(reference.graph),
+        plan=prepared.generated.plan,
         source=clips.source,
         reference=reference.network,
         held_out=clips.held_out,

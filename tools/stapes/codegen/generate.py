@@ -13,6 +13,7 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
+from stapes.graph import Graph
 from stapes.recipe import Bundle
 from stapes.reference import decision_rule, load_graph, output_quantization
 
@@ -36,9 +37,9 @@ class Generated:
         }
 
 
-def frontend_hash(bundle: Bundle) -> str:
-    """Hex SHA-256 of the front end and of how its output is normalised and quantised."""
-    output = output_quantization(bundle, load_graph(bundle))
+def frontend_hash(bundle: Bundle, graph: Graph) -> str:
+    """Hex SHA-256 of the front end and of how its output is normalised and quantised for the bundle's `graph`."""
+    output = output_quantization(bundle, graph)
     return sha256(
         canonical_json(
             {
@@ -58,7 +59,7 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
-    front_end = frontend_hash(bundle)
+    front_end = frontend_hash(bundle, graph)
     files = [
         *generate_frontend(tables, directory, provenance),
         *generate_model(plan, directory, provenance),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from planting import Alter, number
 from small_bundle import FRAMES, make_small_bundle
 
 from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
@@ -33,7 +32,7 @@ class Rig:
             self.bundle, "host", self.clips, self.directory, full=full, prepared=prepared or self.prepared
         )
 
-    def altered(self, name: str, alter: Callable[[str], str]) -> Prepared:
+    def altered(self, name: str, alter: Alter) -> Prepared:
         """Firmware for the host from the generated files with one of them altered."""
         directory = self.directory / "altered"
         shutil.rmtree(directory, ignore_errors=True)
@@ -51,20 +50,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     directory = tmp_path_factory.mktemp("rig")
     bundle = make_small_bundle(directory / "bundle")
     return Rig(bundle, prepare(bundle, "host", directory), select_clips(bundle, None, 3), directory)
-
-
-def entry(array: str, index: int, change: Callable[[int], int]) -> Callable[[str], str]:
-    """Alter one number of a C array of integers (or structures of them), counted through."""
-
-    def alter(text: str) -> str:
-        body = re.search(rf"\b{array}\[\w*\] = \{{(.*?)\n\}};", text, flags=re.DOTALL)
-        assert body, f"no array {array}"
-        numbers = list(re.finditer(r"(?<![\w.])-?\d+", body[1]))
-        number = numbers[index]
-        start, end = body.start(1) + number.start(), body.start(1) + number.end()
-        return text[:start] + str(change(int(number[0]))) + text[end:]
-
-    return alter
 
 
 def test_everything_is_equal(rig: Rig) -> None:
@@ -105,7 +90,7 @@ def test_the_numpy_network_is_an_equal_reference(rig: Rig) -> None:
 
 
 def test_a_flipped_weight_is_named(rig: Rig) -> None:
-    altered = rig.altered("stapes_weights.c", entry("stapes_layer_0_weights", 24, lambda value: value ^ 64))
+    altered = rig.altered("stapes_weights.c", number("stapes_layer_0_weights", 24, lambda value: value ^ 64))
     found = rig.check(altered).first_difference
     assert (found.stage, found.layer) == ("layer", "conv_2d_0")
     assert found.index is not None and len(found.index) == 3
@@ -113,7 +98,9 @@ def test_a_flipped_weight_is_named(rig: Rig) -> None:
 
 
 def test_a_wrong_bias_is_named(rig: Rig) -> None:
-    altered = rig.altered("stapes_weights.c", entry("stapes_layer_0_channels", 6, lambda value: value + 3000))
+    altered = rig.altered(
+        "stapes_weights.c", number("stapes_layer_0_channels", 6, lambda value: value + 3000)
+    )
     found = rig.check(altered).first_difference
     assert (found.stage, found.layer) == ("layer", "conv_2d_0")
     assert found.index[2] == 3
@@ -125,7 +112,7 @@ def test_a_wrong_bias_is_named(rig: Rig) -> None:
 )
 def test_a_damaged_front_end_table_is_named(rig: Rig, array: str, index: int) -> None:
     altered = rig.altered(
-        "stapes_frontend_tables.c", entry(array, index, lambda value: value // 2 if value > 1 else 2**30)
+        "stapes_frontend_tables.c", number(array, index, lambda value: value // 2 if value > 1 else 2**30)
     )
     report = rig.check(altered)
     found = report.first_difference
@@ -169,7 +156,7 @@ def test_another_bundle_is_refused(rig: Rig, tmp_path: Path) -> None:
 
 
 def test_another_front_end_is_refused(rig: Rig) -> None:
-    altered = rig.altered("stapes_bundle.c", entry("stapes_frontend_hash", 3, lambda value: value ^ 1))
+    altered = rig.altered("stapes_bundle.c", number("stapes_frontend_hash", 3, lambda value: value ^ 1))
     with (
         pytest.raises(IdentityError, match="another front end"),
         connect(rig.bundle, "host", altered.build.elf),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from planting import Alter, number
 from small_bundle import make_small_bundle
 
 from stapes.check import ClipSet, Difference, Prepared, check_bundle, prepare, select_clips
@@ -17,23 +17,9 @@ from stapes.firmware import build_firmware
 from stapes.link import Client
 from stapes.recipe import Bundle
 
-Alter = Callable[[str], str]
 MODEL, WEIGHTS, TABLES, BUNDLE = (
     f"stapes_{name}.c" for name in ("model", "weights", "frontend_tables", "bundle")
 )
-
-
-def number(array: str, index: int, change: Callable[[int], int]) -> Alter:
-    """Change one number of an array, counted through."""
-
-    def alter(text: str) -> str:
-        body = re.search(rf"\b{array}\[\w*\] = \{{(.*?)\n\}};", text, flags=re.DOTALL)
-        assert body, f"no array {array}"
-        found = list(re.finditer(r"(?<![\w.])-?\d+", body[1]))[index]
-        start, end = body.start(1) + found.start(), body.start(1) + found.end()
-        return text[:start] + str(change(int(found[0]))) + text[end:]
-
-    return alter
 
 
 def swap(array: str, first: int, second: int) -> Alter:
