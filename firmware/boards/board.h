@@ -38,6 +38,37 @@ uint32_t board_ticks(void);
 uint32_t board_stack_high_water(void);
 /* Restarts the firmware; does not return. */
 void board_reset(void);
+
+/* What follows a board may leave out: common/defaults.c then answers "there is none". */
+void board_led(int on);
+/* Writes the chip's unique id; returns its length, 0 where there is none or it does not fit. */
+size_t board_unique_id(uint8_t *id, size_t capacity);
+/* Restarts the firmware unless it is fed again and again within the time. Cannot be stopped; started again it
+ * takes the new time. The fault that it leaves behind has the cause STAPES_FAULT_WATCHDOG. */
+void board_watchdog_start(uint32_t timeout_ms);
+void board_watchdog_feed(void);
+/* Waits for the next interrupt; returns at once where there is none to wait for. */
+void board_sleep(void);
+
+enum {
+    STAPES_FAULT_HARD = 1,
+    STAPES_FAULT_MEMORY = 2,
+    STAPES_FAULT_BUS = 3,
+    STAPES_FAULT_USAGE = 4,
+    STAPES_FAULT_WATCHDOG = 5,
+    STAPES_FAULT_EXCEPTION = 6 /* RISC-V */
+};
+
+/* Registers at the fault. `status` is CFSR on Arm, mcause on RISC-V; `address` the faulting data address
+ * where the core knows one (MMFAR, BFAR, mtval), else 0. All but `cause` are 0 after a watchdog's reset. */
+typedef struct {
+    uint32_t cause, pc, lr, psr, sp, status, address;
+} board_fault_t;
+
+/* 1: the last reset followed this fault; 0: it did not, or it was asked for already. The report is kept in
+ * RAM that start-up leaves alone. */
+int board_fault(board_fault_t *fault);
+
 /* Ends the program on the host and under an emulator; resets a real board. Does not return. */
 void board_exit(int status);
 
