@@ -33,7 +33,8 @@ typedef struct {
     uint32_t head;      /* samples ever written */
     uint32_t tail;      /* samples ever read */
     uint32_t lost;      /* the producer's count */
-    uint32_t published; /* those of them that are before samples[head]; changes only while nothing waits */
+    uint32_t published; /* those of them that are before `head`; changes only while nothing waits */
+    uint32_t dropped;   /* what the consumer knows of them */
 } stapes_ring_t;
 
 /* `count`: a power of two, at most 2^30. STAPES_E_ARGUMENT otherwise. */

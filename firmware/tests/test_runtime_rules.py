@@ -13,7 +13,7 @@ from stapes.codegen import generate
 from stapes.firmware import build_firmware
 
 FIRMWARE = Path(__file__).parents[1]
-SOURCES = sorted([*FIRMWARE.glob("runtime/src/*.c"), *FIRMWARE.glob("link/*.c")])
+SOURCES = sorted(path for room in ("runtime/src", "link", "audio") for path in (FIRMWARE / room).glob("*.c"))
 FLAGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", "-o", "/dev/null"]
 
 
@@ -22,13 +22,13 @@ def test_sources_compile_without_a_warning(compiler: str) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is missing")
     for source in SOURCES:
-        includes = [f"-I{FIRMWARE / 'runtime/include'}", f"-I{FIRMWARE / 'link'}"]
+        includes = [f"-I{FIRMWARE / room}" for room in ("runtime/include", "link", "audio")]
         done = subprocess.run([compiler, *FLAGS, *includes, source], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
 
 def test_no_float_in_the_sources() -> None:
-    for source in [*SOURCES, *FIRMWARE.glob("runtime/src/*.h"), *FIRMWARE.glob("runtime/include/stapes/*.h")]:
+    for source in [*SOURCES, *FIRMWARE.glob("runtime/**/*.h"), *FIRMWARE.glob("audio/*.h")]:
         code = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert not re.search(r"\b(float|double)\b|<math\.h>|<stdio\.h>|\bmalloc\b", code), source
 
