@@ -34,6 +34,14 @@ class Flashers(_Table):
     esptool: str | None = Field(None, description="chip (`esptool --chip`)")
 
 
+class Protection(_Table):
+    """A register that tells whether the flash is protected: its bits under `mask` equal `unlocked` when it is not."""
+
+    address: int = Field(ge=0, le=0xFFFFFFFF)
+    mask: int = Field(ge=1, le=0xFFFFFFFF)
+    unlocked: int = Field(ge=0, le=0xFFFFFFFF)
+
+
 class Usb(_Table):
     """A USB device that the board shows: its probe or its serial port."""
 
@@ -64,6 +72,7 @@ class Board(_Table):
     )
     device_id_address: int | None = Field(None, ge=0, le=0xFFFFFFFF, description="address of DBGMCU_IDCODE")
     flashers: Flashers = Flashers()
+    protection: Protection | None = Field(None, description="read protection (RDP); None: not known")
     usb: tuple[Usb, ...] = Field((), strict=False)
     qemu: str | None = Field(None, description="machine of the target qemu:MACHINE")
     renode: str | None = Field(None, description="platform of the target renode:PLATFORM")
