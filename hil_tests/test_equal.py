@@ -8,6 +8,10 @@ def test_every_clip_ran(report: CheckReport, clips: ClipSet) -> None:
     assert all(result.windows > 0 for result in report.results)
 
 
+def test_the_sound_arrived(report: CheckReport) -> None:
+    assert all(result.pcm_equal for result in report.results), str(report.first_difference)
+
+
 def test_features(report: CheckReport) -> None:
     assert all(result.features_equal for result in report.results), str(report.first_difference)
 

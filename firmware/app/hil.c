@@ -25,7 +25,10 @@
 #define WINDOW_HOP_SAMPLES ((uint32_t)STAPES_WINDOW_HOP_FRAMES * STAPES_HOP_LENGTH)
 /* Windows that have begun and are not complete, at most. */
 #define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
-#define CHUNK        128u /* samples on the stack */
+#define LONGEST_TEXT 31u         /* bytes of a text or id in the hello */
+#define NOWHERE      0xD0000000u /* an address where no supported board has memory */
+#define CHUNK        128u        /* samples on the stack */
+#define WATCHDOG_MS  4000u       /* fed at every row of a layer and in every turn of the main loop */
 
 STATIC_ASSERT(STAPES_MODEL_OUTPUT_BYTES == STAPES_LABEL_COUNT, one_score_per_label);
 STATIC_ASSERT(24u + 8u * STAPES_LABEL_COUNT <= STAPES_LINK_PAYLOAD, decision_fits_one_message);
@@ -35,14 +38,18 @@ static struct {
     stapes_frontend_t frontend;
     stapes_engine_t engine;
     stapes_decision_t decision;
-    int fault;            /* why nothing but hello is answered */
-    bool reboot;          /* after the answer was sent */
+    int fault;      /* why nothing but hello is answered */
+    bool reboot;    /* after the answer was sent */
+    uint8_t raise;  /* a fault to raise after the answer was sent, 0: none */
+    bool restarted; /* after `last_fault` */
+    board_fault_t last_fault;
     uint32_t baud;        /* to change to after the answer was sent, 0: no change */
     bool baud_trial;      /* changed, and nothing good was heard since */
     uint32_t baud_ticks;  /* when */
     uint32_t baud_frames; /* good frames until then */
 
     uint32_t samples; /* taken since the last reset */
+    uint32_t pcm_crc; /* of all of them */
     uint32_t frames;
     uint32_t windows;
     uint64_t squares;                      /* of all samples */
@@ -88,6 +95,7 @@ static void reset_stream(void) {
     stapes_engine_reset(&hil.engine);
     stapes_decision_reset(&hil.decision);
     hil.samples = 0;
+    hil.pcm_crc = 0;
     hil.frames = 0;
     hil.windows = 0;
     hil.squares = 0;
@@ -112,11 +120,13 @@ static int initialise(void) {
 
 /* Gives the kept rows to the engine, oldest first. */
 static int run_window(void) {
+    board_led(1);
     stapes_engine_reset(&hil.engine);
     int result = 0;
     for (uint32_t i = 0; i < FRAMES && result >= 0; i++) {
         result = stapes_engine_push_row(&hil.engine, rows[(hil.first_frame + i) % FRAMES]);
     }
+    board_led(0);
     return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
 }
 
@@ -124,6 +134,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
     (void)context;
     (void)row;
     uint32_t start = board_ticks();
+    board_watchdog_feed();
     hil.layer_crc[layer] = stapes_crc32(hil.layer_crc[layer], data, bytes);
     hil.observer_ticks += board_ticks() - start;
 }
@@ -131,6 +142,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
 static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
     const capture_t *capture = context;
     size_t start = (size_t)row * bytes;
+    board_watchdog_feed();
     if (layer != capture->layer || start >= capture->offset + capture->count ||
         start + bytes <= capture->offset) {
         return;
@@ -197,6 +209,7 @@ static int take_samples(const int16_t *pcm, size_t count) {
             int32_t sample = pcm[taken + i];
             hil.squares += (uint32_t)(sample * sample);
         }
+        hil.pcm_crc = stapes_crc32(hil.pcm_crc, pcm + taken, consumed * sizeof *pcm);
         taken += consumed;
         hil.samples += (uint32_t)consumed;
         if (result == 1) {
@@ -238,13 +251,14 @@ static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
     stapes_put_u32(answer + 4, hil.frames);
     stapes_put_u32(answer + 8, hil.windows);
     answer[12] = (uint8_t)result;
-    return 13;
+    stapes_put_u32(answer + 13, hil.pcm_crc);
+    return 17;
 }
 
 static uint8_t *put_text(uint8_t *answer, const char *text) {
     size_t length = strlen(text);
-    if (length > 31u) {
-        length = 31u;
+    if (length > LONGEST_TEXT) {
+        length = LONGEST_TEXT;
     }
     *answer = (uint8_t)length;
     memcpy(answer + 1, text, length);
@@ -253,7 +267,7 @@ static uint8_t *put_text(uint8_t *answer, const char *text) {
 
 static int answer_hello(uint8_t *answer, size_t capacity) {
     const stapes_board_info_t *board = board_info();
-    if (capacity < 104u + 3u * 32u) {
+    if (capacity < 96u + 4u * (1u + LONGEST_TEXT)) {
         return STAPES_E_MEMORY;
     }
     answer[0] = STAPES_PROTOCOL_VERSION;
@@ -276,7 +290,9 @@ static int answer_hello(uint8_t *answer, size_t capacity) {
     end = put_text(end, board->name);
     end = put_text(end, STAPES_BUILD_ID);
     end = put_text(end, STAPES_VERSION);
-    return (int)(end - answer);
+    size_t id_length = board_unique_id(end + 1, LONGEST_TEXT);
+    *end = (uint8_t)id_length;
+    return (int)(end + 1 + id_length - answer);
 }
 
 static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
@@ -408,6 +424,41 @@ static int answer_self_test(uint8_t *answer) {
     return 12;
 }
 
+enum { RAISE_NOTHING, RAISE_TRAP, RAISE_BUS_FAULT, RAISE_HANG, RAISES };
+
+/* Why the last restart came; or raises a fault on purpose, to prove that a rig would see one. */
+static int answer_fault(const uint8_t *payload, size_t length, uint8_t *answer) {
+    if (length != 1u) {
+        return STAPES_E_MESSAGE;
+    }
+    if (payload[0] >= RAISES) {
+        return STAPES_E_ARGUMENT;
+    }
+    hil.raise = payload[0];
+    if (!hil.restarted) {
+        return 0;
+    }
+    const board_fault_t *fault = &hil.last_fault;
+    const uint32_t words[] = {fault->cause, fault->pc,     fault->lr,     fault->psr,
+                              fault->sp,    fault->status, fault->address};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        stapes_put_u32(answer + 4u * i, words[i]);
+    }
+    return (int)sizeof words;
+}
+
+static void raise_fault(void) {
+    switch (hil.raise) {
+    case RAISE_TRAP: __builtin_trap();
+    case RAISE_BUS_FAULT: (void)*(const volatile uint32_t *)(uintptr_t)NOWHERE; break;
+    case RAISE_HANG:
+        for (;;) {
+            (void)board_ticks(); /* until the watchdog bites */
+        }
+    default: break;
+    }
+}
+
 static int answer_baud(const uint8_t *payload, size_t length) {
     if (length != 4u) {
         return STAPES_E_MESSAGE;
@@ -442,6 +493,9 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     if (type == STAPES_MESSAGE_HELLO) {
         return answer_hello(out, capacity);
     }
+    if (type == STAPES_MESSAGE_FAULT) {
+        return answer_fault(payload, length, out);
+    }
     if (hil.fault != STAPES_OK) {
         return hil.fault;
     }
@@ -468,6 +522,8 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
 
 int main(void) {
     board_init();
+    hil.restarted = board_fault(&hil.last_fault) == 1;
+    board_watchdog_start(WATCHDOG_MS);
     hil.fault = initialise();
     if (hil.fault == STAPES_OK) {
         reset_stream();
@@ -480,9 +536,11 @@ int main(void) {
     for (;;) {
         uint8_t bytes[64];
         stapes_link_receive(&hil.link, bytes, board_read(bytes, sizeof bytes));
+        board_watchdog_feed();
         change_baud();
         if (hil.reboot) {
             board_reset();
         }
+        raise_fault();
     }
 }

@@ -10,7 +10,7 @@
 
 #include "frame.h"
 
-#define STAPES_PROTOCOL_VERSION 1
+#define STAPES_PROTOCOL_VERSION 2
 
 enum {
     STAPES_MESSAGE_HELLO = 1,
@@ -24,6 +24,7 @@ enum {
     STAPES_MESSAGE_SELF_TEST = 9,
     STAPES_MESSAGE_REBOOT = 10,
     STAPES_MESSAGE_BAUD = 11,
+    STAPES_MESSAGE_FAULT = 12,
     STAPES_MESSAGE_ANSWER = 0x80, /* set in the type of an answer */
     STAPES_MESSAGE_DAMAGED = 0xFF /* answer to a frame that could not be read */
 };

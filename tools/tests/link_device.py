@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -84,7 +85,9 @@ class FakeDevice:
             geometry = (PAYLOAD, LAYERS, CLASSES, 1, 1, 20, WINDOW, WINDOW)
             hashes = (b"b" * 32, b"f" * 32)
             fixed = m.HELLO_FIXED.pack(self.protocol, 2, 1, 40, 1, 16000, *geometry, *hashes)
-            return fixed + b"".join(bytes([len(text)]) + text for text in (b"fake", b"build", b"0.1.0"))
+            return fixed + b"".join(
+                bytes([len(text)]) + text for text in (b"fake", b"build", b"0.1.0", b"\x12\x34")
+            )
         if message == Message.RESET:
             self.samples = []
         if message == Message.PCM:
@@ -92,8 +95,9 @@ class FakeDevice:
             new = struct.unpack(f"<{(len(payload) - 4) // 2}h", payload[4:])[:room]
             self.samples += new
             ready = bool(new) and len(self.samples) % WINDOW == 0
+            crc = zlib.crc32(struct.pack(f"<{len(self.samples)}h", *self.samples))
             return m.PCM_ANSWER.pack(
-                len(self.samples), len(self.samples) // 10, len(self.samples) // WINDOW, ready
+                len(self.samples), len(self.samples) // 10, len(self.samples) // WINDOW, ready, crc
             )
         if message == Message.WINDOW:
             (first,) = m.WINDOW_REQUEST.unpack(payload)

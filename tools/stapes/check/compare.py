@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ import numpy.typing as npt
 from stapes.check.difference import Difference, first_difference
 from stapes.compiler import Plan
 from stapes.files import canonical_json, sha256
-from stapes.link import Client, WindowResult
+from stapes.link import Client, LostSamplesError, WindowResult
 from stapes.reference import ClipReference, Verdict, WindowReference
+
+SEARCH_STEP = 256  # samples
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class ClipResult:
     verdict: Verdict
     expected: Verdict
     windows: int
+    pcm_equal: bool
     features_equal: bool
     layers_equal: bool
     scores_equal: bool
@@ -78,11 +81,31 @@ class ClipComparer:
         self.client.reset()
         results: list[WindowResult] = []
         difference: Difference | None = None
-        equal = {"features": True, "layer": True, "scores": True}
+        equal = {"pcm": True, "features": True, "layer": True, "scores": True}
         position = 0
         while position < len(reference.pcm):
-            pushed = self.client.push(reference.pcm[position:])
+            try:
+                pushed = self.client.push(reference.pcm[position:])
+            except LostSamplesError as lost:
+                equal["pcm"] = False
+                difference = difference or _pcm_difference(
+                    name,
+                    len(results),
+                    lost.sent,
+                    lost.taken,
+                    "samples were lost: expected and got count them",
+                )
+                break
             position = pushed.samples
+            if pushed.pcm_crc != crc(reference.pcm[:position]):
+                equal["pcm"] = False
+                difference = difference or _pcm_difference(
+                    name,
+                    len(results),
+                    crc(reference.pcm[:position]),
+                    pushed.pcm_crc,
+                    "CRC-32 since the clip's start differs: the device took other samples than it was sent",
+                )
             if pushed.window_ready:
                 window = self.client.window()
                 if len(results) < len(reference.windows):
@@ -95,8 +118,9 @@ class ClipComparer:
                         )
                     difference = difference or found
                 results.append(window)
-        decided = self.client.decision()
-        verdict = Verdict(decided.class_index, decided.best, decided.confidence)
+        verdict = self._verdict() if results else Verdict(-1, -1, 0)
+        if difference is not None and difference.stage == "pcm":
+            difference = self._locate_sound(difference, reference.pcm)
         if difference is None and len(results) != len(reference.windows):
             difference = _number(name, None, "windows", len(reference.windows), len(results))
         if difference is None and verdict != reference.verdict:
@@ -107,6 +131,7 @@ class ClipComparer:
             verdict=verdict,
             expected=reference.verdict,
             windows=len(results),
+            pcm_equal=equal["pcm"],
             features_equal=equal["features"] and len(results) == len(reference.windows),
             layers_equal=equal["layer"],
             scores_equal=equal["scores"],
@@ -151,6 +176,48 @@ class ClipComparer:
             first = _number(clip, expected.index, "weight", expected.weight, got.weight)
         return first
 
+    def _verdict(self) -> Verdict:
+        decided = self.client.decision()
+        return Verdict(decided.class_index, decided.best, decided.confidence)
+
+    def _locate_sound(self, found: Difference, pcm: npt.NDArray[np.int16]) -> Difference:
+        """`found` with its first wrong sample, where the device shows it again when it gets samples one by one."""
+        start = 0
+        for step in (SEARCH_STEP, 1):
+            self.client.reset()
+            try:
+                wrong = self._first_wrong(pcm, start, step)
+            except LostSamplesError:
+                return found
+            if wrong is None:
+                return found
+            start, got_crc = wrong
+        before = crc(pcm[:start])
+        values = range(-(1 << 15), 1 << 15)
+        got = next(
+            (v for v in values if zlib.crc32(v.to_bytes(2, "little", signed=True), before) == got_crc), None
+        )
+        if got is None:
+            return found
+        return replace(
+            found,
+            index=(start,),
+            expected=int(pcm[start]),
+            got=got,
+            looks_like="the first sample that differs",
+        )
+
+    def _first_wrong(self, pcm: npt.NDArray[np.int16], start: int, step: int) -> tuple[int, int] | None:
+        """Send all up to `start`, then pieces of `step` samples: start and CRC of the first that comes out wrong."""
+        position = 0
+        while position < len(pcm):
+            end = start if position < start else position + step
+            pushed = self.client.push(pcm[position:end])
+            if pushed.pcm_crc != crc(pcm[: pushed.samples]):
+                return position, pushed.pcm_crc
+            position = pushed.samples
+        return None
+
     @staticmethod
     def _differ(
         clip: str,
@@ -185,6 +252,10 @@ def _bits(windows: Sequence[WindowResult], verdict: Verdict) -> dict[str, str]:
 def _map_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """[1, H, W, C] as [H, W, C]: the index that a person looks for is row, column, channel."""
     return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+
+
+def _pcm_difference(clip: str, window: int, expected: int, got: int, looks_like: str) -> Difference:
+    return Difference(clip, window, "pcm", None, None, expected, got, 1, 1, looks_like)
 
 
 def _number(clip: str, window: int | None, stage: str, expected: int, got: int) -> Difference:

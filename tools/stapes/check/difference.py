@@ -13,8 +13,9 @@ import numpy.typing as npt
 class Difference:
     """One difference: where (clip, window, stage, layer, index), what was expected, what came.
 
-    `stage` is one of features, layer, scores, weight, decision. `index` is [row, column, channel] of a layer,
-    [frame, band] of features, [class] of scores. `differing` of `total` values of that stage are wrong.
+    `stage` is one of pcm, features, layer, scores, weight, decision. `index` is [row, column, channel] of a layer,
+    [frame, band] of features, [class] of scores, [sample] of the PCM. `differing` of
+    `total` values of that stage are wrong.
     """
 
     clip: str

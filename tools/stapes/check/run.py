@@ -13,6 +13,7 @@ from typing import Any
 
 from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
+from stapes.check.fault import describe_fault, explain_loss
 from stapes.check.uart_log import logged
 from stapes.codegen import Generated, frontend_hash, generate
 from stapes.compiler import Plan
@@ -58,6 +59,8 @@ class CheckReport:
     link: dict[str, float] = field(default_factory=dict)
     stack_high_water: int = 0
     interrupted: bool = False
+    earlier_fault: str | None = None
+    """The fault that the device's last restart before the check followed."""
     example: Example | None = None
 
     @property
@@ -119,6 +122,7 @@ class CheckReport:
             "interrupted": self.interrupted,
             "clips": len(self.results),
             "windows": len(windows),
+            "pcm_equal": all(result.pcm_equal for result in self.results),
             "features_equal": all(result.features_equal for result in self.results),
             "layers_equal": all(result.layers_equal for result in self.results),
             "scores_equal": all(result.scores_equal for result in self.results),
@@ -131,6 +135,8 @@ class CheckReport:
             "instructions_frontend_per_window": _instructions(self.hello, front),
             "counts_per_window": median(windows) if windows else None,
             "board": self.hello.board if self.hello else None,
+            "unique_id": self.hello.unique_id if self.hello else None,
+            "earlier_fault": self.earlier_fault,
             "build_id": self.hello.build_id if self.hello else None,
             "flash_bytes": self.build.flash_bytes if self.build else None,
             "ram_bytes": self.build.ram_bytes if self.build else None,
@@ -168,6 +174,7 @@ class CheckReport:
                     "prediction": self.prediction(result),
                     "confidence": self.confidence(result),
                     "windows": result.windows,
+                    "pcm_equal": result.pcm_equal,
                     "features_equal": result.features_equal,
                     "layers_equal": result.layers_equal,
                     "scores_equal": result.scores_equal,
@@ -236,7 +243,10 @@ def verify_identity(hello: Hello, bundle: Bundle) -> None:
 def connect(
     bundle: Bundle, target: str, elf: Path | None, *, uart_log: Path | None = None
 ) -> Iterator[tuple[Client, Hello]]:
-    """Start the target, say hello, and make sure that it runs this bundle; `uart_log` gets every byte of the line."""
+    """Start the target, say hello, and make sure that it runs this bundle; `uart_log` gets every byte of the line.
+
+    Where the device restarts meanwhile, the `LinkError` says after which fault.
+    """
     with ExitStack() as stack:
         stream = stack.enter_context(open_target(target, elf=elf))
         line = stack.enter_context(logged(stream, uart_log)) if uart_log else stream
@@ -246,7 +256,10 @@ def connect(
             hello = replace(hello, counter="instructions")
         verify_identity(hello, bundle)
         client.speed_up()
-        yield client, hello
+        try:
+            yield client, hello
+        except LinkError as error:
+            raise explain_loss(error, client, hello, elf) from error
 
 
 def check_bundle(
@@ -287,6 +300,8 @@ def check_bundle(
                 f"{hello.board} runs an older build ({hello.build_id}, not {prepared.build.build_id})",
                 hint="flash the firmware that was just built",
             )
+        fault = client.fault()
+        report.earlier_fault = describe_fault(fault, elf) if fault else None
         comparer = ClipComparer(client, report.plan, full=full)
         try:
             for done, clip in enumerate(clips.clips):

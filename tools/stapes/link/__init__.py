@@ -1,6 +1,18 @@
 """Frames and messages over a target's byte stream; docs/link-protocol.md is the specification."""
 
-from stapes.link.client import Client, Statistics
-from stapes.link.messages import Decision, Hello, Pushed, SelfTest, Stats, WindowResult
+from stapes.link.client import Client, LostSamplesError, Statistics
+from stapes.link.messages import Decision, Fault, Hello, Pushed, Raise, SelfTest, Stats, WindowResult
 
-__all__ = ["Client", "Decision", "Hello", "Pushed", "SelfTest", "Statistics", "Stats", "WindowResult"]
+__all__ = [
+    "Client",
+    "Decision",
+    "Fault",
+    "Hello",
+    "LostSamplesError",
+    "Pushed",
+    "Raise",
+    "SelfTest",
+    "Statistics",
+    "Stats",
+    "WindowResult",
+]

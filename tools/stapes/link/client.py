@@ -50,6 +50,17 @@ class Statistics:
         return asdict(self)
 
 
+class LostSamplesError(LinkError):
+    """The device took fewer samples than it was sent, or says that it has more: `sent` and `taken` since the reset."""
+
+    def __init__(self, sent: int, taken: int) -> None:
+        super().__init__(
+            f"the device counts {taken} samples, {sent} were sent", hint="reset it and start again"
+        )
+        self.sent = sent
+        self.taken = taken
+
+
 class Client:
     """Talks to one device over `stream`.
 
@@ -171,7 +182,7 @@ class Client:
             if not self._samples <= pushed.samples <= self._samples + sent or (
                 pushed.samples < self._samples + sent and not pushed.window_ready
             ):
-                raise LinkError("the device lost count of the samples", hint="reset it and start again")
+                raise LostSamplesError(self._samples + sent, pushed.samples)
             self._samples = pushed.samples
             if pushed.window_ready or 2 * (self._samples - start) >= len(data):
                 return pushed
@@ -251,6 +262,16 @@ class Client:
             self._request(Message.REBOOT, timeout=self._hello_timeout)
         self._samples = 0
         return self.hello()
+
+    def fault(self) -> m.Fault | None:
+        """The fault that the device's last restart followed."""
+        return m.parse_fault(self._request(Message.FAULT, m.FAULT_REQUEST.pack(m.Raise.NOTHING)))
+
+    def raise_fault(self, which: m.Raise) -> None:
+        """Let the firmware fail on purpose, to prove that this is seen; then say `hello` and ask for the `fault`."""
+        with contextlib.suppress(LinkError):  # the answer may be lost with the device
+            self._request(Message.FAULT, m.FAULT_REQUEST.pack(which), timeout=LONGEST_WAIT)
+        self._samples = 0
 
     @property
     def _known(self) -> m.Hello:

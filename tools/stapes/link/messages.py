@@ -15,7 +15,7 @@ import numpy.typing as npt
 from stapes.errors import LinkError
 from stapes.firmware import firmware_dir
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 ANSWER = 0x80
 DAMAGED = 0xFF
 REQUEST_HEADER = struct.Struct("<HB")
@@ -36,6 +36,7 @@ class Message(IntEnum):
     SELF_TEST = 9
     REBOOT = 10
     BAUD = 11
+    FAULT = 12
 
 
 COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
@@ -59,7 +60,7 @@ class Hello:
     """Who answers and what it runs.
 
     One tick of the device's counter is `counter_scale` cycles, instructions or nanoseconds, as `counter`
-    says. `max_payload` is in bytes; hashes are hex.
+    says. `max_payload` is in bytes; hashes and the chip's `unique_id` (empty where it has none) are hex.
     """
 
     protocol: int
@@ -80,6 +81,7 @@ class Hello:
     board: str
     build_id: str
     version: str
+    unique_id: str
 
 
 HELLO_REQUEST = struct.Struct("<IB")
@@ -94,21 +96,23 @@ def parse_hello(data: bytes) -> Hello:
         raise _malformed(Message.HELLO)
     texts = []
     rest = data[HELLO_FIXED.size :]
-    for _ in range(3):
+    for _ in range(4):
         if not rest or len(rest) < 1 + rest[0]:
             raise _malformed(Message.HELLO)
-        texts.append(rest[1 : 1 + rest[0]].decode("utf-8", errors="replace"))
+        texts.append(rest[1 : 1 + rest[0]])
         rest = rest[1 + rest[0] :]
+    *names_of, unique_id = texts
     names = [field.name for field in fields(Hello)]
     values = [protocol, COUNTERS[counter], api, numerator / denominator, *geometry]
-    values += [bundle.hex(), frontend.hex(), *texts]
+    values += [bundle.hex(), frontend.hex()]
+    values += [*(text.decode("utf-8", errors="replace") for text in names_of), unique_id.hex()]
     return Hello(**dict(zip(names, values, strict=True)))
 
 
 @dataclass(frozen=True)
 class Pushed:
     """After a push: samples and frames that the device has taken since the last reset, windows completed
-    since then.
+    since then. `pcm_crc` is the CRC-32 of all those samples, 16-bit little-endian.
 
     With `window_ready` the device stopped at the end of a window; its results are kept until the next push.
     """
@@ -117,16 +121,17 @@ class Pushed:
     frames: int
     windows: int
     window_ready: bool
+    pcm_crc: int
 
 
 PCM_REQUEST = struct.Struct("<I")
-PCM_ANSWER = struct.Struct("<IIIB")
+PCM_ANSWER = struct.Struct("<IIIBI")
 
 
 def parse_pushed(data: bytes) -> Pushed:
     """The answer to PCM."""
-    samples, frames, windows, ready = _fixed(PCM_ANSWER, data, Message.PCM)
-    return Pushed(samples, frames, windows, bool(ready))
+    samples, frames, windows, ready, crc = _fixed(PCM_ANSWER, data, Message.PCM)
+    return Pushed(samples, frames, windows, bool(ready), crc)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +249,57 @@ SELF_TEST_ANSWER = struct.Struct("<III")
 def parse_self_test(data: bytes) -> SelfTest:
     """The answer to SELF_TEST."""
     return SelfTest(*_fixed(SELF_TEST_ANSWER, data, Message.SELF_TEST))
+
+
+class Raise(IntEnum):
+    """Faults that the firmware raises when asked."""
+
+    NOTHING = 0
+    TRAP = 1
+    BUS_FAULT = 2
+    HANG = 3
+
+
+FAULT_CAUSES = {
+    1: "a hard fault",
+    2: "a memory fault",
+    3: "a bus fault",
+    4: "a usage fault",
+    5: "the watchdog's bite",
+    6: "an exception",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Registers at the fault that the last restart followed. `status` is CFSR on Arm, mcause on RISC-V; `address` the
+    data address, 0 where the core knows none. All but `cause` are 0 after the watchdog.
+    """
+
+    cause: int
+    pc: int
+    lr: int
+    psr: int
+    sp: int
+    status: int
+    address: int
+
+    def __str__(self) -> str:
+        text = FAULT_CAUSES.get(self.cause, f"fault {self.cause}")
+        if self.cause == WATCHDOG:
+            return text
+        where = f", address 0x{self.address:08x}" if self.address else ""
+        return f"{text} at pc 0x{self.pc:08x} (lr 0x{self.lr:08x}, status 0x{self.status:08x}{where})"
+
+
+WATCHDOG = 5
+FAULT_REQUEST = struct.Struct("<B")
+FAULT_ANSWER = struct.Struct("<IIIIIII")
+
+
+def parse_fault(data: bytes) -> Fault | None:
+    """The answer to FAULT; None where the last restart followed none."""
+    return Fault(*_fixed(FAULT_ANSWER, data, Message.FAULT)) if data else None
 
 
 def _fixed(layout: struct.Struct, data: bytes, message: Message, *, exact: bool = True) -> tuple[Any, ...]:

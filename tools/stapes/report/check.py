@@ -58,7 +58,7 @@ def check_table(report: CheckReport) -> Table:
             result.clip,
             row["prediction"] if right else f"[yellow]{row['prediction']}[/], not {result.label}",
             f"{row['confidence']:.2f}",
-            mark(result.features_equal),
+            mark(result.pcm_equal and result.features_equal),
             mark(result.layers_equal and result.scores_equal),
             millions(row["counts_per_window"]),
             kib(build.flash_bytes if build else None),
@@ -73,6 +73,8 @@ def check_summary(report: CheckReport) -> RenderableType:
 
     value = report.as_json()
     lines = []
+    if report.earlier_fault:
+        lines.append(f"before this check the board restarted after {report.earlier_fault}")
     if report.build:
         lines.append(
             f"flash {_number(report.build.flash_bytes)} B, RAM {_number(report.build.ram_bytes)} B "

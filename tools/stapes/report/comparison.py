@@ -22,6 +22,7 @@ def comparison_table(reports: Sequence[CheckReport]) -> Table:
     for report in reports:
         table.add_column(report.target, justify="right")
     values = [report.as_json() for report in reports]
+    table.add_row("sound arrived", *(mark(value["pcm_equal"]) for value in values))
     table.add_row("features equal", *(mark(value["features_equal"]) for value in values))
     table.add_row("layers equal", *(mark(value["layers_equal"]) for value in values))
     table.add_row("scores equal", *(mark(value["scores_equal"]) for value in values))

@@ -44,7 +44,7 @@ def open_metrics(checks: Sequence[Mapping[str, Any]]) -> str:
 
 def _equal(checks: Sequence[Mapping[str, Any]]) -> Iterator[Sample]:
     for check in checks:
-        for stage in ("features", "layers", "scores"):
+        for stage in ("pcm", "features", "layers", "scores"):
             yield {**_labels(check), "stage": stage}, float(check[f"{stage}_equal"])
         yield {**_labels(check), "stage": "decisions"}, float(check["decisions_equal"] == check["clips"])
 

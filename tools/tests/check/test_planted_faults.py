@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from small_bundle import make_small_bundle
 from stapes.check import ClipSet, Difference, Prepared, check_bundle, prepare, select_clips
 from stapes.firmware import build_firmware
 from stapes.link import Client
+from stapes.link.messages import PCM_REQUEST, Message
 from stapes.recipe import Bundle
 
 MODEL, WEIGHTS, TABLES, BUNDLE = (
@@ -252,25 +255,57 @@ def test_a_planted_fault_is_named(
     assert (found.stage, found.layer) == (stage, layer), str(found)
 
 
-@pytest.mark.parametrize("fault", ["one sample changed", "one sample lost"])
-def test_damaged_sound_shows_in_the_features(
+def one_changed(samples: np.ndarray, start: int) -> np.ndarray:
+    if start <= 5000 < start + len(samples):
+        samples[5000 - start] ^= 0x4000
+    return samples
+
+
+def bytes_swapped(samples: np.ndarray, start: int) -> np.ndarray:
+    return samples.byteswap() if start >= 700 else samples
+
+
+def end_zeroed(samples: np.ndarray, start: int) -> np.ndarray:
+    """The last sample of every message is gone, a zero came instead."""
+    samples[-1] = 0
+    return samples
+
+
+def end_cut(samples: np.ndarray, start: int) -> np.ndarray:
+    return samples[:-1] if start > 3000 else samples
+
+
+@pytest.mark.parametrize("alter", [one_changed, bytes_swapped, end_zeroed, end_cut])
+def test_sound_altered_in_sound_frames_is_named(
     bundle: Bundle,
     clips: ClipSet,
     sound: Prepared,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    fault: str,
+    alter: Callable[[np.ndarray, int], np.ndarray],
 ) -> None:
-    push = Client.push
+    """The frames are whole, but not what they carry: a driver that truncates, a buffer that is overwritten."""
+    request = Client._request
 
-    def damaged(self: Client, pcm: np.ndarray):
-        pcm = pcm.copy()
-        if fault == "one sample changed":
-            pcm[100] = ~pcm[100]
-        else:
-            pcm[100:-1] = pcm[101:]
-        return push(self, pcm)
+    def damaged(self: Client, message: Message, payload: bytes = b"", **options: Any) -> bytes:
+        if message == Message.PCM:
+            (start,) = PCM_REQUEST.unpack_from(payload)
+            samples = np.frombuffer(payload[PCM_REQUEST.size :], "<i2").copy()
+            payload = payload[: PCM_REQUEST.size] + alter(samples, start).tobytes()
+        return request(self, message, payload, **options)
 
-    monkeypatch.setattr(Client, "push", damaged)
-    found = first(bundle, clips, sound, tmp_path)
-    assert found is not None and found.stage == "features"
+    monkeypatch.setattr(Client, "_request", damaged)
+    report = check_bundle(bundle, "host", clips, tmp_path, prepared=sound)
+    found = report.first_difference
+    assert found is not None and found.stage == "pcm" and found.clip == clips.clips[0].name, str(found)
+    assert not report.passed and not report.as_json()["pcm_equal"]
+    pcm = clips.clips[0].pcm
+    if alter is one_changed:
+        assert (found.index, found.expected, found.got) == ((5000,), pcm[5000], pcm[5000] ^ 0x4000)
+    elif alter is bytes_swapped:
+        (index,) = found.index
+        assert index >= 700 and found.got == pcm[index : index + 1].byteswap()[0] != found.expected
+    elif alter is end_zeroed:
+        assert found.index == (int(np.flatnonzero(pcm)[0]),) and found.got == 0
+    else:
+        assert found.index is None and found.got == found.expected - 1 and "lost" in found.looks_like

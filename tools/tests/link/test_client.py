@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 
@@ -10,11 +11,11 @@ import pytest
 from link_device import CLASSES, FEATURES, LAYERS, FakeDevice
 
 from stapes.errors import IdentityError, LinkError
-from stapes.link import Client
+from stapes.link import Client, LostSamplesError
 from stapes.link import messages as m
 from stapes.link.client import BOOT_BAUD
 from stapes.link.frame import Receiver, encode
-from stapes.link.messages import Message, error_code, error_texts
+from stapes.link.messages import PROTOCOL_VERSION, Message, error_code, error_texts
 
 
 def connected(device: FakeDevice | None = None) -> tuple[Client, FakeDevice]:
@@ -158,12 +159,12 @@ def test_another_protocol_is_an_identity_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [x for x in Message if x not in (Message.RESET, Message.REBOOT, Message.BAUD)]
+    "message", [x for x in Message if x not in (Message.RESET, Message.REBOOT, Message.BAUD, Message.FAULT)]
 )
 @pytest.mark.parametrize("answer", [b"", b"\1", bytes(30), b"\xff" * 61])
 def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer: bytes) -> None:
     client, device = connected()
-    device.override[message] = b"\1" + answer if message == Message.HELLO else answer
+    device.override[message] = bytes([PROTOCOL_VERSION]) + answer if message == Message.HELLO else answer
     calls: dict[Message, Callable[[], object]] = {
         Message.HELLO: client.hello,
         Message.PCM: lambda: client.push(np.zeros(4, dtype=np.int16)),
@@ -176,6 +177,34 @@ def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer:
     }
     with pytest.raises(LinkError):
         calls[message]()
+
+
+def test_a_fault_is_told_in_one_line() -> None:
+    client, device = connected()
+    assert client.fault() is None
+    device.override[Message.FAULT] = struct.pack(
+        "<7I", 3, 0x8001234, 0x8000101, 0x21000000, 0, 0x8200, 0xD0000000
+    )
+    assert str(client.fault()) == (
+        "a bus fault at pc 0x08001234 (lr 0x08000101, status 0x00008200, address 0xd0000000)"
+    )
+    device.override[Message.FAULT] = struct.pack("<7I", 5, 0, 0, 0, 0, 0, 0)
+    assert str(client.fault()) == "the watchdog's bite"
+    device.override[Message.FAULT] = bytes(27)
+    with pytest.raises(LinkError):
+        client.fault()
+
+
+def test_the_chips_id_is_hexadecimal() -> None:
+    client, _ = connected()
+    assert client.hello().unique_id == "1234"
+
+
+def test_lost_samples_are_counted() -> None:
+    client, device = connected()
+    device.override[Message.PCM] = struct.pack("<IIIBI", 3, 0, 0, 0, 0)
+    with pytest.raises(LostSamplesError, match="counts 3 samples, 4 were sent"):
+        client.push(np.zeros(4, dtype=np.int16))
 
 
 def test_nothing_but_hello_without_a_session() -> None:

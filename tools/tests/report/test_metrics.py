@@ -26,6 +26,7 @@ def check(**changes: Any) -> dict[str, Any]:
         "stack_bytes": 512,
         "stack_high_water": 400,
         "arena_bytes": 4096,
+        "pcm_equal": True,
         "features_equal": True,
         "layers_equal": False,
         "scores_equal": True,
@@ -55,7 +56,7 @@ def test_every_figure_is_there() -> None:
     assert found["stapes_equal", *key, "decisions"] == 1
     assert found["stapes_layer_count", *key, "0", "conv", "instructions"] == 1000.5
     assert found["stapes_link_retries", *key] == 2
-    assert len(found) == 11 + 4 + 1 + 1
+    assert len(found) == 11 + 5 + 1 + 1
 
 
 def test_unknown_figures_are_left_out() -> None:
