@@ -1,9 +1,19 @@
 """Recordings to labelled 16-bit PCM."""
 
-from stapes.datasets.audio import read_audio
+from stapes.datasets.audio import AudioInfo, Span, audio_info, read_audio
 from stapes.datasets.dataset import Clip, Dataset
 from stapes.datasets.esc50 import ESC10_LABELS
 from stapes.datasets.open import open_dataset
 from stapes.datasets.synthetic import synthetic_clips
 
-__all__ = ["ESC10_LABELS", "Clip", "Dataset", "open_dataset", "read_audio", "synthetic_clips"]
+__all__ = [
+    "ESC10_LABELS",
+    "AudioInfo",
+    "Clip",
+    "Dataset",
+    "Span",
+    "audio_info",
+    "open_dataset",
+    "read_audio",
+    "synthetic_clips",
+]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +17,56 @@ from stapes.errors import DataError, ToolError
 _HINT = "replace the file or remove it from the data set"
 
 
-def read_audio(path: Path, sample_rate: int, *, speed: float = 1.0) -> npt.NDArray[np.int16]:
+@dataclass(frozen=True)
+class Span:
+    """A piece of a recording, in seconds from its beginning."""
+
+    start: float
+    end: float
+
+    def __str__(self) -> str:
+        return f"{self.start:.3f}-{self.end:.3f} s"
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says."""
+
+    sample_rate: int
+    channels: int
+    seconds: float
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """Read the header of `path`; raises `DataError` when it is missing or no recording."""
+    soundfile, _ = _packages()
+    with _decoding(path), soundfile.SoundFile(str(path)) as stream:
+        rate, channels, frames = int(stream.samplerate), int(stream.channels), int(stream.frames)
+    return AudioInfo(rate, channels, frames / rate)
+
+
+def read_audio(
+    path: Path, sample_rate: int, *, speed: float = 1.0, span: Span | None = None
+) -> npt.NDArray[np.int16]:
     """Decode `path` (WAV, FLAC, Ogg Vorbis/Opus, any rate, any channels) to int16[n] at `sample_rate` Hz.
 
     Channels are averaged; soxr resamples at its high quality. `speed` plays the recording that much faster,
-    pitch included (1.25: four fifths of the duration). Full scale is 32768; what lies beyond is clipped.
-    Raises `DataError` when the file is missing, corrupt, truncated or empty, `ToolError` without packages.
+    pitch included (1.25: four fifths of the duration). `span` reads only that piece. Full scale is 32768; what
+    lies beyond is clipped. Raises `DataError` when the file is missing, corrupt, truncated or empty, or ends
+    before the span does, `ToolError` without packages.
     """
     soundfile, soxr = _packages()
-    if not path.is_file():
-        raise DataError(f"{path}: no such file", hint=_HINT)
-    try:
-        with soundfile.SoundFile(str(path)) as stream:
-            rate, expected = int(stream.samplerate), int(stream.frames)
-            samples: npt.NDArray[np.float32] = stream.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be decoded ({str(error).splitlines()[0]})", hint=_HINT) from error
+    with _decoding(path), soundfile.SoundFile(str(path)) as stream:
+        rate, expected = int(stream.samplerate), int(stream.frames)
+        if span is not None:
+            first, last = round(span.start * rate), round(span.end * rate)
+            if not 0 <= first < expected:
+                raise DataError(
+                    f"{path}: {span} lies outside of its {expected / rate:.3f} s", hint="correct the labels"
+                )
+            stream.seek(first)
+            expected = min(last, expected) - first
+        samples: npt.NDArray[np.float32] = stream.read(expected, dtype="float32", always_2d=True)
     if len(samples) == 0:
         raise DataError(f"{path}: holds no samples", hint=_HINT)
     if len(samples) != expected or is_truncated(path):
@@ -66,6 +103,18 @@ def is_truncated(path: Path) -> bool:
             return not (end_of_stream and length == len(page))
         start = tail.rfind(b"OggS", 0, start)
     return True
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """What libsndfile says of a bad file, as `DataError`."""
+    soundfile, _ = _packages()
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", hint=_HINT)
+    try:
+        yield
+    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be decoded ({str(error).splitlines()[0]})", hint=_HINT) from error
 
 
 def _packages() -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,9 @@ Pcm = npt.NDArray[np.int16]
 class Clip:
     """One labelled recording; decoded each time `pcm` or `at_speed` is asked for, and not kept.
 
-    `identity` changes whenever the samples would: caches are keyed by it.
+    `identity` changes whenever the samples would: caches are keyed by it. `path` is the file that it comes from
+    (None: made by arithmetic). `foreground` tells whether the sound was the loudest of its recording, where the
+    data set says so.
     """
 
     name: str
@@ -25,6 +28,8 @@ class Clip:
     fold: int
     identity: Callable[[], str]
     read: Callable[[float], Pcm]
+    path: Path | None = None
+    foreground: bool | None = None
 
     @property
     def pcm(self) -> Pcm:

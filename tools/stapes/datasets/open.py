@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from stapes.datasets.dataset import Dataset
-from stapes.datasets.esc50 import ESC10_LABELS, open_esc50
+from stapes.datasets.dataset import Clip, Dataset
+from stapes.datasets.esc50 import ESC10_LABELS, esc50_clips
+from stapes.datasets.own import own_clips
+from stapes.datasets.recording import padded
+from stapes.datasets.speech_commands import speech_commands_clips
 from stapes.datasets.synthetic import synthetic_clips
+from stapes.datasets.table import some
+from stapes.datasets.urbansound8k import urbansound8k_clips
 from stapes.errors import DataError
+from stapes.files import sha256
 from stapes.recipe import DatasetSpec
 
-_SYNTHETIC_CLIPS = 100
+_SYNTHETIC_CLIPS_A_LABEL = 10
 _SYNTHETIC_SECONDS = 5.0
 
 
@@ -19,9 +28,56 @@ def open_dataset(directory: Path | None, spec: DatasetSpec, sample_rate: int) ->
 
     `directory` is where the recordings are; the synthetic data set needs none. Raises `DataError`.
     """
+    clips = chosen(_clips(directory, spec, sample_rate), spec)
+    if spec.pad_seconds:
+        clips = [padded(clip, spec.pad_seconds, sample_rate) for clip in clips]
+    return Dataset(tuple(clips), sample_rate)
+
+
+def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int) -> Sequence[Clip]:
     if spec.kind == "synthetic":
-        clips = synthetic_clips(ESC10_LABELS, _SYNTHETIC_CLIPS, sample_rate, _SYNTHETIC_SECONDS, seed=1)
-        return Dataset(clips, sample_rate)
+        labels = spec.labels or ESC10_LABELS
+        count = _SYNTHETIC_CLIPS_A_LABEL * len(labels)
+        return synthetic_clips(labels, count, sample_rate, _SYNTHETIC_SECONDS, seed=1)
     if directory is None:
         raise DataError("no data directory given", hint="add --data DIR")
-    return open_esc50(directory, spec.subset, sample_rate)
+    if spec.kind == "esc50":
+        return esc50_clips(directory, spec.subset, sample_rate)
+    if spec.kind == "urbansound8k":
+        return urbansound8k_clips(directory, sample_rate)
+    if spec.kind == "speech_commands":
+        return speech_commands_clips(directory, spec, sample_rate)
+    return own_clips(directory, spec, sample_rate)
+
+
+def chosen(clips: Sequence[Clip], spec: DatasetSpec) -> list[Clip]:
+    """The clips that `labels`, `other`, `other_share` and `skip_folds` leave, with the labels they then have."""
+    absent = [label for label in spec.labels if label not in {clip.label for clip in clips}]
+    if absent:
+        known = sorted({clip.label for clip in clips})
+        raise DataError(f"no clip has the label {some(absent)}", hint=f"the labels are {', '.join(known)}")
+    kept = [clip for clip in clips if clip.fold not in spec.skip_folds]
+    if not kept:
+        raise DataError("dataset.skip_folds leaves no clip", hint="skip fewer folds")
+    if not spec.labels:
+        return kept
+    counts = Counter(clip.fold for clip in kept if clip.label in spec.labels)
+    others = _others([clip for clip in kept if clip.label not in spec.labels], counts, spec)
+    return [
+        clip if clip.label in spec.labels else replace(clip, label=spec.other)
+        for clip in kept
+        if clip.label in spec.labels or clip.name in others
+    ]
+
+
+def _others(clips: Sequence[Clip], counts: Counter[int], spec: DatasetSpec) -> set[str]:
+    """Names of the clips that become `other`: in each fold those with the smallest hash of their name."""
+    if not spec.other:
+        return set()
+    found: set[str] = set()
+    for fold, count in counts.items():
+        names = sorted(
+            (clip.name for clip in clips if clip.fold == fold), key=lambda name: sha256(name.encode())
+        )
+        found.update(names[: max(1, round(spec.other_share * count))])
+    return found

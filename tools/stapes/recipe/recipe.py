@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from stapes.errors import RecipeError
 from stapes.recipe.frontend import FrontendSpec
@@ -17,13 +25,63 @@ class _Section(BaseModel):
 
 
 class DatasetSpec(_Section):
-    """Where clips come from and how they are divided."""
+    """Where clips come from and how they are divided. The layouts are described in docs/datasets.md."""
 
-    kind: Literal["esc50", "synthetic"] = Field(
-        "esc50", description="esc50: `audio/` and `meta/esc50.csv`; synthetic: sounds made by arithmetic"
+    kind: Literal["esc50", "urbansound8k", "speech_commands", "folders", "csv", "audacity", "synthetic"] = (
+        Field("esc50", description="layout of the data directory; synthetic: sounds made by arithmetic")
     )
-    subset: Literal["esc10", "all"] = Field("esc10", description="the clips marked `esc10`, or all of them")
-    test_fold: int = Field(1, ge=1, le=5, description="the fold that model.tflite was never trained on")
+    subset: Literal["esc10", "all"] = Field("esc10", description="of esc50: the clips marked `esc10`, or all")
+    labels: tuple[str, ...] = Field((), strict=False, description="the classes; empty: every label there is")
+    other: str = Field("", description="class of the clips with any other label; empty: they are left out")
+    other_share: float = Field(
+        1.0,
+        gt=0.0,
+        le=100.0,
+        description="of each fold: most clips of `other`, as a share of the clips of `labels`",
+    )
+    folds: int = Field(5, ge=2, le=20, description="of folders, csv and audacity: into how many to divide")
+    split: Literal["recording", "time"] = Field(
+        "recording",
+        description="what stays in one fold: a whole recording, or only neighbours in time (optimistic figures)",
+    )
+    cut_seconds: float = Field(
+        0.0,
+        ge=0.0,
+        le=3600.0,
+        description="of folders, csv and audacity: longer clips are cut into pieces of about this; 0: never",
+    )
+    pad_seconds: float = Field(
+        0.0, ge=0.0, le=60.0, description="shorter clips are filled up to this with silence; 0: never"
+    )
+    skip_folds: tuple[int, ...] = Field(
+        (), strict=False, description="folds that are neither trained on nor tested with"
+    )
+    test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.test_fold in self.skip_folds:
+            raise ValueError(f"test_fold = {self.test_fold} is one of skip_folds")
+        if len(set(self.labels)) != len(self.labels) or not all(self.labels):
+            raise ValueError("labels holds an empty or a repeated label")
+        if self.other and not self.labels:
+            raise ValueError(
+                f"other = {self.other!r} needs labels: the others are those that labels does not name"
+            )
+        if self.other in self.labels:
+            raise ValueError(f"other = {self.other!r} is one of labels")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is not used is not written: hashes of recipes stay when options are added.
+        value: dict[str, Any] = handler(self)
+        always = ("kind", "subset", "test_fold")
+        return {
+            name: item
+            for name, item in value.items()
+            if name in always or getattr(self, name) != type(self).model_fields[name].default
+        }
 
 
 class Normalization(_Section):

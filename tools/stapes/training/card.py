@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from stapes.datasets.catalogue import describe
 from stapes.recipe import Recipe
 
 _ROWS = {
@@ -47,7 +48,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`.",
         "## Data",
-        _DATA[recipe.dataset.kind],
+        describe(recipe.dataset),
         "## Limits",
         "It always names one of its classes (or *unknown* where a least confidence is set); it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
@@ -60,14 +61,6 @@ _VOTES = {
     "mean": "mean of the window scores",
     "energy": "mean of the window scores, weighted with the root mean square of each window's samples",
 }
-
-_DATA = {
-    "esc50": "ESC-50 / ESC-10 with its five official folds: K. J. Piczak, *ESC: Dataset for "
-    "Environmental Sound Classification*, ACM Multimedia 2015. The recordings are from Freesound under "
-    "Creative Commons licences (ESC-10: Attribution) and are not part of this bundle.",
-    "synthetic": "Sounds made by arithmetic (`stapes.datasets.synthetic_clips`): for tests, not for use.",
-}
-
 
 def _table(folds: Sequence[int], metrics: dict[str, Any]) -> str:
     head = ["", *(f"fold {fold}" for fold in folds), "mean", "sd"]
