@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from stapes import __version__
-from stapes.cli import bench, build, check, compile, doctor, evaluate, frontend, generate, link, report, train
+from stapes.cli import (
+    bench,
+    build,
+    check,
+    compile,
+    doctor,
+    evaluate,
+    flash,
+    frontend,
+    generate,
+    link,
+    report,
+    train,
+)
 from stapes.cli.common import console, guarded
 
 app = typer.Typer(
@@ -39,6 +52,7 @@ app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
 app.command()(build.build)
+app.command()(flash.flash)
 app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +73,13 @@ def _package(name: str, needed_for: str, extra: str) -> Tool:
     return Tool(name, needed_for, command, command, command.replace("'", '"'), package=name)
 
 
+def _flasher(command: str, needed_for: str) -> Tool:
+    """A flashing program that pip installs."""
+    return replace(_package(command, needed_for, "flash"), package="", command=command)
+
+
+STLINK_TOOLS = ("stlink-tools", "brew install stlink", "https://github.com/stlink-org/stlink/releases")
+
 PROGRAMS = (
     _program("cmake", "cmake", "every build", "cmake", "brew install cmake", "winget install Kitware.CMake"),
     _program(
@@ -126,6 +133,19 @@ PROGRAMS = (
         command="renode",
         variable="STAPES_RENODE",
     ),
+    _flasher("pyocd", "flashing STM32 boards"),
+    _program(
+        "openocd",
+        "openocd",
+        "flashing with --tool openocd",
+        "openocd",
+        "brew install open-ocd",
+        "https://github.com/xpack-dev-tools/openocd-xpack/releases",
+    ),
+    _program("st-flash", "st-flash", "flashing with --tool st-flash", *STLINK_TOOLS),
+    _program("st-info", "st-info", "flashing with --tool st-flash", *STLINK_TOOLS),
+    _flasher("stm32loader", "flashing with --tool stm32loader"),
+    _flasher("esptool", "flashing Espressif boards"),
 )
 
 PACKAGES = (
@@ -191,7 +211,8 @@ def _find(tool: Tool) -> ToolStatus:
 
 def _program_version(path: str) -> str:
     try:
-        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
+        word = "version" if Path(path).stem == "esptool" else "--version"
+        answer = subprocess.run([path, word], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     match = re.search(r"\d+\.\d+(\.\d+)*", answer.stdout + answer.stderr)

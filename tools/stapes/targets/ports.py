@@ -22,6 +22,9 @@ ADAPTERS: dict[int, tuple[str, frozenset[int] | None]] = {
 }
 """USB vendor id: what it is, and its products that are serial ports (None: any of that vendor)."""
 
+PROBES = frozenset({0x0483, 0x0D28, 0x1366})
+"""USB vendors whose serial ports belong to a debug probe with the same serial number."""
+
 
 def is_auto(port: str) -> bool:
     """Whether `port` is `auto` or `auto:SERIAL`."""
@@ -52,6 +55,16 @@ def find_port(port: str, candidates: Iterable[Any] | None = None) -> str:
     raise TargetError(
         f"{len(fits)} boards are plugged in: {_listed(fits)}", hint="name one as auto:SERIAL, or its port"
     )
+
+
+def probe_behind(port: str, candidates: Iterable[Any] | None = None) -> str | None:
+    """Serial number of the debug probe whose own serial port `port` is; None where it is not a probe's."""
+    if candidates is None:
+        from serial.tools import list_ports
+
+        candidates = list_ports.comports()
+    found = next((found for found in candidates if found.device == port), None)
+    return str(found.serial_number) if found and found.vid in PROBES and found.serial_number else None
 
 
 def _adapter(found: Any) -> str | None:

@@ -1,0 +1,92 @@
+"""`stapes flash`: a bundle onto a real board."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
+
+
+def flash(
+    bundle: BundleArgument,
+    board: Annotated[str, typer.Option("--board", metavar="B", help="A folder of firmware/boards.")],
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port", metavar="P", help="The board's UART: a device, auto (by USB ids) or auto:SERIAL."
+        ),
+    ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option("--probe", metavar="ID", help="Serial number of the debug probe, or part of it."),
+    ] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            "--tool",
+            metavar="T",
+            help="pyocd, openocd, st-flash, stm32loader or esptool [the first installed].",
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", metavar="FILE", help="An ELF or .bin to write instead of building one."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact commands, run none.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Build a bundle's firmware, write it to a board, verify it, and ask the board what it runs."""
+    from stapes.check.flash import confirm, plan_flash, run_flash
+    from stapes.recipe import Bundle
+
+    loaded = Bundle.load(bundle)
+    with progress_bar() as progress:
+        plan = plan_flash(
+            loaded,
+            board,
+            out or Path("build") / loaded.manifest.name,
+            image=image,
+            tool=tool,
+            probe=probe,
+            port=port,
+            progress=progress,
+        )
+    if dry_run:
+        for command in plan.commands():
+            console.print(shlex.join(command), highlight=False, soft_wrap=True, markup=False)
+        save_json(
+            json, {"dry_run": True, "board": board, "tool": plan.tool.name, "commands": plan.commands()}
+        )
+        return
+    with progress_bar() as progress:
+        result = run_flash(plan, progress=progress)
+    console.print(
+        f"{result.job.image.size:,} bytes written to {plan.board.chip} ({result.identity.text}) by {result.tool} "
+        f"and verified, {result.seconds:.1f} s",
+        highlight=False,
+    )
+    hello = confirm(loaded, board, result.job.port, plan.build_id) if result.job.port else None
+    if hello is not None:
+        console.print(
+            f"{hello.board} on {result.job.port} runs build {hello.build_id} of {loaded.manifest.name}",
+            highlight=False,
+        )
+    else:
+        console.print("not asked what it runs: give --port P or --port auto for that", highlight=False)
+    save_json(
+        json,
+        {
+            "dry_run": False,
+            **result.as_json(),
+            "confirmed": hello is not None,
+            "build_id": hello.build_id if hello else plan.build_id,
+            "bundle_hash": loaded.hash,
+        },
+    )
