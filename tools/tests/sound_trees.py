@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 URBANSOUND8K_HEADER = "slice_file_name,fsID,start,end,salience,fold,classID,class"
 URBANSOUND8K_CLASSES = (
@@ -24,6 +23,8 @@ URBANSOUND8K_CLASSES = (
 
 def write_noise(path: Path, seconds: float, rate: int = 16000, *, seed: int = 0, channels: int = 1) -> Path:
     """White noise of that length; 16 bits where the format has them."""
+    import soundfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (round(rate * seconds), channels)
     soundfile.write(path, np.random.default_rng(seed).normal(size=shape) * 0.1, rate)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("soundfile", reason="the audio packages are not installed")
-
 from sound_trees import SPEAKERS, make_speech_commands, make_urbansound8k
 
 from stapes.datasets import open_dataset
 from stapes.errors import DataError
 from stapes.recipe import DatasetSpec, load_recipe
+
+pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
 ROOT = Path(__file__).parents[3]
 
