@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sound_trees import write_noise
 
@@ -218,6 +218,7 @@ spans = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(spans, st.integers(0, 60))
 def test_widened_spans_hold_the_label_and_leave_the_others_alone(found: list[Span], tenths: int) -> None:
     end, seconds = 60.0, tenths / 10
@@ -234,6 +235,7 @@ def test_widened_spans_hold_the_label_and_leave_the_others_alone(found: list[Spa
     assert alone.end - alone.start == pytest.approx(max(0.1, seconds))
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 1000), st.floats(0.1, 60))
 def test_cut_pieces_cover_the_whole(length: float, seconds: float) -> None:
     pieces = cut(Span(1.0, 1.0 + length), seconds)
@@ -245,6 +247,7 @@ def test_cut_pieces_cover_the_whole(length: float, seconds: float) -> None:
         assert 0.66 * seconds < length / len(pieces) < 1.34 * seconds
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc")), min_size=30, max_size=80),
     st.integers(2, 5),
