@@ -22,6 +22,7 @@ demo:
 test:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh test
 	@$(if $(DATA),STAPES_DATA="$(DATA)") $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
+	@STAPES_DATA= $(VENV)/bin/python -m pytest hil_tests/test_baseline.py --baseline hil_tests/baselines -q
 
 lint:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh test

@@ -18,7 +18,7 @@ from stapes.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from stapes.check import CheckReport
+    from stapes.check import CheckReport, Outcome
 
 DEMO_TARGET = "qemu:netduinoplus2"
 
@@ -70,10 +70,14 @@ def check(
         raise typer.BadParameter("say which file: --baseline FILE", param_hint="--update-baseline")
     report = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
     _save([report], html=html, metrics=metrics)
-    save_json(json, report.as_json())
+    value = report.as_json()
+    save_json(json, value)
     _exit_unless_passed(report)
     if baseline is not None:
-        _compare_with_baseline(report, baseline, update=update_baseline)
+        outcome = _compare_with_baseline(report, baseline, update=update_baseline)
+        save_json(json, value | outcome.as_json())
+        if outcome.regressions:
+            raise typer.Exit(1)
 
 
 def compare(
@@ -187,7 +191,7 @@ def _exit_unless_passed(report: CheckReport) -> None:
         raise typer.Exit(130 if report.interrupted else 1)
 
 
-def _compare_with_baseline(report: CheckReport, baseline: Path, *, update: bool) -> None:
+def _compare_with_baseline(report: CheckReport, baseline: Path, *, update: bool) -> Outcome:
     from stapes.check import compare_with_baseline
 
     outcome = compare_with_baseline(report, baseline, update=update)
@@ -195,7 +199,6 @@ def _compare_with_baseline(report: CheckReport, baseline: Path, *, update: bool)
         console.print(f"[bold red]REGRESSION[/] {line}", highlight=False, soft_wrap=True)
     for line in outcome.notes:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    if outcome.regressions:
-        raise typer.Exit(1)
-    if not update:
+    if not outcome.regressions and not update:
         console.print(f"no regression against {outcome.path}", highlight=False, soft_wrap=True)
+    return outcome

@@ -20,7 +20,10 @@ def _main() -> None:
 @app.command()
 def soak(
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or a pyserial URL.")
+        str,
+        typer.Option(
+            "--target", metavar="T", help="host, qemu:MACHINE, renode:PLATFORM, board:NAME@PORT or a URL."
+        ),
     ] = "host",
     faults: Annotated[
         str, typer.Option("--faults", metavar="F", help="all, none, or names separated by commas.")
@@ -43,14 +46,22 @@ def soak(
     from stapes.link.faults import parse_faults
     from stapes.link.soak import soak as run
     from stapes.recipe import Bundle
-    from stapes.targets import open_target
+    from stapes.targets import largest_payload, open_target
 
     chosen = parse_faults(faults)
     loaded = Bundle.load(bundle)
     prepared = prepare(loaded, target, out or Path("build") / loaded.manifest.name)
     elf = prepared.build.elf if prepared.build else None
     with progress_bar() as progress, open_target(target, elf) as stream:
-        report = run(stream, faults=chosen, frames=frames, rate=rate, seed=seed, progress=progress)
+        report = run(
+            stream,
+            faults=chosen,
+            frames=frames,
+            rate=rate,
+            seed=seed,
+            largest_payload=largest_payload(target),
+            progress=progress,
+        )
     hit = ", ".join(f"{count} {name}" for name, count in sorted(report.injected.items())) or "none"
     console.print(
         f"{report.frames:,} frames on {target}, {sum(report.injected.values()):,} of them hit: {hit}\n"

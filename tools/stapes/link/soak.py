@@ -105,6 +105,7 @@ def soak(
     frames: int,
     rate: float = 0.01,
     seed: int = 1,
+    largest_payload: int | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> SoakReport:
     """Send `frames` frames (both ways together) over `stream`, each hit by one of `faults` with probability
@@ -112,11 +113,12 @@ def soak(
 
     The device's results are compared with those that it gave on the clean line at the start. Every fifth
     round is clean. A restart of the device (a fault of its own) ends the session; the round starts again.
-    `TargetError` (the program ended) is a crash, a request without an answer a hang.
+    `largest_payload` limits requests, in bytes. `TargetError` (the program ended) is a crash, a request without
+    an answer a hang.
     """
     report = SoakReport()
     line = FaultyStream(stream, faults, 0.0, seed)
-    client = Client(line)
+    client = Client(line, largest_payload=largest_payload)
     work = _Workload(client.hello(), seed)
     expected = work.run(client, seed)
     connected = True

@@ -78,6 +78,17 @@ def test_what_became_better_asks_for_an_update(checked: CheckReport, tmp_path: P
     assert outcome.notes == ["flash bytes: 10,000 -> 9,000 (-10.00 %); better: update the baseline"]
 
 
+def test_another_compilers_sizes_fail_nothing(
+    checked: CheckReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare_with_baseline(emulated(checked), tmp_path, update=True)
+    monkeypatch.setattr("stapes.check.baseline.compiler_of", lambda elf: "GCC 99")
+    outcome = compare_with_baseline(emulated(checked, flash=10_200), tmp_path)
+    assert outcome.regressions == []
+    assert outcome.notes[0] == "flash bytes: 10,000 -> 10,200 (+2.00 %, tolerance 1)"
+    assert outcome.notes[1].startswith("built with GCC 99, the baseline with ")
+
+
 def test_a_persons_tolerance_counts_and_is_kept(checked: CheckReport, tmp_path: Path) -> None:
     path = compare_with_baseline(emulated(checked), tmp_path, update=True).path
     value = json.loads(path.read_text())

@@ -70,6 +70,25 @@ def test_a_regression_fails_with_its_line(pytester: pytest.Pytester, run) -> Non
     result.stdout.fnmatch_lines(["*layers: other bits than the baseline's*"])
 
 
+def test_more_instructions_fail_what_continuous_integration_runs(pytester: pytest.Pytester, run) -> None:
+    if shutil.which("qemu-system-arm") is None or shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("qemu-system-arm or arm-none-eabi-gcc is not installed")
+    makefile = (SUITE.parent / "Makefile").read_text()
+    assert "pytest hil_tests/test_baseline.py --baseline hil_tests/baselines" in makefile
+    shutil.copytree(SUITE, pytester.path / "hil_tests")
+    options = ["hil_tests/test_baseline.py", "--baseline", "accepted", "--target", "qemu:netduinoplus2"]
+    options += ["--clips", "1"]
+    assert run(*options, "--update-baseline").ret == 0
+    assert run(*options).ret == 0
+    path = pytester.path / "accepted/small-qemu-netduinoplus2.json"
+    accepted = json.loads(path.read_text())
+    accepted["figures"]["instructions_per_window"] *= 0.98
+    path.write_text(json.dumps(accepted))
+    result = run(*options)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*instructions a window: * -> * (+2.04 %, tolerance 1)*"])
+
+
 def test_workers_share_one_image_and_their_checks_reach_the_controller(
     pytester: pytest.Pytester, run
 ) -> None:

@@ -45,13 +45,16 @@ def test_a_regression_is_one_line_and_status_1(directory: Path, tmp_path: Path) 
     accepted = tmp_path / "accepted.json"
     first = check(directory, "--baseline", accepted, "--update-baseline")
     assert first.exit_code == 0 and "baseline accepted" in first.output
-    again = check(directory, "--baseline", accepted)
+    told = tmp_path / "told.json"
+    again = check(directory, "--baseline", accepted, "--json", told)
     assert again.exit_code == 0 and "no regression" in again.output
+    assert json.loads(told.read_text())["regressions"] == []
     value = json.loads(accepted.read_text())
     value["bits"]["scores"] = "0" * 64
     accepted.write_text(json.dumps(value))
-    worse = check(directory, "--baseline", accepted)
+    worse = check(directory, "--baseline", accepted, "--json", told)
     assert worse.exit_code == 1
+    assert json.loads(told.read_text())["regressions"] == ["scores: other bits than the baseline's"]
     assert [line for line in worse.output.splitlines() if "REGRESSION" in line] == [
         "REGRESSION scores: other bits than the baseline's"
     ]
