@@ -101,5 +101,5 @@ def widened(spans: Sequence[Span], seconds: float, end: float) -> list[Span]:
         more = max(0.0, seconds - (span.end - span.start))
         left, right = span.start - low, high - span.end
         start = span.start - min(left, max(more / 2, more - right))
-        found.append(Span(start, span.end + min(right, more - (span.start - start))))
+        found.append(Span(start, span.end + min(right, max(0.0, more - (span.start - start)))))
     return found
