@@ -224,6 +224,51 @@ def short_map() -> bytes:
     return maker.fully_connected(4).build()
 
 
+def unpadded(seed: int) -> bytes:
+    """Nothing pads along time: convolutions, pools, a branch, functions of one element; then every way to end the
+    time axis.
+    """
+    random = np.random.default_rng(300 + seed)
+    rows, columns = int(random.integers(28, 48)), int(random.integers(7, 12))
+    maker = ModelMaker(seed).input(
+        (1, rows, columns, int(random.integers(1, 4))), zero_point=int(random.integers(-128, 128))
+    )
+    for _ in range(int(random.integers(1, 5))):
+        kind = str(random.choice(["conv", "depthwise", "pool", "branch", "function"]))
+        height, width = maker.shape()[1:3]
+        kernel = (int(random.integers(1, min(4, height // 2 + 1) + 1)), int(random.integers(1, 4)))
+        stride = (int(random.choice([1, 1, 2])) if height > 11 else 1, 1)
+        if kind == "function":
+            maker.unary("LOGISTIC", 1 / 256, -128)
+            continue
+        maker.pad([(0, 0), (0, 0), (1, 2), (0, 0)])
+        if kind == "conv":
+            maker.conv_2d(int(random.integers(1, 9)), kernel, stride, padding="VALID", activation="RELU")
+        elif kind == "depthwise":
+            maker.depthwise_conv_2d(1, kernel, stride, padding="VALID")
+        elif kind == "pool":
+            maker.pool(str(random.choice(["AVERAGE_POOL_2D", "MAX_POOL_2D"])), kernel, stride)
+        else:
+            source = maker.last
+            left = maker.conv_2d(3, kernel, stride, padding="VALID", source=source).last
+            right = maker.conv_2d(3, kernel, stride, padding="VALID", source=source).last
+            maker.binary("ADD", left, right, 0.2, 3)
+    if random.integers(3):
+        maker.pool("AVERAGE_POOL_2D", (1, maker.shape()[2]))
+    height, width, channels = maker.shape()[1:]
+    last = maker.last
+    ending = str(random.choice(["mean and max", "reduce", "dense", "convolution"]))
+    if ending == "mean and max":
+        mean = maker.pool("AVERAGE_POOL_2D", (height, 1), source=last).last
+        peak = maker.pool("MAX_POOL_2D", (height, 1), source=last).last
+        maker.concatenation([mean, peak]).reshape((1, 2 * width * channels))
+    elif ending == "reduce":
+        maker.reduce("MEAN", (1, 2), scale=0.05, zero_point=5)
+    elif ending == "convolution":
+        maker.conv_2d(4, (height, 1), padding="VALID").reshape((1, 4 * width))
+    return maker.fully_connected(int(random.integers(2, 6))).softmax().build()
+
+
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
     **{
@@ -240,4 +285,5 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "several inputs": several_inputs,
     "short map": short_map,
     "flat input": flat_input_is_cut_into_rows,
+    **{f"unpadded-{seed}": partial(unpadded, seed) for seed in range(3)},
 }

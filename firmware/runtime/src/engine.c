@@ -2,32 +2,7 @@
  * possible are alive. By layers, every layer makes all of its rows, the first one first, when the inputs are
  * complete. The compiler chooses what takes less memory: tools/stapes/compiler/schedule.py simulates exactly
  * these loops to find the height of every ring. */
-#include "stapes/engine.h"
-
-#include <string.h>
-
-/* The arena begins with one counter per input and layer: rows pushed, steps made. */
-static uint16_t *counters(const stapes_engine_t *engine) {
-    return (uint16_t *)(void *)engine->arena;
-}
-
-static int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
-    return (int8_t *)engine->arena + tensor->offset + tensor->stride * (row % tensor->height);
-}
-
-static void *place(const stapes_engine_t *engine, uint32_t offset) {
-    return offset == STAPES_NOWHERE ? NULL : (void *)(engine->arena + offset);
-}
-
-/* Zero points beside all rows of a ring; before its first row, because until then the place may be another's.
- */
-__attribute__((cold)) static void fill_padding(const stapes_engine_t *engine, const stapes_tensor_t *tensor) {
-    int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
-    for (uint32_t row = 0; row <= tensor->height; row++) {
-        memset(strip, tensor->zero_point, tensor->padding);
-        strip += tensor->stride;
-    }
-}
+#include "engine_step.h"
 
 /* Rows of a tensor that have been produced. */
 static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
@@ -74,7 +49,7 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
     const stapes_tensor_t *tensor = &model->tensors[model->input_count + index];
     uint16_t *counter = &counters(engine)[model->input_count + index];
     const int32_t step = *counter;
-    const int8_t **rows = (const int8_t **)(void *)(engine->arena + model->row_table);
+    const int8_t **rows = row_table(engine);
 
     const int8_t **next = rows;
     for (uint32_t i = 0; i < layer->input_count; i++) {
@@ -94,31 +69,15 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
         }
     }
 
-    if (step == 0 && tensor->padding != 0) {
-        fill_padding(engine, tensor);
-    }
     const uint32_t output_row = layer->accumulates ? 0U : (uint32_t)step;
-    stapes_call_t call;
-    call.layer = layer;
-    call.rows = rows;
-    call.output = arena_row(engine, tensor, output_row);
-    call.state = place(engine, layer->state);
-    call.scratch = place(engine, layer->scratch);
-    call.step = (uint32_t)step;
-    if (engine->ticks != NULL) {
-        uint32_t start = engine->ticks();
-        layer->kernel(&call);
-        engine->per_layer[index] += engine->ticks() - start;
-    } else {
-        layer->kernel(&call);
-    }
+    int8_t *output = call_kernel(engine, index, rows, (uint32_t)step, output_row);
 
     *counter = (uint16_t)(step + 1);
     if (layer->accumulates && step + 1 < layer->steps) {
         return index;
     }
     if (engine->observer != NULL) {
-        engine->observer(engine->observer_context, (uint16_t)index, (uint16_t)output_row, call.output,
+        engine->observer(engine->observer_context, (uint16_t)index, (uint16_t)output_row, output,
                          layer->row_bytes);
     }
     return tensor->last_consumer > index ? tensor->last_consumer : index;

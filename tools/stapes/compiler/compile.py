@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from stapes.compiler.builder import ALIASES, Builder
@@ -11,8 +12,9 @@ from stapes.compiler.lower_elementwise import UNARY, add, lookup, mul, prelu, so
 from stapes.compiler.lower_move import concatenation, pad, split, strided_slice, transpose
 from stapes.compiler.lower_pool import pool_2d, reduce
 from stapes.compiler.memory import Buffer, align, place
-from stapes.compiler.plan import Layer, Plan, Region, Storage
+from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
 from stapes.compiler.schedule import simulate, span
+from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op, check_supported
 
@@ -42,8 +44,9 @@ LOWER: dict[str, Callable[[Builder, Op], None]] = {
 """How each operator becomes layers."""
 
 
-def compile_graph(graph: Graph, name: str = "model") -> Plan:
-    """Plan a simplified graph.
+def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> Plan:
+    """Plan a simplified graph; with `hop`, the input rows from one window to the next, so that overlapping windows
+    share rows where the network allows that (`Plan.slide`; the notes say why not).
 
     Raises `UnsupportedModelError` with everything that is unsupported, before any code is written.
     """
@@ -66,13 +69,33 @@ def compile_graph(graph: Graph, name: str = "model") -> Plan:
     network = _Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs)
     by_rows, by_layers = _lay_out(network, by_layers=False), _lay_out(network, by_layers=True)
     chosen = by_layers if by_layers.arena_bytes < by_rows.arena_bytes else by_rows
+    sliding, why = _sliding(network, hop)
     notes = [
         *builder.notes,
-        *_layer_notes(chosen),
+        *_layer_notes(sliding or chosen),
         f"schedule: row by row takes {by_rows.arena_bytes:,} B, layer by layer {by_layers.arena_bytes:,} B: "
         f"{'layer by layer' if chosen.by_layers else 'row by row'}",
     ]
-    return replace(chosen, notes=tuple(notes))
+    if sliding:
+        notes.append(f"sliding: {why}; row by row with what windows share takes {sliding.arena_bytes:,} B")
+    else:
+        notes.insert(-1, f"sliding: {why}")
+    return replace(sliding or chosen, notes=tuple(notes))
+
+
+def _sliding(network: _Network, hop: int | None) -> tuple[Plan | None, str]:
+    """The plan in which windows share rows, or None; and what is to be said about it."""
+    try:
+        strides = time_strides(network.input_count, network.layers, network.storages)
+        if hop is None:
+            return None, f"windows can share rows if they are a multiple of {math.lcm(*strides)} rows apart"
+        if any(number < len(strides) for number in network.outputs):
+            raise NotSlidable("an output of the network is a map")
+        slide, heights = plan_slide(network.layers, network.storages, strides, hop)
+    except NotSlidable as reason:
+        return None, f"windows share nothing: {reason}"
+    shared = "1 layer" if slide.trunk == 1 else f"{slide.trunk} layers"
+    return _lay_out(network, by_layers=False, slide=slide, heights=heights), f"windows share {shared}"
 
 
 def _layer_notes(plan: Plan) -> list[str]:
@@ -107,11 +130,17 @@ class _Network:
     outputs: tuple[int, ...]
 
 
-def _lay_out(network: _Network, by_layers: bool) -> Plan:
-    """Rings, their heights and their places."""
+def _lay_out(
+    network: _Network, by_layers: bool, slide: Slide | None = None, heights: Sequence[int] = ()
+) -> Plan:
+    """Rings, their heights and their places. With `slide`, for single windows and for sliding ones: the rings of
+    the trunk (at least `heights` high) and the outputs are always in use, and the head runs in one go.
+    """
     input_count, layers, outputs = network.input_count, network.layers, network.outputs
     storages = list(network.storages)
     schedule = simulate(input_count, layers, storages, outputs, by_layers)
+    if slide:
+        schedule = with_slide(schedule, layers, outputs, slide, heights)
     for number, height in enumerate(schedule.heights):
         consumers = [layer.index for layer in layers for window in layer.inputs if window.tensor == number]
         storages[number] = replace(
@@ -158,6 +187,7 @@ def _lay_out(network: _Network, by_layers: bool) -> Plan:
         by_layers=by_layers,
         events=schedule.events,
         regions=tuple(sorted(regions, key=lambda region: (region.offset, region.first))),
+        slide=slide,
     )
 
 

@@ -112,6 +112,20 @@ class Region:
     last: int
 
 
+@dataclass(frozen=True)
+class Slide:
+    """How overlapping windows share rows: stapes_slide_t of firmware/runtime/include/stapes/slide.h."""
+
+    trunk: int
+    """The first layers, which run on from window to window."""
+    hop: int
+    """Rows of the input from one window to the next."""
+    period: int
+    """Windows after which every ring is at the same row again."""
+    advance: tuple[int, ...]
+    """Rows from one window to the next, of the input and of each layer of the trunk."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A compiled network. `storages` are the inputs, then one per layer, then the constants."""
@@ -131,6 +145,8 @@ class Plan:
     """Layer by layer rather than row by row."""
     events: int
     regions: tuple[Region, ...]
+    slide: Slide | None = None
+    """How overlapping windows share rows; None where they share nothing."""
     notes: tuple[str, ...] = field(default=())
     """What each pass did, one line each."""
 

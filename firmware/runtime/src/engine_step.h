@@ -1,0 +1,64 @@
+/* What every order of running needs: where things are in the arena, and one call of a kernel. */
+#ifndef STAPES_ENGINE_STEP_H
+#define STAPES_ENGINE_STEP_H
+
+#include <string.h>
+
+#include "stapes/engine.h"
+
+/* The arena begins with one counter per input and layer: rows pushed, steps made. */
+static inline uint16_t *counters(const stapes_engine_t *engine) {
+    return (uint16_t *)(void *)engine->arena;
+}
+
+/* The rows that the next call of a kernel reads. */
+static inline const int8_t **row_table(const stapes_engine_t *engine) {
+    return (const int8_t **)(void *)(engine->arena + engine->model->row_table);
+}
+
+static inline int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
+    return (int8_t *)engine->arena + tensor->offset + tensor->stride * (row % tensor->height);
+}
+
+static inline void *place(const stapes_engine_t *engine, uint32_t offset) {
+    return offset == STAPES_NOWHERE ? NULL : (void *)(engine->arena + offset);
+}
+
+/* Zero points beside all rows of a ring; before its first row, because until then the place may be another's.
+ */
+__attribute__((cold)) static inline void fill_padding(const stapes_engine_t *engine,
+                                                      const stapes_tensor_t *tensor) {
+    int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
+    for (uint32_t row = 0; row <= tensor->height; row++) {
+        memset(strip, tensor->zero_point, tensor->padding);
+        strip += tensor->stride;
+    }
+}
+
+/* Calls a layer's kernel; returns the output row. */
+static inline int8_t *call_kernel(stapes_engine_t *engine, uint32_t index, const int8_t *const *rows,
+                                  uint32_t step, uint32_t output_row) {
+    const stapes_model_t *model = engine->model;
+    const stapes_layer_t *layer = &model->layers[index];
+    const stapes_tensor_t *tensor = &model->tensors[model->input_count + index];
+    if (step == 0 && tensor->padding != 0) {
+        fill_padding(engine, tensor);
+    }
+    stapes_call_t call;
+    call.layer = layer;
+    call.rows = rows;
+    call.output = arena_row(engine, tensor, output_row);
+    call.state = place(engine, layer->state);
+    call.scratch = place(engine, layer->scratch);
+    call.step = step;
+    if (engine->ticks != NULL) {
+        uint32_t start = engine->ticks();
+        layer->kernel(&call);
+        engine->per_layer[index] += engine->ticks() - start;
+    } else {
+        layer->kernel(&call);
+    }
+    return call.output;
+}
+
+#endif
