@@ -1,6 +1,7 @@
 /* QEMU's riscv32 `virt` machine: NS16550A UART, the SiFive test device for reset and exit, minstret for
  * instructions (RISC-V Privileged Architecture 1.12, 3.1.10). Under `-icount shift=0` minstret is exact. */
 #include "board.h"
+#include "riscv/riscv.h"
 #include "semihosting/semihosting.h"
 
 #define UART_BYTE(offset) (*(volatile uint8_t *)(uintptr_t)(0x10000000u + (offset)))
@@ -11,24 +12,15 @@
 #define UART_READY        0x01u
 #define UART_TX_EMPTY     0x20u
 
-#define TEST_DEVICE (*(volatile uint32_t *)(uintptr_t)0x00100000u)
+#define TEST_DEVICE REGISTER(0x00100000u)
 #define TEST_RESET  0x7777u
 #define TEST_PASS   0x5555u
 #define TEST_FAIL   0x3333u
 
-/* The C library comes for RV32IMC, which names no control registers. */
-#define CONTROL_REGISTERS ".option arch, +zicsr\n"
-
-#define STACK_PAINT 0x5AA5C33Cu
 #define WRITE_SPINS 1000000u
 
-extern uint32_t __stack_limit[], __stack_top[];
-extern uint32_t __data_start[], __data_end[], __data_load[];
-extern uint32_t __bss_start[], __bss_end[];
-
-int main(void);
-void stapes_start(void);
-void stapes_trap(void);
+void stapes_entry(void);
+void virt_trap(void);
 
 static bool console; /* talk through semihosting instead of the UART */
 
@@ -37,43 +29,29 @@ static const stapes_board_info_t info = {
 
 __attribute__((naked, section(".vectors"), used)) void stapes_entry(void) {
     __asm volatile(CONTROL_REGISTERS "la sp, __stack_top\n"
-                                     "la t0, stapes_trap_entry\n"
+                                     "la t0, virt_trap\n"
                                      "csrw mtvec, t0\n"
-                                     "j stapes_start\n");
+                                     "j riscv_start\n");
 }
 
-/* Semihosting's breakpoint traps where nobody serves it: then it answers -1. Any other trap restarts the
- * firmware. */
-__attribute__((naked, aligned(4), used)) void stapes_trap_entry(void) {
-    __asm volatile(CONTROL_REGISTERS "csrr a0, mcause\n"
-                                     "li t0, 3\n" /* breakpoint */
+/* Semihosting's breakpoint traps where nobody serves it: then it answers -1. Any other trap is a fault, which
+ * ends here: only the return address and the stack pointer are still needed. */
+__attribute__((naked, aligned(4), used)) void virt_trap(void) {
+    __asm volatile(CONTROL_REGISTERS "csrw mscratch, t0\n"
+                                     "csrr t0, mcause\n"
+                                     "addi t0, t0, -3\n" /* breakpoint */
+                                     "bnez t0, 1f\n"
+                                     "csrr t0, mepc\n"
+                                     "lw a0, -4(t0)\n"
+                                     "li t0, 0x01f01013\n" /* slli zero, zero, 31: semihosting's mark */
                                      "bne a0, t0, 1f\n"
                                      "csrr t0, mepc\n"
                                      "addi t0, t0, 4\n"
                                      "csrw mepc, t0\n"
                                      "li a0, -1\n"
+                                     "csrr t0, mscratch\n"
                                      "mret\n"
-                                     "1: j board_reset\n");
-}
-
-/* The loops must not become calls of memcpy or memset before RAM is ready. */
-__attribute__((noreturn, used, optimize("no-tree-loop-distribute-patterns"))) void stapes_start(void) {
-    uint32_t *here;
-    __asm volatile("mv %0, sp" : "=r"(here));
-    for (uint32_t *word = __stack_limit; word < here; word++) {
-        *word = STACK_PAINT;
-    }
-    const uint32_t *load = __data_load;
-    for (uint32_t *word = __data_start; word < __data_end; word++) {
-        *word = *load++;
-    }
-    for (uint32_t *word = __bss_start; word < __bss_end; word++) {
-        *word = 0u;
-    }
-    (void)main();
-    for (;;) {
-        board_reset();
-    }
+                                     "1: j riscv_trap\n");
 }
 
 void board_init(void) {
@@ -120,11 +98,11 @@ uint32_t board_ticks(void) {
 }
 
 uint32_t board_stack_high_water(void) {
-    const uint32_t *word = __stack_limit;
-    while (word < __stack_top && *word == STACK_PAINT) {
-        word++;
-    }
-    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
+    return riscv_stack_high_water();
+}
+
+int board_fault(board_fault_t *fault) {
+    return riscv_fault(fault);
 }
 
 void board_reset(void) {

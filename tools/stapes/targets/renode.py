@@ -40,13 +40,17 @@ PORT_TAKEN = re.compile("AddressAlreadyInUse|already in use", re.IGNORECASE)
 
 
 class Platform(NamedTuple):
-    """An emulated board: its folder in firmware/boards, the name of its UART in firmware/renode/NAME.repl."""
+    """An emulated board: its folder in firmware/boards, the name of its UART in firmware/renode/NAME.repl; `models`
+    is a C# file there with peripherals that Renode lacks.
+    """
 
     board: str
     uart: str
+    models: str = ""
 
 
 PLATFORMS = {
+    "esp32c3": Platform("esp32c3", "sysbus.uart0", models="esp32c3.cs"),
     "stm32f4_discovery": Platform("stm32f4_discovery", "sysbus.usart2"),
 }
 
@@ -179,6 +183,8 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
     monitor = Monitor(stream)
     monitor.greet(token, process)
     _require_version(monitor.ask("version"))
+    if platform.models:
+        _run(monitor, f"include {_path(firmware_dir() / 'renode' / platform.models)}", platform.models)
     values = {
         "platform": _path(firmware_dir() / "renode" / f"{name}.repl"),
         "elf": _path(elf),
@@ -195,15 +201,19 @@ def _run_script(monitor: Monitor, script: Path, values: dict[str, str]) -> None:
     for number, line in enumerate(script.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        answer = monitor.ask(Template(line).substitute(values))
-        if any(REFUSAL.search(said) for said in answer):
-            text = _reason(answer)
-            if PORT_TAKEN.search(text):
-                raise PortTakenError(f"Renode could not open its port: {text}", hint="try again")
-            raise TargetError(
-                f"Renode refused line {number} of {script.name} (`{line}`): {text}",
-                hint="see whether this Renode is 1.14 or later and complete",
-            )
+        _run(monitor, Template(line).substitute(values), f"line {number} of {script.name} (`{line}`)")
+
+
+def _run(monitor: Monitor, command: str, name: str) -> None:
+    """Run a command; `TargetError` with its name where Renode refuses it."""
+    answer = monitor.ask(command)
+    if any(REFUSAL.search(said) for said in answer):
+        text = _reason(answer)
+        if PORT_TAKEN.search(text):
+            raise PortTakenError(f"Renode could not open its port: {text}", hint="try again")
+        raise TargetError(
+            f"Renode refused {name}: {text}", hint="see whether this Renode is 1.14 or later and complete"
+        )
 
 
 def _reason(answer: Sequence[str]) -> str:
