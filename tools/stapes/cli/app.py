@@ -12,6 +12,7 @@ from stapes.cli import (
     build,
     check,
     compile,
+    data,
     doctor,
     evaluate,
     flash,
@@ -58,6 +59,7 @@ app.command()(check.compare)
 app.command()(check.demo)
 app.command()(report.report)
 app.command()(frontend.features)
+app.add_typer(data.app, name="data")
 app.add_typer(frontend.app, name="frontend")
 app.add_typer(bench.app, name="bench")
 app.add_typer(link.app, name="link")

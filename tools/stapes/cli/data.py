@@ -1,0 +1,132 @@
+"""`stapes data`: fetch published recordings, look at what is there, find what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stapes.cli.common import JsonOption, console, progress_bar, save_json
+
+app = typer.Typer(help="Recordings: fetch, check, count.", no_args_is_help=True)
+
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="The recipe whose [dataset] says how to read them.")
+]
+DirectoryOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")
+]
+
+
+@app.command("list")
+def list_published(json: JsonOption = None) -> None:
+    """The published data sets that `stapes data fetch` knows."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from stapes.datasets.catalogue import PUBLISHED
+
+    table = Table()
+    table.add_column("name", no_wrap=True)
+    for column in ("clips", "classes", "MB"):
+        table.add_column(column, justify="right")
+    table.add_column("folds")
+    for item in PUBLISHED:
+        table.add_row(item.name, f"{item.clips:,}", str(item.classes), f"{item.megabytes:,}", item.folds)
+    console.print(table)
+    for item in PUBLISHED:
+        console.print(f"{item.name}: {item.licence}", highlight=False, soft_wrap=True)
+    save_json(json, {"datasets": [asdict(item) for item in PUBLISHED]})
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of `stapes data list`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The data directory to make.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence and keep to it.")
+    ] = False,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Another place of the same archive.")] = "",
+    json: JsonOption = None,
+) -> None:
+    """Download, check and unpack a published data set. After an interruption the same command goes on."""
+    from stapes.datasets.catalogue import published
+    from stapes.datasets.fetch import fetch as fetch_published
+    from stapes.errors import DataError
+
+    source = published(name)
+    console.print(f"[bold]{source.title}[/], {source.megabytes:,} MB", highlight=False)
+    console.print(f"licence: {source.licence}", highlight=False, soft_wrap=True)
+    console.print(f"cite:    {source.citation}", highlight=False, soft_wrap=True)
+    if not accept_licence:
+        raise DataError(
+            "the licence is not accepted, nothing was downloaded",
+            hint="add --accept-licence when you have read it and will keep to it",
+        )
+    with progress_bar() as progress:
+        directory = fetch_published(source, out, url=url, progress=progress)
+    console.print(f"{directory}: complete, its checksum is right", highlight=False, soft_wrap=True)
+    save_json(json, {"name": source.name, "directory": str(directory), "licence": source.licence})
+
+
+@app.command()
+def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption = None) -> None:
+    """Decode every clip once and name everything that is wrong, all of it together."""
+    from stapes.datasets.dataset import report
+
+    found = _describe(recipe, data)
+    save_json(json, {key: found[key] for key in ("clips", "problems", "same_content")})
+    for names in found["same_content"]:
+        console.print(f"[yellow]the same recording:[/] {', '.join(names)}", highlight=False, soft_wrap=True)
+    report(found["problems"])
+    console.print(f"{found['clips']} clips, {found['seconds']:.0f} s: all can be used")
+
+
+@app.command()
+def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption = None) -> None:
+    """Clips and seconds by class and fold, levels, lengths, sample rates."""
+    from rich.table import Table
+
+    found = _describe(recipe, data)
+    table = Table(title=f"{found['clips']} clips, {found['seconds']:.0f} s")
+    for column in ("label", "clips", "seconds", *(f"fold {fold}" for fold in found["folds"])):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for row in found["classes"]:
+        table.add_row(row["label"], str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
+    console.print(table)
+    console.print(
+        f"lengths: {found['shortest_seconds']:.2f} to {found['longest_seconds']:.2f} s, "
+        f"median {found['median_seconds']:.2f} s"
+    )
+    console.print(
+        f"sample rates, Hz: {_counts(found['sample_rates'])}; channels: {_counts(found['channels'])}"
+    )
+    if found["foreground"] is not None:
+        console.print(f"foreground {found['foreground']}, background {found['background']}")
+    levels = found["levels"]
+    most = max(levels["counts"], default=0) or 1
+    console.print("levels (root mean square of a clip, dB of full scale):")
+    for low, count in zip(levels["edges_db"], levels["counts"], strict=False):
+        if count:
+            console.print(f"  {low:4d} … {low + 5:3d}  {'█' * round(40 * count / most):40} {count}")
+    console.print(f"silent: {found['silent']}, reaching full scale: {found['clipped']}")
+    for problem in found["problems"]:
+        console.print(f"[yellow]problem:[/] {problem}", highlight=False, soft_wrap=True)
+    save_json(json, found)
+
+
+def _describe(recipe: Path, data: Path | None) -> dict[str, Any]:
+    from stapes.datasets import open_dataset
+    from stapes.datasets.statistics import describe_dataset
+    from stapes.recipe import load_recipe
+
+    asked = load_recipe(recipe)
+    dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
+    with progress_bar() as progress:
+        return describe_dataset(dataset, asked.window_samples, progress)
+
+
+def _counts(values: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in values.items()) or "–"

@@ -1,0 +1,104 @@
+"""`stapes data check` and `stats`: what is counted, and what is found wrong, all of it at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sound_trees import make_urbansound8k, write_noise
+from typer.testing import CliRunner
+
+from stapes.cli.app import app
+from stapes.datasets import open_dataset
+from stapes.datasets.statistics import describe_dataset, level_db
+from stapes.errors import DataError
+from stapes.recipe import DatasetSpec
+
+soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
+
+
+def test_levels_are_in_db_of_full_scale() -> None:
+    assert level_db(np.full(10, -32768, np.int16)) == 0.0
+    assert level_db(np.full(10, 3277, np.int16)) == pytest.approx(-20.0, abs=0.01)
+    sine = np.rint(32767 * np.sin(np.arange(16000) * 0.1)).astype(np.int16)
+    assert level_db(sine) == pytest.approx(-3.01, abs=0.02)
+    assert level_db(np.zeros(10, np.int16)) == -np.inf
+
+
+def test_what_is_counted(tmp_path: Path) -> None:
+    tree = make_urbansound8k(tmp_path / "d")
+    first = tree / "audio" / "fold1" / "100013-3-0-1.wav"
+    soundfile.write(first, np.tile([32767, -32768], 24000).astype(np.int16), 48000, subtype="PCM_16")
+    second = tree / "audio" / "fold2" / "100023-3-0-2.wav"
+    soundfile.write(second, np.zeros(22050), 22050)
+    found = describe_dataset(open_dataset(tree, DatasetSpec(kind="urbansound8k"), 16000), 8000)
+    assert found["clips"] == 20
+    assert found["seconds"] == pytest.approx(16 * 1.0 + 2 * 0.5 + 2 * 4.0, abs=0.1)
+    assert found["classes"][0] == {
+        "label": "dog_bark",
+        "clips": 10,
+        "seconds": pytest.approx(12.5, abs=0.1),
+        "per_fold": [1] * 10,
+    }
+    assert sum(found["sample_rates"].values()) == sum(found["channels"].values()) == 20
+    assert found["sample_rates"]["48000"] == 8
+    assert (found["foreground"], found["background"]) == (10, 10)
+    assert found["silent"] == 1
+    assert sum(found["levels"]["counts"]) == 19
+    assert found["levels"]["median_db"] == pytest.approx(-24, abs=4)
+    assert found["problems"] == []
+    assert (found["shortest_seconds"], found["longest_seconds"]) == (0.5, 4.0)
+
+
+def make_folders(directory: Path) -> Path:
+    for number in range(4):
+        for label in ("dog", "knock"):
+            write_noise(directory / label / f"{number}.wav", 2.0, seed=100 * number + len(label))
+    return directory
+
+
+RECIPE = 'name = "own"\n[dataset]\nkind = "folders"\nfolds = 2\n[window]\nframes = 40\n'
+
+
+def test_the_commands_name_every_problem_at_once(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    tree = make_folders(tmp_path / "d")
+    arguments = [str(tmp_path / "recipe.toml"), "--data", str(tree), "--json", str(tmp_path / "j.json")]
+    runner = CliRunner()
+    good = runner.invoke(app, ["data", "check", *arguments], catch_exceptions=False)
+    assert good.exit_code == 0
+    assert "8 clips, 16 s" in good.output
+
+    (tree / "dog" / "1.wav").write_bytes(b"corrupt")
+    write_noise(tree / "knock" / "2.wav", 0.3)
+    (tree / "dog" / "copy.wav").write_bytes((tree / "dog" / "0.wav").read_bytes())
+    bad = runner.invoke(app, ["data", "check", *arguments])
+    assert isinstance(bad.exception, DataError)
+    for text in (
+        "2 bad recordings",
+        "dog/1.wav: cannot be decoded",
+        "knock/2.wav: 0.30 s, shorter than the 0.81 s",
+    ):
+        assert text in bad.exception.message
+    found = json.loads((tmp_path / "j.json").read_text())
+    assert len(found["problems"]) == 2
+    assert found["same_content"] == [["dog/0.wav", "dog/copy.wav"]]
+
+    counted = runner.invoke(app, ["data", "stats", *arguments], catch_exceptions=False)
+    assert counted.exit_code == 0
+    assert "problem:" in counted.output
+    found = json.loads((tmp_path / "j.json").read_text())
+    assert found["labels"] == ["dog", "knock"]
+    assert found["clips"] == 8
+
+
+def test_the_list_of_published_data_sets(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["data", "list", "--json", str(tmp_path / "j.json")], catch_exceptions=False
+    )
+    assert done.exit_code == 0
+    names = [item["name"] for item in json.loads((tmp_path / "j.json").read_text())["datasets"]]
+    assert names == ["esc50", "urbansound8k", "speech-commands"]
+    assert all(name in done.output for name in names)
