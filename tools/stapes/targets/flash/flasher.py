@@ -20,6 +20,9 @@ from stapes.targets.flash.tools import TOOLS
 from stapes.targets.ports import find_port
 from stapes.targets.usb_access import forbidden_device
 
+NOBODY = ("0x000", "0xfff")
+"""What a bus without a chip reads as."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -120,6 +123,11 @@ def _identify(tool: Tool, job: Job, runner: Runner) -> Identity:
     identity = tool.identity(job, answer.everything)
     if identity is None:
         raise _explained(tool, job, runner, answer.everything)
+    if identity.text in NOBODY:
+        raise TargetError(
+            f"{tool.name}: the probe is there, the chip does not answer (device id {identity.text})",
+            hint="check power, the SWD jumpers and cable; hold RESET while it starts if the program sleeps",
+        )
     expected = expected_identities(job.board)
     if identity.text not in expected:
         raise TargetError(
