@@ -62,6 +62,8 @@ def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, obje
     add("data", metavar="DIR", help="recordings (ESC-50 layout) [$STAPES_DATA; without it, synthetic clips]")
     add("clips", type=int, default=4, metavar="N", help="how many clips [4]")
     add("port", metavar="P", help="port of board:NAME targets: a device, auto (by USB ids) or auto:SERIAL")
+    add("flash", action="store_true", help="flash board:NAME@PORT targets, unless they run the image already")
+    add("probe", metavar="ID", help="serial number of the debug probe for --flash")
     add("baseline", metavar="FILE", help="figures that were accepted last: a file, or a directory of them")
     add("update-baseline", action="store_true", help="accept this run's figures: write them to --baseline")
     add("metrics", metavar="FILE", help="write the checks' figures as OpenMetrics text")
@@ -181,7 +183,12 @@ def prepared(
     root = cache.mkdir("stapes") if cache else tmp_path_factory.mktemp("stapes")
     directory = root / f"{bundle.manifest.name}-{bundle.hash[:12]}"
     with _one_at_a_time(directory):
-        return prepare(bundle, target, directory)
+        prepared = prepare(bundle, target, directory)
+        if request.config.getoption("stapes_flash") and target.startswith("board:") and prepared.build:
+            from stapes.check.flash import flash_once
+
+            flash_once(bundle, target, prepared.build, probe=request.config.getoption("stapes_probe"))
+        return prepared
 
 
 @contextmanager

@@ -235,3 +235,26 @@ def test_an_interrupt_ends_the_run(pytester: pytest.Pytester, run) -> None:
 def test_every_capability_can_be_had() -> None:
     kinds = ["host", "qemu:netduinoplus2", "renode:x", "board:x@y", "socket://rig:1"]
     assert set().union(*(capabilities(kind, recordings=True) for kind in kinds)) == set(NEEDS)
+
+
+def test_a_board_is_flashed_before_its_tests(pytester: pytest.Pytester, run) -> None:
+    pytester.makeconftest(
+        """
+        import stapes.check, stapes.check.flash, stapes.targets
+        from types import SimpleNamespace
+
+        stapes.targets.require_target = lambda target: None
+        stapes.check.prepare = lambda bundle, target, directory: SimpleNamespace(build="the build")
+
+        def flash_once(bundle, target, build, *, probe):
+            print(f"{target} gets {build} through {probe}")
+
+        stapes.check.flash.flash_once = flash_once
+        """
+    )
+    pytester.makepyfile("def test_it(prepared): assert prepared.build")
+    board = ["-s", "--target", "board:stm32f4_discovery", "--port", "/dev/ttyACM7"]
+    line = "*board:stm32f4_discovery@/dev/ttyACM7 gets the build through 066E*"
+    run(*board, "--flash", "--probe", "066E").stdout.fnmatch_lines([line])
+    run(*board).stdout.no_fnmatch_line(line)
+    run("-s", "--target", "host", "--flash").stdout.no_fnmatch_line("*gets the build*")
