@@ -17,7 +17,8 @@ from stapes.recipe import Recipe
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
-from stapes.training.pool import FeaturePool, Features
+from stapes.training.pool import FeaturePool
+from stapes.training.shards import Features
 
 
 def window_starts(frames: int, recipe: Recipe) -> range:

@@ -1,16 +1,14 @@
 """Features of every clip at every speed: computed once by the fixed-point front end, kept on disk.
 
 A cache file's name is the hash of everything its content follows from: the front end's specification, the
-speed, and every recording. A file that is damaged is computed again.
+speed, and the recordings in it. A file that is damaged is computed again.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +19,10 @@ from stapes.datasets import Clip, Dataset
 from stapes.datasets.dataset import report, too_short
 from stapes.errors import DataError, RecipeError
 from stapes.features import FixedFrontend
-from stapes.files import canonical_json, sha256, write_atomic
+from stapes.files import canonical_json, sha256
 from stapes.recipe import FrontendSpec, Recipe
+from stapes.training.shards import CLIPS, Features, load, save
 
-Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
@@ -40,19 +38,6 @@ def default_cache() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "stapes"
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What one clip gives at one speed.
-
-    `log_mel` is float32[frames, n_mels] in the front end's log unit. `before[t]` and `after[t]` are sums of
-    the squared samples before frame t's first and up to its last: a run's energy is a difference.
-    """
-
-    log_mel: Float32
-    before: Int64
-    after: Int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +72,15 @@ def build_pool(
         )
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))
     identities = _identities(dataset)
-    keys = {speed: _key(recipe.frontend, speed, identities) for speed in speeds}
     total = len(speeds) * len(dataset.clips)
     clips: dict[float, list[Features]] = {}
     for number, speed in enumerate(speeds):
-        path = cache / "features" / f"{keys[speed]}.npz"
-        found = _load(path, len(dataset.clips), recipe.frontend.n_mels)
-        if found is None:
-            minimum = recipe.window_samples if speed == 1.0 else recipe.frontend.frame_length
 
-            def step(done: int, start: int = number * len(dataset.clips)) -> None:
-                progress("features", start + done, total)
+        def step(done: int, start: int = number * len(dataset.clips)) -> None:
+            progress("features", start + done, total)
 
-            found = _compute(recipe.frontend, dataset, speed, minimum, step)
-            write_atomic(path, _pack(found))
-        elif speed == 1.0:
-            _check_lengths(found, dataset, recipe.window.frames, recipe.frontend)
-        clips[speed] = found
-        progress("features", (number + 1) * len(dataset.clips), total)
+        clips[speed] = _at_speed(recipe, dataset, speed, identities, cache / "features", step)
+    keys = [_key(spec, speed, identities) for speed in speeds]
     labels = dataset.labels
     return FeaturePool(
         spec=recipe.frontend,
@@ -112,9 +88,7 @@ def build_pool(
         targets=np.array([labels.index(clip.label) for clip in dataset.clips], dtype=np.int64),
         folds=np.array([clip.fold for clip in dataset.clips], dtype=np.int64),
         clips=clips,
-        key=sha256(
-            canonical_json([sorted(keys.values()), [(clip.label, clip.fold) for clip in dataset.clips]])
-        ),
+        key=sha256(canonical_json([sorted(keys), [(clip.label, clip.fold) for clip in dataset.clips]])),
     )
 
 
@@ -129,22 +103,43 @@ def _identities(dataset: Dataset) -> list[str]:
     return found
 
 
-def _key(spec: FrontendSpec, speed: float, identities: list[str]) -> str:
+def _key(spec: FrontendSpec, speed: float, identities: Sequence[str]) -> str:
     return sha256(canonical_json([_FORMAT, spec.model_dump(mode="json"), speed, identities]))
 
 
-def _compute(
-    spec: FrontendSpec, dataset: Dataset, speed: float, minimum: int, progress: Callable[[int], None]
+def _at_speed(
+    recipe: Recipe,
+    dataset: Dataset,
+    speed: float,
+    identities: Sequence[str],
+    directory: Path,
+    progress: Callable[[int], None],
 ) -> list[Features]:
-    frontend = FixedFrontend(spec)
+    """The features of every clip, file by file: what the cache holds, and what it lacks computed and added."""
+    spec = recipe.frontend
+    minimum = recipe.window_samples if speed == 1.0 else spec.frame_length
     problems: list[str] = []
-    found = []
-    for done, clip in enumerate(dataset.clips):
-        progress(done)
-        try:
-            found.append(_features(frontend, clip, speed, minimum))
-        except DataError as error:
-            problems.append(error.message)
+    found: list[Features] = []
+    for first in range(0, len(dataset.clips), CLIPS):
+        part = dataset.clips[first : first + CLIPS]
+        path = directory / f"{_key(spec, speed, identities[first : first + CLIPS])}.npy"
+        known = load(path, len(part), spec.n_mels)
+        if known is None:
+            known = []
+            before = len(problems)
+            frontend = FixedFrontend(spec)
+            for clip in part:
+                progress(first + len(known))
+                try:
+                    known.append(_features(frontend, clip, speed, minimum))
+                except DataError as error:
+                    problems.append(error.message)
+            if len(problems) == before:
+                save(path, known)
+        else:
+            problems += _too_short(known, part, minimum, spec)
+        found += known
+        progress(first + len(part))
     report(problems)
     return found
 
@@ -160,45 +155,12 @@ def _features(frontend: FixedFrontend, clip: Clip, speed: float, minimum: int) -
     return Features(log_mel, squares[start], squares[start + spec.frame_length])
 
 
-def _check_lengths(found: list[Features], dataset: Dataset, frames: int, spec: FrontendSpec) -> None:
-    report(
-        [
-            too_short(clip.name, spec.samples(len(features.log_mel)), spec.samples(frames), spec.sample_rate)
-            for clip, features in zip(dataset.clips, found, strict=True)
-            if len(features.log_mel) < frames
-        ]
-    )
-
-
-def _pack(clips: list[Features]) -> bytes:
-    stream = io.BytesIO()
-    np.savez(
-        stream,
-        counts=np.array([len(clip.log_mel) for clip in clips], dtype=np.int64),
-        log_mel=np.concatenate([clip.log_mel for clip in clips]),
-        before=np.concatenate([clip.before for clip in clips]),
-        after=np.concatenate([clip.after for clip in clips]),
-    )
-    return stream.getvalue()
-
-
-def _load(path: Path, count: int, n_mels: int) -> list[Features] | None:
-    """The content of a cache file; None when there is none or it is damaged (members carry a CRC-32)."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            counts, log_mel, before, after = (file[name] for name in ("counts", "log_mel", "before", "after"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    total = int(counts.sum())
-    if (
-        len(counts) != count
-        or log_mel.shape != (total, n_mels)
-        or len(before) != total
-        or len(after) != total
-    ):
-        return None
-    ends = np.cumsum(counts)
+def _too_short(
+    found: Sequence[Features], clips: Sequence[Clip], minimum: int, spec: FrontendSpec
+) -> list[str]:
+    lengths = [spec.samples(len(features.log_mel)) for features in found]
     return [
-        Features(log_mel[start:end], before[start:end], after[start:end])
-        for start, end in zip(ends - counts, ends, strict=True)
+        too_short(clip.name, samples, minimum, spec.sample_rate)
+        for clip, samples in zip(clips, lengths, strict=True)
+        if samples < minimum
     ]

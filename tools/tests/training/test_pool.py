@@ -89,6 +89,45 @@ def test_another_front_end_or_recording_is_another_entry(tmp_path: Path) -> None
     assert len(list((tmp_path / "features").iterdir())) == 3
 
 
+def test_an_interrupted_run_keeps_what_it_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of three clips: Ctrl-C while the eighth is read leaves two of them, which are not read again."""
+    monkeypatch.setattr("stapes.training.pool.CLIPS", 3)
+    recipe, dataset = make_recipe(speeds=(1.0,)), make_dataset()
+    read: list[str] = []
+
+    def recorded(clip: Clip, stop: bool) -> Clip:
+        def at(speed: float) -> np.ndarray:
+            if stop and clip is dataset.clips[7]:
+                raise KeyboardInterrupt
+            read.append(clip.name)
+            return clip.read(speed)
+
+        return Clip(clip.name, clip.label, clip.fold, clip.identity, at)
+
+    def watched(stop: bool) -> Dataset:
+        return Dataset(tuple(recorded(clip, stop) for clip in dataset.clips), 16000)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_pool(recipe, watched(True), tmp_path)
+    assert len(list((tmp_path / "features").iterdir())) == 2
+    read.clear()
+    pool = build_pool(recipe, watched(False), tmp_path)
+    assert read == [clip.name for clip in dataset.clips[6:]]
+    monkeypatch.setattr("stapes.training.pool.CLIPS", 100)
+    whole = build_pool(recipe, dataset, tmp_path)
+    assert whole.key == pool.key, "a checkpoint does not care how features are kept"
+    for one, other in zip(pool.clips[1.0], whole.clips[1.0], strict=True):
+        np.testing.assert_array_equal(one.log_mel, other.log_mel)
+        np.testing.assert_array_equal(one.after, other.after)
+
+
+def test_cached_features_stay_on_disk(tmp_path: Path) -> None:
+    recipe = make_recipe(speeds=(1.0,))
+    build_pool(recipe, make_dataset(), tmp_path)
+    again = build_pool(recipe, make_dataset(), tmp_path)
+    assert all(isinstance(clip.log_mel, np.memmap) for clip in again.clips[1.0])
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
 def test_a_damaged_cache_is_computed_again(tmp_path: Path, damage: str) -> None:
     recipe, dataset = make_recipe(speeds=(1.0,)), make_dataset()
@@ -97,13 +136,13 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path, damage: str) -> None:
     content = path.read_bytes()
     broken = bytearray(content)
     broken[len(content) // 2] ^= 1
-    np.savez(tmp_path / "other.npz", counts=np.zeros(1))
+    np.save(tmp_path / "other.npy", np.zeros(1))
     path.write_bytes(
         {
             "cut": content[: len(content) // 2],
             "flip": bytes(broken),
             "empty": b"",
-            "other": (tmp_path / "other.npz").read_bytes(),
+            "other": (tmp_path / "other.npy").read_bytes(),
         }[damage]
     )
     again = build_pool(recipe, dataset, tmp_path)
