@@ -5,55 +5,18 @@
 
 #include <string.h>
 
+#include "fir.h"
 #include "pdm_taps.h"
 #include "stapes/error.h"
 
-#define ORDER       4u
-#define SCALE       7 /* sums are at most 4096 * SCALE */
-#define OFFSET_BITS 10
-#define SETTLING    12u
+#define ORDER    4u
+#define SCALE    7   /* sums are at most 4096 * SCALE */
+#define SETTLING 11u /* low-pass outputs until it has forgotten the start */
 
-typedef char stapes_arithmetic_shift[((-3) >> 1 == -2) ? 1 : -1];
-typedef char stapes_even_history[(LOW_PASS_TAPS - 4u + 8u * STAPES_PDM_BLOCK) * sizeof(int16_t) ==
-                                             sizeof(((stapes_pdm_t *)0)->coarse) &&
-                                         (HALF_BAND_TAPS - 1u + STAPES_PDM_BLOCK) * sizeof(int16_t) ==
-                                             sizeof(((stapes_pdm_t *)0)->even)
-                                     ? 1
-                                     : -1];
+#define HISTORY (LOW_PASS_TAPS - 4u)
+#define COARSE  (sizeof((stapes_pdm_t *)0)->coarse / sizeof(int16_t))
 
-#define HISTORY      (LOW_PASS_TAPS - 4u)
-#define EVEN_HISTORY (HALF_BAND_TAPS - 1u)
-#define ODD_HISTORY  (HALF_BAND_TAPS / 2u - 1u)
-
-#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-/* Two products at once; words need no alignment. */
-static inline int32_t add_products(int32_t sum, const int16_t *x, const int16_t *taps) {
-    int32_t a, b;
-    memcpy(&a, x, sizeof a);
-    memcpy(&b, taps, sizeof b);
-    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-    return sum;
-}
-#else
-static inline int32_t add_products(int32_t sum, const int16_t *x, const int16_t *taps) {
-    return sum + x[0] * taps[0] + x[1] * taps[1];
-}
-#endif
-
-/* `count`: a multiple of 8. */
-static inline int32_t filter(int32_t sum, const int16_t *x, const int16_t *taps, uint32_t count) {
-    for (const int16_t *end = x + count; x != end; x += 8, taps += 8) {
-        sum = add_products(sum, x, taps);
-        sum = add_products(sum, x + 2, taps + 2);
-        sum = add_products(sum, x + 4, taps + 4);
-        sum = add_products(sum, x + 6, taps + 6);
-    }
-    return sum;
-}
-
-static inline int16_t saturated(int32_t value) {
-    return (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
-}
+typedef char stapes_coarse_history[COARSE == HISTORY + 8u * STAPES_HALF_BAND_BLOCK ? 1 : -1];
 
 /* table[byte][share]: the bytes of a sum one after the other, the oldest first. Share k belongs to the sum
  * that is complete k sums later. */
@@ -84,12 +47,13 @@ static void build_table(int16_t *table, uint32_t bytes) {
 }
 
 int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *table) {
-    if (pdm == NULL || table == NULL || (bits != 64u && bits != 128u) || gain == 0u || gain > 65535u) {
+    if (pdm == NULL || table == NULL || (bits != 64u && bits != 128u) || gain == 0u ||
+        gain > STAPES_GAIN_MAX) {
         return STAPES_E_ARGUMENT;
     }
     pdm->table = table;
     pdm->bytes = bits / 64u;
-    pdm->gain = (int32_t)((uint64_t)gain * UNIT_GAIN / STAPES_PDM_GAIN_ONE);
+    stapes_level_init(&pdm->half_band.level, PDM_UNIT, gain, SETTLING);
     build_table(table, pdm->bytes);
     stapes_pdm_reset(pdm);
     return STAPES_OK;
@@ -98,11 +62,8 @@ int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *ta
 void stapes_pdm_reset(stapes_pdm_t *pdm) {
     memset(pdm->partial, 0, sizeof pdm->partial);
     memset(pdm->coarse, 0, sizeof pdm->coarse);
-    memset(pdm->odd, 0, sizeof pdm->odd);
-    memset(pdm->even, 0, sizeof pdm->even);
+    stapes_half_band_reset(&pdm->half_band);
     pdm->rest = 0;
-    pdm->offset = 0;
-    pdm->settling = SETTLING;
     pdm->filled = HISTORY;
 }
 
@@ -147,29 +108,17 @@ static void sum_words(stapes_pdm_t *pdm, const uint16_t *words, size_t count) {
     pdm->filled += (uint32_t)count;
 }
 
-/* The low-pass at one place, without the mean, with the gain. */
-static int16_t fine_sample(stapes_pdm_t *pdm, const int16_t *coarse) {
-    const int32_t sum = filter(0, coarse, low_pass_taps, LOW_PASS_TAPS);
-    if (pdm->settling != 0u) {
-        pdm->settling--;
-        pdm->offset = (int64_t)sum * (1 << OFFSET_BITS);
-        return 0;
-    }
-    const int32_t change = sum - (int32_t)(pdm->offset >> OFFSET_BITS);
-    pdm->offset += change;
-    return saturated((int32_t)(((int64_t)change * pdm->gain + ((int64_t)1 << 31)) >> 32));
+static int32_t low_pass(const int16_t *coarse) {
+    return stapes_fir(0, coarse, low_pass_taps, LOW_PASS_TAPS);
 }
 
 /* Turns `count` groups of 8 coarse samples into PCM. */
 static void finish(stapes_pdm_t *pdm, uint32_t count, int16_t *pcm) {
     for (uint32_t i = 0; i < count; i++) {
-        pdm->odd[ODD_HISTORY + i] = fine_sample(pdm, pdm->coarse + 8u * i);
-        pdm->even[EVEN_HISTORY + i] = fine_sample(pdm, pdm->coarse + 8u * i + 4u);
-        const int32_t middle = pdm->odd[i] * MIDDLE_TAP + (1 << 14);
-        pcm[i] = saturated(filter(middle, pdm->even + i, half_band_taps, HALF_BAND_TAPS) >> 15);
+        const int16_t *coarse = pdm->coarse + 8u * i;
+        stapes_half_band_push(&pdm->half_band, i, low_pass(coarse), low_pass(coarse + 4));
     }
-    memmove(pdm->odd, pdm->odd + count, ODD_HISTORY * sizeof *pdm->odd);
-    memmove(pdm->even, pdm->even + count, EVEN_HISTORY * sizeof *pdm->even);
+    stapes_half_band_finish(&pdm->half_band, count, pcm);
     pdm->filled -= 8u * count;
     memmove(pdm->coarse, pdm->coarse + 8u * count, pdm->filled * sizeof *pdm->coarse);
 }
@@ -177,7 +126,7 @@ static void finish(stapes_pdm_t *pdm, uint32_t count, int16_t *pcm) {
 size_t stapes_pdm_push(stapes_pdm_t *pdm, const uint16_t *words, size_t count, int16_t *pcm) {
     size_t written = 0;
     while (count != 0u) {
-        const uint32_t room = sizeof pdm->coarse / sizeof *pdm->coarse - pdm->filled;
+        const uint32_t room = (uint32_t)COARSE - pdm->filled;
         size_t taken = pdm->bytes == 1u ? room / 2u : room;
         taken = count < taken ? count : taken;
         if (pdm->bytes == 1u) {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STAPES_PDM_GAIN_ONE 256u
+#include "half_band.h"
 
 /* int16_t entries of caller-owned memory; `bits` of PDM for each PCM sample: 64 or 128. */
 #define STAPES_PDM_TABLE(bits) (1024u * ((bits) / 64u))
@@ -13,24 +13,18 @@
 /* PCM samples that `words` words of PDM become, at most. */
 #define STAPES_PDM_SAMPLES(words, bits) ((words)*16u / (bits) + 1u)
 
-#define STAPES_PDM_BLOCK 8u /* PCM samples computed together */
-
 typedef struct {
     const int16_t *table; /* of a byte's share in the four running sums that it lies in */
     uint32_t bytes;       /* in a sum: 1 or 2 */
     int32_t partial[3];   /* sums that later bytes complete */
-    int32_t rest;         /* of the last sum */
-    int32_t gain;         /* Q32 */
-    int64_t offset;       /* mean of the low-pass's sums, Q10 */
-    uint32_t settling;    /* sums until the filters have forgotten the start */
+    int32_t rest;         /* of the last sum's rounding */
     uint32_t filled;      /* of `coarse` */
-    int16_t coarse[28u + 8u * STAPES_PDM_BLOCK]; /* 8 a PCM sample */
-    int16_t odd[23u + STAPES_PDM_BLOCK];         /* 2 a PCM sample, one of each pair */
-    int16_t even[47u + STAPES_PDM_BLOCK];        /* and the other */
+    int16_t coarse[28u + 8u * STAPES_HALF_BAND_BLOCK]; /* 8 a PCM sample */
+    stapes_half_band_t half_band;
 } stapes_pdm_t;
 
-/* `gain`: in STAPES_PDM_GAIN_ONE; at 1 a density of all ones would be full scale. `table` holds
- * STAPES_PDM_TABLE(bits) entries. STAPES_E_ARGUMENT for NULL or numbers out of range. */
+/* `gain`: in STAPES_GAIN_ONE, at most STAPES_GAIN_MAX; at one a density of all ones would be full scale.
+ * `table` holds STAPES_PDM_TABLE(bits) entries. STAPES_E_ARGUMENT for NULL or numbers out of range. */
 int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *table);
 
 /* Forgets all that was heard. The next samples are silent until the filters are full, six samples. */

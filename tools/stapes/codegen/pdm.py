@@ -14,11 +14,13 @@ FULL_SCALE = 28672
 
 def generate_pdm(filters: PdmFilters, directory: Path) -> Path:
     """Write the header into `directory`."""
-    sums = int(filters.low_pass.sum(dtype=int)) * int(filters.half_band_taps.sum())
-    unit_gain = round(2**62 / (FULL_SCALE * sums))
-    return write_source(
-        directory, "pdm_taps.h", render("pdm_taps.h.j2", filters=filters, unit_gain=unit_gain)
-    )
+    low_pass = int(filters.low_pass.sum(dtype=int))
+    half_band = int(filters.half_band_taps.sum())
+    units = {
+        "pdm_unit": round(2**62 / (FULL_SCALE * low_pass * half_band)),
+        "adc_unit": round(2**34 / half_band),
+    }
+    return write_source(directory, "pdm_taps.h", render("pdm_taps.h.j2", filters=filters, **units))
 
 
 if __name__ == "__main__":

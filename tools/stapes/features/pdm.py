@@ -86,8 +86,8 @@ def _low_pass() -> _Array:
         error = np.abs(matrix @ half - wanted) * importance
         weight *= np.sqrt(np.maximum(error / error.max(), 1e-3))
         weight /= weight.mean()
-    taps = np.concatenate([half[::-1], half])
-    return taps / taps.sum()
+    taps: _Array = np.concatenate([half[::-1], half])
+    return np.asarray(taps / taps.sum())
 
 
 def _half_band() -> _Array:
@@ -113,4 +113,4 @@ def _half_band_error(taps: _Array) -> float:
 def _best_rounding(
     taps: _Array, sums: tuple[int, int], error: Callable[[_Array], float]
 ) -> npt.NDArray[np.int64]:
-    return min((np.round(taps * scale) for scale in range(*sums)), key=error).astype(np.int64)
+    return min((np.round(taps * scale) for scale in range(*sums, 3)), key=error).astype(np.int64)
