@@ -2,6 +2,7 @@
 
 from stapes.recipe.bundle import Bundle, BundleManifest
 from stapes.recipe.frontend import FrontendSpec, PcenSpec
+from stapes.recipe.live import LiveSpec
 from stapes.recipe.recipe import (
     DatasetSpec,
     DecisionSpec,
@@ -19,6 +20,7 @@ __all__ = [
     "DatasetSpec",
     "DecisionSpec",
     "FrontendSpec",
+    "LiveSpec",
     "ModelSpec",
     "Normalization",
     "PcenSpec",

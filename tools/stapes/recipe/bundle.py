@@ -13,13 +13,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from stapes.errors import BundleError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.recipe.frontend import FrontendSpec
+from stapes.recipe.live import LiveSpec
 from stapes.recipe.recipe import DecisionSpec, Normalization, WindowSpec, explain
 
 FORMAT = 1
@@ -37,7 +46,22 @@ class BundleManifest(BaseModel):
     normalization: Normalization
     window: WindowSpec
     decision: DecisionSpec
+    live: LiveSpec = LiveSpec()
     files: dict[str, str] = Field(default_factory=dict, description="name: SHA-256")
+
+
+    @model_validator(mode="after")
+    def _known_labels(self) -> Self:
+        unknown = self.live.unknown_labels(self.labels)
+        if unknown:
+            raise ValueError(f"live names {', '.join(unknown)}: not among the labels")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_live_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Hashes of bundles that say nothing about listening stay.
+        value: dict[str, Any] = handler(self)
+        return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
 
 
 class Bundle:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from stapes.errors import RecipeError
 from stapes.recipe.frontend import FrontendSpec
+from stapes.recipe.live import LiveSpec
 
 
 class _Section(BaseModel):
@@ -167,6 +168,12 @@ class Recipe(_Section):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     decision: DecisionSpec = DecisionSpec()
+    live: LiveSpec = LiveSpec()
+
+    @model_serializer(mode="wrap")
+    def _without_live_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = handler(self)
+        return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
 
     @property
     def window_samples(self) -> int:

@@ -79,6 +79,8 @@ def _schema(field: FieldInfo) -> dict[str, Any]:
 
 
 def _kind(schema: dict[str, Any]) -> str:
+    if schema.get("type") == "object":
+        return f"table of {_kind(schema['additionalProperties'])}"
     if "pattern" in schema:
         return f"text like `{schema['pattern']}`"
     words = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}

@@ -66,6 +66,7 @@ def write_bundle(
         normalization=recipe.normalization,
         window=recipe.window,
         decision=recipe.decision,
+        live=recipe.live,
     )
     return Bundle.save(directory, manifest, files)
 
