@@ -105,23 +105,34 @@ class WindowSpec(_Section):
 class ModelSpec(_Section):
     """Which network, and how large."""
 
-    architecture: Literal["plain_cnn", "ds_cnn"] = Field(
-        "plain_cnn", description="3x3 convolutions, or depthwise and pointwise ones after the first layer"
+    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet"] = Field(
+        "plain_cnn",
+        description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
+        "with residuals; broadcasted residuals",
     )
     filters: tuple[int, ...] = Field((16, 24, 48, 64, 96), strict=False, description="channels of each layer")
     strides: tuple[int, ...] = Field(
         (2, 2, 2, 1, 2), strict=False, description="stride of each layer, in both directions"
     )
+    time_padding: Literal["same", "valid"] = Field(
+        "same",
+        description="same: zeros before the first and after the last frame; valid: none, so that windows which "
+        "follow each other can share their rows",
+    )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
 
     @model_validator(mode="after")
-    def _one_stride_per_layer(self) -> Self:
+    def _possible(self) -> Self:
         if len(self.filters) != len(self.strides) or not self.filters:
             raise ValueError(
                 f"filters has {len(self.filters)} entries and strides {len(self.strides)}: give one of each per layer"
             )
         if min(self.filters) < 1 or min(self.strides) < 1:
             raise ValueError("filters and strides must be at least 1")
+        if self.time_padding == "valid" and self.architecture in ("res_ds_cnn", "bc_resnet"):
+            raise ValueError(
+                f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} adds maps of equal size'
+            )
         return self
 
 
@@ -141,6 +152,12 @@ class TrainingSpec(_Section):
         description="resampling factors, drawn at random",
     )
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
+    average: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="decay a step of the running average of the weights that becomes the network; 0: the last weights",
+    )
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="share of a label given to all classes")
     mask_frames: int = Field(16, ge=0, description="longest time mask, frames")
     mask_bands: int = Field(8, ge=0, description="widest frequency mask, bands")

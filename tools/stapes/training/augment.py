@@ -30,7 +30,9 @@ def to_log(power: Float32, spec: FrontendSpec) -> Float32:
     """The front end's floor and logarithm of a mel power; the same shape."""
     floor = np.float32(spec.log_floor)
     value = power + floor if spec.log_floor_mode == "offset" else np.maximum(power, floor)
-    result: Float32 = np.log(value) * np.float32(_UNITS[spec.log])
+    result: Float32 = np.log(value)
+    if spec.log != "ln":
+        result *= np.float32(_UNITS[spec.log])
     return result
 
 
@@ -44,14 +46,21 @@ def window_energies(power: Float32, frames: int) -> Float32:
     return result
 
 
-def crop(power: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
-    """`frames` frames from the louder of two random places, going on at the beginning past the end.
+def wrap(power: Float32, frames: int) -> Float32:
+    """`power` going on at its beginning past the end, so that `frames` frames follow every one; float32."""
+    turns = -(-(frames - 1) // len(power)) + 1
+    return np.tile(power, (turns, 1))[: len(power) + frames - 1]
 
-    The louder of two, because a window of silence does not carry its clip's label.
+
+def crop(wrapped: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
+    """`frames` frames from the louder of two random places of a `wrap`ped power; a view.
+
+    `energies` are those of `window_energies`, one a start. The louder of two, because a window of silence
+    does not carry its clip's label.
     """
-    places = rng.integers(len(power), size=2)
-    start = int(places[np.argmax(energies[places])])
-    return power[(start + np.arange(frames)) % len(power)]
+    first, second = rng.integers(len(energies), size=2)
+    start = first if energies[first] >= energies[second] else second
+    return wrapped[start : start + frames]
 
 
 def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Float32:
@@ -60,12 +69,13 @@ def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Floa
     `ratio` [batch] in [0, 1] is the share of `first` that one hears, whatever the levels of the two, and its
     share in the label. Two uncorrelated sounds add by power.
     """
-    level = [np.maximum(x.mean(axis=(1, 2), dtype=np.float64), 1e-12) for x in (first, second)]
+    level = [np.maximum(x.mean(axis=(1, 2)).astype(np.float64), 1e-12) for x in (first, second)]
     amplitude = np.sqrt(level[0] / level[1])
     share = ratio / np.maximum(ratio + (1 - ratio) * amplitude, 1e-12)
     scale = share * share + (1 - share) * (1 - share)
     weights = [(part * part / scale).astype(np.float32)[:, None, None] for part in (share, 1 - share)]
-    result: Float32 = first * weights[0] + second * weights[1]
+    result: Float32 = first * weights[0]
+    result += second * weights[1]
     return result
 
 

@@ -15,6 +15,7 @@ from stapes.training.augment import (
     to_log,
     to_power,
     window_energies,
+    wrap,
 )
 from stapes.training.pool import FeaturePool
 
@@ -29,13 +30,17 @@ class Batches:
         self._train = pool.indices(fold, held_out=False)
         self._targets = pool.targets
         self._one_hot = np.eye(len(pool.labels), dtype=np.float32)
-        self._power = {
+        power = {
             speed: {i: to_power(pool.clips[speed][i].log_mel, recipe.frontend) for i in self._train}
             for speed in recipe.training.speeds
         }
+        frames = recipe.window.frames
         self._energies = {
-            speed: {i: window_energies(power, recipe.window.frames) for i, power in powers.items()}
-            for speed, powers in self._power.items()
+            speed: {i: window_energies(clip, frames) for i, clip in powers.items()}
+            for speed, powers in power.items()
+        }
+        self._wrapped = {
+            speed: {i: wrap(clip, frames) for i, clip in powers.items()} for speed, powers in power.items()
         }
 
     def batch(self, step: int) -> tuple[Float32, Float32]:
@@ -66,11 +71,11 @@ class Batches:
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
         speeds = self._recipe.training.speeds
         frames = self._recipe.window.frames
-        drawn = []
-        for clip in clips:
+        drawn = np.empty((len(clips), frames, self._recipe.frontend.n_mels), dtype=np.float32)
+        for place, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
-            drawn.append(crop(self._power[speed][clip], self._energies[speed][clip], frames, rng))
-        return np.stack(drawn)
+            place[:] = crop(self._wrapped[speed][clip], self._energies[speed][clip], frames, rng)
+        return drawn
 
 
 def normalize(log_mel: Float32, recipe: Recipe) -> Float32:

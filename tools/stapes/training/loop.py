@@ -21,6 +21,7 @@ from stapes.training.networks import build_network
 from stapes.training.pool import FeaturePool
 
 CHECKPOINT_STEPS = 200
+AVERAGE_STEPS = 10
 
 
 class Interrupted(Exception):
@@ -58,9 +59,11 @@ def train_network(
 ) -> Any:
     """The Keras model after the last step, trained on every fold but `fold`.
 
-    The held-out fold is looked at for the progress report only; nothing is chosen by it. With `checkpoint`,
-    weights and optimiser are kept there every 200 steps, and when `stop()` says so `Interrupted` is raised.
-    A checkpoint with the same `identity` is continued: the same bits come out as without the interruption.
+    With `training.average` it is the running average of the weights (and of the statistics of the batch
+    normalisation) over the steps, whatever the accuracies. The held-out fold is looked at for the progress
+    report only; nothing is chosen by it. With `checkpoint`, weights and optimiser are kept there every 200
+    steps, and when `stop()` says so `Interrupted` is raised. A checkpoint with the same `identity` is
+    continued: the same bits come out as without the interruption.
     """
     keras = import_keras()
     settings = recipe.training
@@ -73,7 +76,8 @@ def train_network(
         jit_compile=False,
     )
     optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *optimizer.variables]
+    average = _Average(model, settings.average) if settings.average else None
+    variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
     batches = Batches(recipe, pool, fold)
     losses: list[float] = []
@@ -87,6 +91,8 @@ def train_network(
         model.reset_metrics()
         losses.append(float(model.train_on_batch(features, labels)))
         step += 1
+        if average:
+            average.update(step)
         if step % CHECKPOINT_STEPS == 0 and step < settings.steps:
             if checkpoint:
                 _save(checkpoint, identity, variables, step)
@@ -95,7 +101,36 @@ def train_network(
             losses.clear()
         elif step % 10 == 0:
             progress(Report(fold, step, settings.steps, float(np.mean(losses))))
+    if average:
+        average.apply()
     return model
+
+
+class _Average:
+    """Exponential moving average of all of a model's weights, taken every 10 steps; `decay` is that of one step.
+
+    The decay is lower at first. With it the random weights of the beginning count `decay ** steps` at the most.
+    """
+
+    def __init__(self, model: Any, decay: float) -> None:
+        keras = import_keras()
+        self._sources = [variable for variable in model.variables if variable.dtype == "float32"]
+        self._decay = decay**AVERAGE_STEPS
+        self.variables = [keras.Variable(variable, trainable=False) for variable in self._sources]
+
+    def update(self, steps: int) -> None:
+        """Take in the weights after `steps` steps."""
+        if steps % AVERAGE_STEPS:
+            return
+        count = steps / AVERAGE_STEPS
+        share = 1.0 - min(self._decay, count / (9.0 + count))
+        for mean, variable in zip(self.variables, self._sources, strict=True):
+            mean.assign(mean + share * (variable - mean))
+
+    def apply(self) -> None:
+        """Make the average the model's weights."""
+        for mean, variable in zip(self.variables, self._sources, strict=True):
+            variable.assign(mean)
 
 
 def _save(path: Path, identity: str, variables: list[Any], step: int) -> None:

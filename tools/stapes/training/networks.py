@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from stapes.errors import RecipeError
-from stapes.recipe import Recipe
+from stapes.recipe import ModelSpec, Recipe
 from stapes.training.backend import import_keras
 
 _MOMENTUM = 0.9
@@ -15,33 +16,24 @@ _MOMENTUM = 0.9
 def build_network(recipe: Recipe, classes: int, *, batch: int | None = None, softmax: bool = False) -> Any:
     """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or probabilities with `softmax`.
 
-    3x3 convolutions with batch normalisation and ReLU; then the mean over frequency; then mean and maximum
-    over time side by side, which lets a short event count as much as a steady sound; then one dense layer.
-    Raises `RecipeError` when the strides leave no map to pool.
+    A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
+    over frequency; then mean and maximum over time side by side, which lets a short event count as much as a
+    steady sound; then one dense layer. Raises `RecipeError` when the strides leave no map to pool.
     """
     keras = import_keras()
     layers = keras.layers
     spec = recipe.model
     inputs = keras.Input((recipe.window.frames, recipe.frontend.n_mels, 1), batch_size=batch, name="features")
     x = inputs
+    block = _BLOCKS[spec.architecture]
     for number, (filters, stride) in enumerate(zip(spec.filters, spec.strides, strict=True), start=1):
-        if stride > min(x.shape[1:3]):
+        least = 3 if spec.time_padding == "valid" else 1
+        if x.shape[1] < max(stride, least) or x.shape[2] < stride:
             raise RecipeError(
                 f"model.strides: layer {number} has stride {stride}, its input {x.shape[1]} x {x.shape[2]}",
                 hint="use fewer or smaller strides",
             )
-        if spec.architecture == "ds_cnn" and number > 1:
-            x = layers.DepthwiseConv2D(
-                3, strides=stride, padding="same", use_bias=False, name=f"depthwise{number}"
-            )(x)
-            x = _normalize(x, f"depthwise{number}")
-            x = layers.Conv2D(filters, 1, use_bias=False, name=f"pointwise{number}")(x)
-            x = _normalize(x, f"pointwise{number}")
-        else:
-            x = layers.Conv2D(
-                filters, 3, strides=stride, padding="same", use_bias=False, name=f"conv{number}"
-            )(x)
-            x = _normalize(x, f"conv{number}")
+        x = (block if number > 1 else _plain)(x, filters, stride, spec, number)
     height, width = x.shape[1:3]
     x = layers.AveragePooling2D((1, width), name="mean_frequency")(x)
     mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
@@ -55,10 +47,99 @@ def build_network(recipe: Recipe, classes: int, *, batch: int | None = None, sof
     return keras.Model(inputs, x, name=recipe.name)
 
 
-def _normalize(x: Any, name: str) -> Any:
+def _plain(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:
+    """A 3x3 convolution, batch normalisation, ReLU."""
     keras = import_keras()
-    x = _batch_normalization()(momentum=_MOMENTUM, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+    x, padding = _pad(x, stride, spec, f"conv{number}")
+    x = keras.layers.Conv2D(
+        filters, 3, strides=stride, padding=padding, use_bias=False, name=f"conv{number}"
+    )(x)
+    return _relu(_normalize(x, f"conv{number}"), f"conv{number}")
+
+
+def _separable(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:
+    """A strided depthwise 3x3 and a pointwise convolution, each with batch normalisation and ReLU."""
+    x = _depthwise(x, stride, spec, number)
+    return _relu(_pointwise(x, filters, f"pointwise{number}"), f"pointwise{number}")
+
+
+def _residual(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:
+    """A separable block with its input added before the last ReLU.
+
+    Where channels or the size change, the input comes through a strided pointwise convolution.
+    """
+    keras = import_keras()
+    shortcut = x
+    if stride > 1 or x.shape[-1] != filters:
+        shortcut = _pointwise(x, filters, f"shortcut{number}", stride)
+    x = _pointwise(_depthwise(x, stride, spec, number), filters, f"pointwise{number}")
+    return _relu(keras.layers.Add(name=f"add{number}")([x, shortcut]), f"add{number}")
+
+
+def _broadcast(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:
+    """After Kim, Chang, Lee, Sung, "Broadcasted residual learning", Interspeech 2021.
+
+    A depthwise convolution over frequency; its mean over frequency goes through one over time and comes back
+    to every band. With ReLU for swish, plain for sub-spectral normalisation, and strides along time too.
+    """
+    keras = import_keras()
+    layers = keras.layers
+    shortcut = x if stride == 1 and x.shape[-1] == filters else None
+    if x.shape[-1] != filters:
+        x = _relu(_pointwise(x, filters, f"widen{number}"), f"widen{number}")
+    kernel = (3 if stride > 1 else 1, 3)
+    x = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding="same", use_bias=False, name=f"frequency{number}"
+    )(x)
+    x = _normalize(x, f"frequency{number}")
+    y = layers.AveragePooling2D((1, x.shape[2]), name=f"mean{number}")(x)
+    y = layers.DepthwiseConv2D((3, 1), padding="same", use_bias=False, name=f"time{number}")(y)
+    y = _relu(_normalize(y, f"time{number}"), f"time{number}")
+    y = _relu(_pointwise(y, filters, f"pointwise{number}"), f"pointwise{number}")
+    x = layers.Add(name=f"broadcast{number}")([x, y])
+    if shortcut is not None:
+        x = layers.Add(name=f"add{number}")([x, shortcut])
+    return _relu(x, f"add{number}")
+
+
+_BLOCKS: dict[str, Callable[[Any, int, int, ModelSpec, int], Any]] = {
+    "plain_cnn": _plain,
+    "ds_cnn": _separable,
+    "res_ds_cnn": _residual,
+    "bc_resnet": _broadcast,
+}
+
+
+def _depthwise(x: Any, stride: int, spec: ModelSpec, number: int) -> Any:
+    keras = import_keras()
+    name = f"depthwise{number}"
+    x, padding = _pad(x, stride, spec, name)
+    x = keras.layers.DepthwiseConv2D(3, strides=stride, padding=padding, use_bias=False, name=name)(x)
+    return _relu(_normalize(x, name), name)
+
+
+def _pointwise(x: Any, filters: int, name: str, stride: int = 1) -> Any:
+    keras = import_keras()
+    return _normalize(keras.layers.Conv2D(filters, 1, strides=stride, use_bias=False, name=name)(x), name)
+
+
+def _pad(x: Any, stride: int, spec: ModelSpec, name: str) -> tuple[Any, str]:
+    """What a 3x3 layer reads, and its padding. Frequency is padded either way, as TensorFlow's `same` does."""
+    if spec.time_padding == "same":
+        return x, "same"
+    keras = import_keras()
+    width = x.shape[2]
+    total = max(0, (math.ceil(width / stride) - 1) * stride + 3 - width)
+    sides = (total // 2, total - total // 2)
+    return keras.layers.ZeroPadding2D(((0, 0), sides), name=f"{name}_pad")(x), "valid"
+
+
+def _normalize(x: Any, name: str) -> Any:
+    return _batch_normalization()(momentum=_MOMENTUM, name=f"{name}_norm")(x)
+
+
+def _relu(x: Any, name: str) -> Any:
+    return import_keras().layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _batch_normalization() -> Any:
