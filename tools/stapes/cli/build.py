@@ -20,8 +20,10 @@ def build(
 ) -> None:
     """Generate the C sources of a bundle and build the firmware of one board."""
     from stapes.codegen import generate
-    from stapes.firmware import build_firmware
+    from stapes.firmware import build_firmware, find_program
+    from stapes.firmware.boards import Board
     from stapes.firmware.build import require_compiler
+    from stapes.firmware.pack import needs_packing, pack_image
     from stapes.recipe import Bundle
 
     require_compiler(board)
@@ -36,4 +38,14 @@ def build(
         f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
         highlight=False,
     )
-    save_json(json, {"board": board, **result.as_json()})
+    image: Path | None = None
+    if needs_packing(Board.load(board)):
+        if find_program("esptool") is None:
+            console.print(
+                "not packed for flash: esptool is missing (pip install 'stapes[flash]')", markup=False
+            )
+        else:
+            image = result.elf.with_suffix(".bin")
+            pack_image(result.elf, Board.load(board), image)
+            console.print(f"{image}", highlight=False, soft_wrap=True)
+    save_json(json, {"board": board, **result.as_json(), "image": str(image) if image else None})

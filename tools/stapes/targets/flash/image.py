@@ -1,4 +1,6 @@
-"""The bytes that go into flash: one block from a linked ELF, or a .bin as it is."""
+"""The bytes that go into flash: one block from a linked ELF, packed where the chip's loader wants that, or a .bin as
+it is.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from stapes.errors import BuildError
 from stapes.files import sha256, write_atomic
 from stapes.firmware.boards import Board
+from stapes.firmware.pack import needs_packing, pack_image
 
 ERASED = b"\xff"
 
@@ -34,9 +37,12 @@ def read_image(source: Path, board: Board, directory: Path) -> Image:
         data = source.read_bytes()
     except OSError as error:
         raise BuildError(f"{source}: {error.strerror}", hint="build it, or give another --image") from error
-    if data[:4] == b"\x7fELF":
+    path = directory / "flash.bin"
+    if data[:4] == b"\x7fELF" and needs_packing(board):
+        pack_image(source, board, path)
+        data = path.read_bytes()
+    elif data[:4] == b"\x7fELF":
         data = _flash_content(source, board)
-        path = directory / "flash.bin"
         write_atomic(path, data)
     elif source.suffix == ".bin":
         path = source.absolute()
