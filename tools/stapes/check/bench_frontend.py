@@ -25,7 +25,8 @@ from stapes.targets import board_for_target, open_target, require_target
 _SAMPLES = 2048
 _REPETITIONS = 8
 _SECONDS = 120.0
-_COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
+COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
+"""What a board counts, by the number that it prints."""
 
 
 def bench_frontend(
@@ -44,12 +45,12 @@ def bench_frontend(
     generate_frontend(Tables.build(spec, output), generated, Provenance({"front end": spec.hash}))
     build = build_firmware(generated, board, out_dir, "bench_frontend")
     with open_target(target, build.elf) as stream:
-        answer = _answer(stream)
+        answer = read_answer(stream)
     expected = FixedFrontend(spec).features(signals(), output)
     frames = max(answer["frames"], 1)
     code, tables = _flash(out_dir, build.elf)
     stack = answer["stack"]
-    counter = _COUNTERS[answer["counter"]]
+    counter = COUNTERS[answer["counter"]]
     counts = round(answer["ticks"] * answer["numerator"] / answer["denominator"] / frames)
     return {
         "target": target,
@@ -86,7 +87,8 @@ def signals() -> npt.NDArray[np.int16]:
     return parts.reshape(-1).astype(np.int16)
 
 
-def _answer(stream: Any) -> dict[str, int]:
+def read_answer(stream: Any) -> dict[str, int]:
+    """The line of names and numbers that a bench prints."""
     line = bytearray()
     end = time.monotonic() + _SECONDS
     while not line.endswith(b"\n"):

@@ -28,8 +28,7 @@ def symbol_at(elf: Path, address: int) -> str | None:
 
 def describe_fault(fault: Fault, elf: Path | None) -> str:
     """One line: what happened, where, and in which function of `elf` where that is known."""
-    where = symbol_at(elf, fault.pc) if elf and fault.pc else None
-    return f"{fault} in {where}" if where else str(fault)
+    return fault.describe(symbol_at(elf, fault.pc) if elf and fault.pc else None)
 
 
 def explain_loss(error: LinkError, client: Client, hello: Hello, elf: Path | None) -> LinkError:

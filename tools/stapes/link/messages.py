@@ -266,8 +266,18 @@ FAULT_CAUSES = {
     3: "a bus fault",
     4: "a usage fault",
     5: "the watchdog's bite",
-    6: "an exception",
 }
+EXCEPTIONS = {
+    0: "a misaligned instruction",
+    1: "an instruction access fault",
+    2: "an illegal instruction",
+    3: "a breakpoint",
+    4: "a misaligned load",
+    5: "a load access fault",
+    6: "a misaligned store",
+    7: "a store access fault",
+}
+"""mcause of the RISC-V privileged specification."""
 
 
 @dataclass(frozen=True)
@@ -284,15 +294,24 @@ class Fault:
     status: int
     address: int
 
-    def __str__(self) -> str:
+    def describe(self, function: str | None = None) -> str:
+        """One line; `function` is where `pc` lies, if that is known."""
         text = FAULT_CAUSES.get(self.cause, f"fault {self.cause}")
         if self.cause == WATCHDOG:
             return text
-        where = f", address 0x{self.address:08x}" if self.address else ""
-        return f"{text} at pc 0x{self.pc:08x} (lr 0x{self.lr:08x}, status 0x{self.status:08x}{where})"
+        if self.cause == EXCEPTION:
+            text = EXCEPTIONS.get(self.status, f"exception {self.status}")
+        where = f" in {function}" if function else ""
+        address = f", address 0x{self.address:08x}" if self.address else ""
+        return (
+            f"{text} at pc 0x{self.pc:08x}{where} (lr 0x{self.lr:08x}, status 0x{self.status:08x}{address})"
+        )
+
+    def __str__(self) -> str:
+        return self.describe()
 
 
-WATCHDOG = 5
+WATCHDOG, EXCEPTION = 5, 6
 FAULT_REQUEST = struct.Struct("<B")
 FAULT_ANSWER = struct.Struct("<IIIIIII")
 
