@@ -1,6 +1,6 @@
 /* What one frame of the front end costs, and a checksum of every row of some hard signals. Prints one line.
  * tools/stapes/check/bench_frontend.py makes the same signals. */
-#include "board.h"
+#include "print.h"
 #include "stapes/frontend.h"
 #include "stapes_frontend_tables.h"
 
@@ -28,21 +28,6 @@ static void make(uint32_t signal) {
         }
         pcm[i] = (int16_t)value;
     }
-}
-
-static void print(const char *label, uint32_t value) {
-    uint8_t digits[10];
-    size_t count = 0;
-    size_t length = 0;
-    while (label[length] != '\0') {
-        length++;
-    }
-    board_write((const uint8_t *)label, length);
-    do {
-        digits[9u - count++] = (uint8_t)('0' + value % 10u);
-        value /= 10u;
-    } while (value != 0u);
-    board_write(digits + 10u - count, count);
 }
 
 int main(void) {

@@ -20,13 +20,17 @@ static inline int32_t stapes_add_products(int32_t sum, const int16_t *x, const i
 }
 #endif
 
-/* sum + x[0] * taps[0] + ...; `count` is a multiple of 8. */
+/* sum + x[0] * taps[0] + ...; `count` is a multiple of 16. */
 static inline int32_t stapes_fir(int32_t sum, const int16_t *x, const int16_t *taps, uint32_t count) {
-    for (const int16_t *end = x + count; x != end; x += 8, taps += 8) {
+    for (const int16_t *end = x + count; x != end; x += 16, taps += 16) {
         sum = stapes_add_products(sum, x, taps);
         sum = stapes_add_products(sum, x + 2, taps + 2);
         sum = stapes_add_products(sum, x + 4, taps + 4);
         sum = stapes_add_products(sum, x + 6, taps + 6);
+        sum = stapes_add_products(sum, x + 8, taps + 8);
+        sum = stapes_add_products(sum, x + 10, taps + 10);
+        sum = stapes_add_products(sum, x + 12, taps + 12);
+        sum = stapes_add_products(sum, x + 14, taps + 14);
     }
     return sum;
 }

@@ -7,9 +7,10 @@
 
 #include "level.h"
 
-#define STAPES_HALF_BAND_BLOCK   8u /* PCM samples computed together */
-#define STAPES_HALF_BAND_HISTORY 47u
+#define STAPES_HALF_BAND_BLOCK   16u /* PCM samples computed together */
+#define STAPES_HALF_BAND_HISTORY 48u
 
+/* Even sizes: words are faster to move. */
 typedef struct {
     stapes_level_t level;
     int16_t odd[STAPES_HALF_BAND_HISTORY / 2u + STAPES_HALF_BAND_BLOCK]; /* one value of each pair */

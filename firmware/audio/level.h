@@ -11,25 +11,21 @@
 #define STAPES_LEVEL_BITS 10
 
 typedef struct {
-    int32_t gain;    /* Q32 */
-    int64_t mean;    /* Q10 */
-    uint32_t silent; /* values at the start that are not to be heard */
-    uint32_t age;    /* values so far, until the mean has its full length */
+    int32_t gain;      /* Q32 */
+    uint32_t silent;   /* values at the start that are not to be heard */
+    uint32_t starting; /* values until the mean has its full length */
+    int64_t mean;      /* Q32 */
 } stapes_level_t;
 
 typedef char stapes_level_shift[((-3) >> 1 == -2) ? 1 : -1];
+
+void stapes_level_reset(stapes_level_t *level);
 
 /* `unit`: the gain, Q32, that makes the largest value full scale; `gain` in STAPES_GAIN_ONE. */
 static inline void stapes_level_init(stapes_level_t *level, uint32_t unit, uint32_t gain, uint32_t silent) {
     level->gain = (int32_t)((uint64_t)gain * unit / STAPES_GAIN_ONE);
     level->silent = silent;
-    level->mean = 0;
-    level->age = 0;
-}
-
-static inline void stapes_level_reset(stapes_level_t *level) {
-    level->mean = 0;
-    level->age = 0;
+    stapes_level_reset(level);
 }
 
 /* The first value, or the last silent one, is the mean; those after it move it less and less. */
@@ -46,11 +42,11 @@ static inline int16_t stapes_level_amplify(const stapes_level_t *level, int32_t 
 
 /* `value` between -2^29 and 2^29. */
 static inline int16_t stapes_level_push(stapes_level_t *level, int32_t value) {
-    if (level->age < level->silent + (1u << STAPES_LEVEL_BITS)) {
+    if (level->starting != 0u) {
         return stapes_level_start(level, value);
     }
-    const int32_t change = value - (int32_t)(level->mean >> STAPES_LEVEL_BITS);
-    level->mean += change;
+    const int32_t change = value - (int32_t)(level->mean >> 32);
+    level->mean += (int64_t)change * (1 << (32 - STAPES_LEVEL_BITS));
     return stapes_level_amplify(level, change);
 }
 

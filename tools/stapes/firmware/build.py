@@ -113,7 +113,8 @@ def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
     """Twelve hex digits of a hash over every source that could be in the image."""
     digest = hashlib.sha256(f"{board}\0{app}".encode())
     roots = [
-        firmware_dir() / name for name in ("runtime", "link", "boards", "app", "cmake", "CMakeLists.txt")
+        firmware_dir() / name
+        for name in ("runtime", "link", "audio", "boards", "app", "cmake", "CMakeLists.txt")
     ]
     roots += [root for root in (generated_dir, Path(app)) if root is not None and root.exists()]
     for root in roots:

@@ -1,0 +1,34 @@
+"""`stapes bench audio`: what a microphone's samples cost before the front end sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stapes.cli.common import JsonOption, console, save_json
+
+
+def bench_audio(
+    target: Annotated[
+        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT.")
+    ] = "qemu:mps2-an386",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/bench_audio/T].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Instructions a PCM sample from PDM, I2S and ADC, and whether the samples are the host's."""
+    from stapes.check.bench_audio import bench_audio as bench
+
+    result = bench(target, out or Path("build/bench_audio") / target.replace(":", "_").replace("/", "_"))
+    costs = ", ".join(f"{name} {count:,.0f}" for name, count in result["sources"].items())
+    console.print(
+        f"{target}: {result['counter']} a PCM sample: {costs}; "
+        f"samples {'equal to' if result['equal'] else 'DIFFERENT from'} the host's",
+        highlight=False,
+    )
+    save_json(json, result)
+    if not result["equal"]:
+        raise typer.Exit(1)
