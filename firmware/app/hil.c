@@ -5,7 +5,7 @@
 
 #include "board.h"
 #include "crc32.h"
-#include "link.h"
+#include "device.h"
 #include "stapes/decision.h"
 #include "stapes/engine.h"
 #include "stapes/frontend.h"
@@ -14,10 +14,6 @@
 #include "stapes_model.h"
 #include "wire.h"
 
-#ifndef STAPES_LINK_PAYLOAD
-#define STAPES_LINK_PAYLOAD 2048u
-#endif
-
 #define STATIC_ASSERT(condition, name) typedef char name[(condition) ? 1 : -1]
 
 #define FRAMES             ((uint32_t)STAPES_WINDOW_FRAMES)
@@ -25,7 +21,6 @@
 #define WINDOW_HOP_SAMPLES ((uint32_t)STAPES_WINDOW_HOP_FRAMES * STAPES_HOP_LENGTH)
 /* Windows that have begun and are not complete, at most. */
 #define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
-#define LONGEST_TEXT 31u         /* bytes of a text or id in the hello */
 #define NOWHERE      0xD0000000u /* an address where no supported board has memory */
 #define CHUNK        128u        /* samples on the stack */
 #define WATCHDOG_MS  4000u       /* fed at every row of a layer and in every turn of the main loop */
@@ -43,10 +38,7 @@ static struct {
     uint8_t raise;  /* a fault to raise after the answer was sent, 0: none */
     bool restarted; /* after `last_fault` */
     board_fault_t last_fault;
-    uint32_t baud;        /* to change to after the answer was sent, 0: no change */
-    bool baud_trial;      /* changed, and nothing good was heard since */
-    uint32_t baud_ticks;  /* when */
-    uint32_t baud_frames; /* good frames until then */
+    device_speed_t speed;
 
     uint32_t samples; /* taken since the last reset */
     uint32_t pcm_crc; /* of all of them */
@@ -255,46 +247,6 @@ static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
     return 17;
 }
 
-static uint8_t *put_text(uint8_t *answer, const char *text) {
-    size_t length = strlen(text);
-    if (length > LONGEST_TEXT) {
-        length = LONGEST_TEXT;
-    }
-    *answer = (uint8_t)length;
-    memcpy(answer + 1, text, length);
-    return answer + 1 + length;
-}
-
-static int answer_hello(uint8_t *answer, size_t capacity) {
-    const stapes_board_info_t *board = board_info();
-    if (capacity < 96u + 4u * (1u + LONGEST_TEXT)) {
-        return STAPES_E_MEMORY;
-    }
-    answer[0] = STAPES_PROTOCOL_VERSION;
-    answer[1] = (uint8_t)board->counter;
-    stapes_put_u16(answer + 2, STAPES_API_VERSION);
-    stapes_put_u32(answer + 4, board->counter_numerator);
-    stapes_put_u32(answer + 8, board->counter_denominator);
-    stapes_put_u32(answer + 12, STAPES_SAMPLE_RATE);
-    stapes_put_u16(answer + 16, (uint16_t)STAPES_LINK_PAYLOAD);
-    stapes_put_u16(answer + 18, STAPES_MODEL_LAYER_COUNT);
-    stapes_put_u16(answer + 20, STAPES_LABEL_COUNT);
-    stapes_put_u16(answer + 22, STAPES_WINDOW_FRAMES);
-    stapes_put_u16(answer + 24, STAPES_WINDOW_HOP_FRAMES);
-    stapes_put_u16(answer + 26, STAPES_N_MELS);
-    stapes_put_u16(answer + 28, STAPES_FRAME_LENGTH);
-    stapes_put_u16(answer + 30, STAPES_HOP_LENGTH);
-    memcpy(answer + 32, stapes_bundle_hash, 32);
-    memcpy(answer + 64, stapes_frontend_hash, 32);
-    uint8_t *end = answer + 96;
-    end = put_text(end, board->name);
-    end = put_text(end, STAPES_BUILD_ID);
-    end = put_text(end, STAPES_VERSION);
-    size_t id_length = board_unique_id(end + 1, LONGEST_TEXT);
-    *end = (uint8_t)id_length;
-    return (int)(end + 1 + id_length - answer);
-}
-
 static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
     if (length != 2u) {
         return STAPES_E_MESSAGE;
@@ -460,39 +412,11 @@ __attribute__((noinline)) static void raise_fault(void) {
     }
 }
 
-static int answer_baud(const uint8_t *payload, size_t length) {
-    if (length != 4u) {
-        return STAPES_E_MESSAGE;
-    }
-    uint32_t baud = stapes_get_u32(payload);
-    if (baud < STAPES_BOOT_BAUD || baud > board_info()->max_baud) {
-        return STAPES_E_ARGUMENT;
-    }
-    hil.baud = baud;
-    return 0;
-}
-
-/* A new speed at which nothing good is heard for a second is given up for the one at boot. */
-static void change_baud(void) {
-    if (hil.baud != 0u) {
-        board_set_baud(hil.baud);
-        hil.baud = 0;
-        hil.baud_trial = true;
-        hil.baud_ticks = board_ticks();
-        hil.baud_frames = hil.link.frames_good;
-    } else if (hil.baud_trial && hil.link.frames_good != hil.baud_frames) {
-        hil.baud_trial = false;
-    } else if (hil.baud_trial && board_ticks() - hil.baud_ticks > board_info()->ticks_per_second) {
-        hil.baud_trial = false;
-        board_set_baud(STAPES_BOOT_BAUD);
-    }
-}
-
 static int answer(void *context, uint8_t type, const uint8_t *payload, size_t length, uint8_t *out,
                   size_t capacity) {
     (void)context;
     if (type == STAPES_MESSAGE_HELLO) {
-        return answer_hello(out, capacity);
+        return device_hello(out, capacity);
     }
     if (type == STAPES_MESSAGE_FAULT) {
         return answer_fault(payload, length, out);
@@ -504,7 +428,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     case STAPES_MESSAGE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_WINDOW: return answer_window(payload, length, out, capacity);
     case STAPES_MESSAGE_FEATURES: return answer_features(payload, length, out, capacity);
-    case STAPES_MESSAGE_BAUD: return answer_baud(payload, length);
+    case STAPES_MESSAGE_BAUD: return device_baud(&hil.speed, payload, length);
     case STAPES_MESSAGE_ACTIVATIONS: return answer_activations(payload, length, out, capacity);
     default: break;
     }
@@ -538,7 +462,7 @@ int main(void) {
         uint8_t bytes[64];
         stapes_link_receive(&hil.link, bytes, board_read(bytes, sizeof bytes));
         board_watchdog_feed();
-        change_baud();
+        device_change_speed(&hil.speed, &hil.link);
         if (hil.reboot) {
             board_reset();
         }

@@ -9,13 +9,14 @@ from typing import Any
 from stapes.codegen.bundle import generate_bundle
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
+from stapes.codegen.live import generate_live
 from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
 from stapes.graph import Graph
 from stapes.recipe import Bundle
-from stapes.reference import decision_rule, load_graph, output_quantization
+from stapes.reference import LiveRule, decision_rule, load_graph, output_quantization
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def frontend_hash(bundle: Bundle, graph: Graph) -> str:
 def generate(bundle: Bundle, directory: Path) -> Generated:
     """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported."""
     graph = load_graph(bundle)
-    plan = compile_graph(graph)
+    plan = compile_graph(graph, hop=bundle.manifest.window.hop_frames)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
@@ -69,6 +70,13 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
             frontend_hash=front_end,
             zero_point=rule.zero_point,
             threshold=rule.threshold,
+            directory=directory,
+            provenance=provenance,
+        ),
+        *generate_live(
+            bundle.manifest.name,
+            LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
+            slides=plan.slide is not None,
             directory=directory,
             provenance=provenance,
         ),

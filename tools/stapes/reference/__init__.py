@@ -1,6 +1,7 @@
 """Bit-exact int8 operators in NumPy, the TFLM interpreter, and the whole pipeline."""
 
 from stapes.reference.decision import UNKNOWN, DecisionRule, Verdict
+from stapes.reference.live import LiveEvent, LiveKind, LiveReference, LiveRule, LiveTwin
 from stapes.reference.pipeline import (
     ClipReference,
     Reference,
@@ -16,6 +17,11 @@ __all__ = [
     "UNKNOWN",
     "ClipReference",
     "DecisionRule",
+    "LiveEvent",
+    "LiveKind",
+    "LiveReference",
+    "LiveRule",
+    "LiveTwin",
     "Reference",
     "TflmOracle",
     "Verdict",

@@ -103,6 +103,10 @@ class Reference:
         ]
         return self._oracle.run(inputs) if self._oracle else run_graph(self.graph, inputs)
 
+    def scores(self, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Scores of one window, int8[frames, n_mels] to int8[classes]."""
+        return np.asarray(self._activations(features)[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
+
     def fit(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
         """`pcm` itself, or with zeros at its end when it is shorter than one window."""
         spec = self.bundle.manifest

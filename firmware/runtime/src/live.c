@@ -1,0 +1,534 @@
+/* tools/stapes/reference/live.py is the same, line by line. */
+#include "stapes/live.h"
+
+#include <string.h>
+
+#include "stapes/decision.h"
+
+#define NEVER (INT64_MIN / 2)
+
+static uint32_t row_bytes(const stapes_live_t *live) {
+    return live->config->model->row_bytes;
+}
+
+static uint32_t window_rows(const stapes_live_t *live) {
+    return live->config->model->rows;
+}
+
+static uint64_t sample_of(const stapes_live_t *live, int64_t frame) {
+    return live->base + (uint64_t)frame * live->config->frontend->hop_length;
+}
+
+uint64_t stapes_live_samples(const stapes_live_t *live) {
+    /* The first frame took frame_length samples, every other one hop_length. */
+    uint64_t samples = live->base + live->square_count;
+    if (live->frames > 0) {
+        samples += (uint64_t)(live->frames - 1) * live->config->frontend->hop_length +
+                   live->config->frontend->frame_length;
+    }
+    return samples;
+}
+
+/* Events. */
+
+static void emit(stapes_live_t *live, stapes_live_event_t event) {
+    event.dropped = live->dropped;
+    live->dropped = 0;
+    live->sink(live->context, &event);
+}
+
+static void emit_class(stapes_live_t *live, uint16_t c, stapes_live_kind_t kind) {
+    const stapes_live_class_t *state = &live->events[c];
+    stapes_live_event_t event = {.class_index = (int16_t)c, .kind = (uint8_t)kind};
+    event.start = sample_of(live, state->start);
+    event.end = sample_of(live, state->end);
+    event.score = state->score;
+    event.level = state->level;
+    emit(live, event);
+}
+
+static int is_long_enough(const stapes_live_t *live, const stapes_live_class_t *state) {
+    return state->end - state->start >= (int64_t)live->config->minimum;
+}
+
+/* The event can no longer be continued. */
+static void finish(stapes_live_t *live, uint16_t c) {
+    stapes_live_class_t *state = &live->events[c];
+    if (state->state != STAPES_LIVE_IDLE && (state->announced || is_long_enough(live, state))) {
+        emit_class(live, c, STAPES_LIVE_END);
+        state->free_from = state->end + (int64_t)live->config->refractory;
+    }
+    state->state = STAPES_LIVE_IDLE;
+}
+
+static void finish_all(stapes_live_t *live) {
+    for (uint16_t c = 0; c < live->config->classes; c++) {
+        finish(live, c);
+    }
+}
+
+/* Where an event ends if this is its last window. */
+static int64_t end_now(const stapes_live_t *live, int64_t start) {
+    int64_t end = live->frames - (int64_t)live->config->end_lag;
+    if (live->config->has_gate && end > live->last_loud + 1) {
+        end = live->last_loud + 1;
+    }
+    return end > start ? end : start + 1;
+}
+
+static void begin(stapes_live_t *live, stapes_live_class_t *state) {
+    int64_t start = live->frames - (int64_t)live->config->start_lag;
+    if (start < live->gate_since) {
+        start = live->gate_since;
+    }
+    if (start < state->free_from) {
+        return;
+    }
+    if (state->state == STAPES_LIVE_IDLE) {
+        state->start = start;
+        state->announced = 0;
+        state->score = INT32_MIN;
+        state->level = INT32_MIN;
+    }
+    state->state = STAPES_LIVE_ACTIVE;
+}
+
+/* One class after a window: `begins`, or at least `continues`. */
+static void follow(stapes_live_t *live, uint16_t c, int begins, int continues) {
+    const stapes_live_config_t *config = live->config;
+    stapes_live_class_t *state = &live->events[c];
+    if (state->state == STAPES_LIVE_ENDED &&
+        live->frames - (int64_t)config->start_lag - state->end > (int64_t)config->merge) {
+        finish(live, c);
+    }
+    if (state->state == STAPES_LIVE_ACTIVE) {
+        if (!continues) {
+            state->state = STAPES_LIVE_ENDED;
+        }
+    } else if (begins) {
+        begin(live, state);
+    }
+    if (state->state != STAPES_LIVE_ACTIVE) {
+        return;
+    }
+    state->end = end_now(live, state->start);
+    state->score = live->scores[c] > state->score ? live->scores[c] : state->score;
+    state->level = live->hop_level > state->level ? live->hop_level : state->level;
+    if (!state->announced && is_long_enough(live, state)) {
+        state->announced = 1;
+        emit_class(live, c, STAPES_LIVE_BEGIN);
+    }
+}
+
+/* Scores. */
+
+static uint16_t best_of(const stapes_live_t *live, const int8_t *scores) {
+    uint16_t best = 0;
+    for (uint16_t c = 1; c < live->config->classes; c++) {
+        if (scores[c] > scores[best]) {
+            best = c;
+        }
+    }
+    return best;
+}
+
+/* Rounded down, whatever the sign; the divisor is positive. */
+static int64_t divide(int64_t numerator, int64_t divisor) {
+    int64_t quotient = numerator / divisor;
+    return numerator < 0 && quotient * divisor != numerator ? quotient - 1 : quotient;
+}
+
+static void smooth_over_windows(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    const uint32_t count = live->windows < config->windows ? live->windows : config->windows;
+    uint64_t total = 0;
+    for (uint32_t w = 0; w < count; w++) {
+        total += config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
+    }
+    for (uint16_t c = 0; c < config->classes; c++) {
+        int64_t sum = 0;
+        for (uint32_t w = 0; w < count; w++) {
+            const int8_t *scores = live->history + w * config->classes;
+            if (config->smoothing == STAPES_SMOOTHING_MAJORITY) {
+                sum += best_of(live, scores) == c ? config->full_score : 0;
+            } else {
+                const uint32_t weight = config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
+                sum += (int64_t)(scores[c] - config->zero_point) * 256 * (int64_t)weight;
+            }
+        }
+        live->scores[c] = (int32_t)divide(sum, (int64_t)total);
+    }
+}
+
+static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
+    const stapes_live_config_t *config = live->config;
+    for (uint16_t c = 0; c < config->classes; c++) {
+        const int32_t value = (scores[c] - config->zero_point) * 65536;
+        int64_t step = (int64_t)value - live->running[c];
+        if (live->windows > 1U) {
+            step = (step * config->factor) >> 15;
+        }
+        live->running[c] = (int32_t)(live->running[c] + step);
+        live->scores[c] = live->running[c] >> 8;
+    }
+}
+
+static void decide(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    uint16_t best = 0;
+    for (uint16_t c = 1; c < config->classes; c++) {
+        if (live->scores[c] > live->scores[best]) {
+            best = c;
+        }
+    }
+    int32_t second = INT32_MIN;
+    for (uint16_t c = 0; c < config->classes; c++) {
+        if (c != best && live->scores[c] > second) {
+            second = live->scores[c];
+        }
+    }
+    const int is_known = live->scores[best] >= config->on[best] && (int16_t)best != config->other &&
+                         (config->classes == 1 || live->scores[best] - second >= config->margin);
+    live->best = (int16_t)best;
+    live->decided = is_known ? (int16_t)best : STAPES_LIVE_NONE;
+}
+
+/* A window has ended with the newest frame. */
+static void window_ended(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    const int8_t *scores = stapes_engine_output(&live->engine, 0);
+    live->windows_total++;
+    live->hop_squares[live->windows % config->window_hops] = live->hop_sum;
+    const uint32_t place = live->windows % config->windows;
+    live->windows++;
+    if (config->smoothing == STAPES_SMOOTHING_EXPONENTIAL) {
+        smooth_exponentially(live, scores);
+    } else {
+        uint64_t squares = 0;
+        for (uint32_t i = 0; i < config->window_hops; i++) {
+            squares += live->hop_squares[i];
+        }
+        const stapes_decision_rule_t rule = {.vote = STAPES_VOTE_ENERGY};
+        live->weights[place] = stapes_decision_weight(
+            &rule, squares, (uint32_t)config->window_hops * config->hop * config->frontend->hop_length);
+        memcpy(live->history + place * config->classes, scores, config->classes);
+        smooth_over_windows(live);
+    }
+    decide(live);
+    for (uint16_t c = 0; c < config->classes; c++) {
+        int begins, continues;
+        if (config->multi_label) {
+            begins = live->scores[c] >= config->on[c] && (int16_t)c != config->other;
+            continues = live->scores[c] >= config->off[c];
+        } else {
+            begins = live->decided == (int16_t)c;
+            continues = live->scores[c] >= config->off[c] &&
+                        (live->decided == STAPES_LIVE_NONE || live->decided == (int16_t)c);
+        }
+        follow(live, c, begins, continues);
+    }
+    live->hop_sum = 0;
+    live->hop_level = STAPES_LEVEL_SILENT;
+}
+
+/* The network. */
+
+/* Forgets all windows. */
+static void forget(stapes_live_t *live) {
+    stapes_engine_reset(&live->engine);
+    memset(live->hop_squares, 0, live->config->window_hops * sizeof *live->hop_squares);
+    memset(live->running, 0, live->config->classes * sizeof *live->running);
+    memset(live->scores, 0, live->config->classes * sizeof *live->scores);
+    live->windows = 0;
+    live->hop_sum = 0;
+    live->hop_level = STAPES_LEVEL_SILENT;
+    live->fed = 0;
+    live->phase = 0;
+    live->flowing = 0;
+    live->decided = STAPES_LIVE_NONE;
+    live->best = STAPES_LIVE_NONE;
+}
+
+/* The network hears from the newest frame on; before that, a window of silence. */
+static int open_gate(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    forget(live);
+    live->gate_is_open = 1;
+    live->gate_since = live->frames - 1;
+    if (config->slide != NULL) {
+        return stapes_slide_fill(&live->engine, config->slide, live->silent);
+    }
+    for (uint32_t i = 0; i < window_rows(live); i++) {
+        memcpy(live->rows + i * row_bytes(live), live->silent, row_bytes(live));
+    }
+    live->flowing = 1;
+    return STAPES_OK;
+}
+
+/* Gives rows of the next window to a network that does not slide: as many as make the work even over the
+ * frames of a hop. 1: the window is complete. */
+static int feed_rows(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    const uint32_t rows = window_rows(live);
+    memcpy(live->rows + (uint64_t)(live->frames - 1) % rows * row_bytes(live), live->row, row_bytes(live));
+    live->phase++;
+    uint32_t target = live->phase, hop = rows; /* of the first window: as they come */
+    if (live->flowing) {
+        hop = config->hop;
+        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0U;
+        target = (live->phase * rows + hop - 1U) / hop;
+        target = target < there ? target : there;
+    }
+    /* Row `fed` of the window that ends in hop - phase frames. */
+    int result = 0;
+    while (live->fed < target) {
+        const uint64_t number = (uint64_t)live->frames + hop - live->phase + live->fed; /* + rows */
+        result = stapes_engine_push_row(&live->engine, live->rows + number % rows * row_bytes(live));
+        if (result < 0) {
+            return result;
+        }
+        live->fed++;
+    }
+    if (live->phase < hop) {
+        return 0;
+    }
+    live->phase = 0;
+    live->fed = 0;
+    live->flowing = 1;
+    return 1;
+}
+
+static int feed(stapes_live_t *live, uint64_t squares) {
+    const stapes_live_config_t *config = live->config;
+    live->hop_sum += squares;
+    live->hop_level = live->level > live->hop_level ? live->level : live->hop_level;
+    const int is_complete =
+        config->slide != NULL ? stapes_slide_row(&live->engine, config->slide, live->row) : feed_rows(live);
+    if (is_complete == 1) {
+        window_ended(live);
+        if (config->slide == NULL) {
+            stapes_engine_reset(&live->engine);
+        }
+    }
+    return is_complete < 0 ? is_complete : STAPES_OK;
+}
+
+/* The gate. */
+
+static int pass_gate(stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    if (live->level >= config->gate_close) {
+        live->last_loud = live->frames - 1;
+        live->quiet = 0;
+    } else {
+        live->quiet++;
+    }
+    if (!live->gate_is_open) {
+        return live->level >= config->gate_open ? open_gate(live) : STAPES_OK;
+    }
+    if (live->quiet >= config->gate_hold) {
+        finish_all(live);
+        forget(live);
+        live->gate_is_open = 0;
+    }
+    return STAPES_OK;
+}
+
+static void monitor(stapes_live_t *live) {
+    const uint32_t period = live->config->level_samples;
+    if (period == 0) {
+        return;
+    }
+    live->level_squares += live->squares;
+    live->level_count += live->square_count;
+    if (live->level_count >= period) {
+        stapes_live_event_t event = {.class_index = STAPES_LIVE_NONE, .kind = STAPES_LIVE_LEVEL};
+        event.level = stapes_sound_level(live->level_squares, live->level_count);
+        event.end = stapes_live_samples(live);
+        event.start = event.end - live->level_count;
+        live->level_squares = 0;
+        live->level_count = 0;
+        emit(live, event);
+    }
+}
+
+/* A frame is complete: its row is in live->row, the samples since the one before it in squares. */
+static int frame_ended(stapes_live_t *live) {
+    const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+    const uint64_t squares = live->squares;
+    live->level = stapes_sound_level(squares, live->square_count);
+    monitor(live);
+    live->squares = 0;
+    live->square_count = 0;
+    live->frames++;
+    int status = live->config->has_gate ? pass_gate(live) : STAPES_OK;
+    if (status == STAPES_OK && live->gate_is_open) {
+        status = feed(live, squares);
+    }
+    if (live->ticks != NULL) {
+        live->network_ticks += live->ticks() - start;
+    }
+    return status;
+}
+
+/* The stream. */
+
+static void *take(uint8_t **memory, size_t bytes) {
+    void *start = *memory;
+    *memory += STAPES_LIVE_ALIGN(bytes);
+    return start;
+}
+
+static size_t frontend_bytes(const stapes_live_config_t *config) {
+    return STAPES_FRONTEND_MEMORY(config->frontend->frame_length, config->frontend->bins);
+}
+
+static size_t state_bytes(const stapes_live_config_t *config) {
+    const size_t rows = config->slide != NULL ? 0 : config->model->rows;
+    return STAPES_LIVE_STATE_BYTES(config->classes, config->windows, config->window_hops, rows,
+                                   config->model->row_bytes);
+}
+
+/* The front end's row for zeros. */
+static int learn_silence(stapes_live_t *live) {
+    static const int16_t zeros[32];
+    for (;;) {
+        size_t consumed;
+        const int result = stapes_frontend_push(&live->frontend, zeros, 32, &consumed, live->silent);
+        if (result != 0) {
+            return result < 0 ? result : STAPES_OK;
+        }
+    }
+}
+
+static void begin_stream(stapes_live_t *live) {
+    stapes_frontend_reset(&live->frontend);
+    for (uint16_t c = 0; c < live->config->classes; c++) {
+        memset(&live->events[c], 0, sizeof live->events[c]);
+        live->events[c].free_from = NEVER;
+    }
+    forget(live);
+    live->frames = 0;
+    live->squares = 0;
+    live->square_count = 0;
+    live->level_squares = 0;
+    live->level_count = 0;
+    live->gate_since = 0;
+    live->last_loud = NEVER;
+    live->quiet = 0;
+    live->gate_is_open = !live->config->has_gate;
+    live->level = STAPES_LEVEL_SILENT;
+}
+
+void stapes_live_reset(stapes_live_t *live) {
+    live->base = 0;
+    live->dropped = 0;
+    live->dropped_total = 0;
+    live->windows_total = 0;
+    live->worst_ticks = 0;
+    live->frontend_ticks = 0;
+    live->network_ticks = 0;
+    live->ticks_total = 0;
+    begin_stream(live);
+}
+
+int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, void *memory, size_t bytes,
+                     stapes_live_sink_t sink, void *context) {
+    if (live == NULL || config == NULL || memory == NULL || sink == NULL || config->classes == 0 ||
+        config->classes != config->model->output_bytes || config->windows == 0 || config->window_hops == 0 ||
+        config->hop == 0) {
+        return STAPES_E_ARGUMENT;
+    }
+    const size_t needed = STAPES_LIVE_ALIGN(frontend_bytes(config)) +
+                          STAPES_LIVE_ALIGN(config->model->arena_bytes) + state_bytes(config);
+    if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0) {
+        return STAPES_E_MEMORY;
+    }
+    memset(live, 0, sizeof *live);
+    live->config = config;
+    live->sink = sink;
+    live->context = context;
+    uint8_t *next = memory;
+    const uint32_t row = config->model->row_bytes;
+    void *frontend = take(&next, frontend_bytes(config));
+    void *arena = take(&next, config->model->arena_bytes);
+    live->events = take(&next, config->classes * sizeof *live->events);
+    live->scores = take(&next, 2U * config->classes * sizeof *live->scores);
+    live->running = live->scores + config->classes;
+    live->history = take(&next, (size_t)config->windows * config->classes);
+    live->weights = take(&next, config->windows * sizeof *live->weights);
+    live->hop_squares = take(&next, config->window_hops * sizeof *live->hop_squares);
+    live->row = (int8_t *)next;
+    live->silent = live->row + row;
+    live->rows = live->silent + row;
+    int error = stapes_frontend_init(&live->frontend, config->frontend, frontend, frontend_bytes(config));
+    if (error == STAPES_OK) {
+        error = stapes_engine_init(&live->engine, config->model, arena, config->model->arena_bytes);
+    }
+    if (error == STAPES_OK) {
+        error = learn_silence(live);
+    }
+    if (error == STAPES_OK) {
+        stapes_live_reset(live);
+    }
+    return error;
+}
+
+int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count) {
+    while (count != 0) {
+        const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+        size_t consumed;
+        int status = stapes_frontend_push(&live->frontend, pcm, count, &consumed, live->row);
+        if (status < 0) {
+            return status;
+        }
+        uint64_t squares = 0;
+        for (size_t i = 0; i < consumed; i++) {
+            const int32_t sample = pcm[i];
+            squares += (uint32_t)(sample * sample);
+        }
+        live->squares += squares;
+        live->square_count += (uint32_t)consumed;
+        pcm += consumed;
+        count -= consumed;
+        if (live->ticks != NULL) {
+            live->frontend_ticks += live->ticks() - start;
+        }
+        if (status == 1) {
+            status = frame_ended(live);
+        }
+        if (live->ticks != NULL) {
+            const uint32_t step = live->ticks() - start;
+            live->ticks_total += step;
+            live->worst_ticks = step > live->worst_ticks ? step : live->worst_ticks;
+        }
+        if (status < 0) {
+            return status;
+        }
+    }
+    return STAPES_OK;
+}
+
+void stapes_live_lose(stapes_live_t *live, uint32_t count) {
+    if (count == 0) {
+        return;
+    }
+    finish_all(live);
+    stapes_live_event_t event = {.class_index = STAPES_LIVE_NONE, .kind = STAPES_LIVE_GAP};
+    event.level = STAPES_LEVEL_SILENT;
+    event.start = stapes_live_samples(live);
+    event.end = event.start + count;
+    live->dropped += count;
+    live->dropped_total += count;
+    live->base = event.end;
+    begin_stream(live);
+    emit(live, event);
+}
+
+void stapes_live_flush(stapes_live_t *live) {
+    finish_all(live);
+}
+
+void stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void)) {
+    live->ticks = ticks;
+}
