@@ -15,6 +15,7 @@ from stapes.cli import (
     data,
     doctor,
     evaluate,
+    export,
     flash,
     frontend,
     generate,
@@ -54,6 +55,7 @@ app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
 app.command()(build.build)
 app.command()(flash.flash)
+app.command()(export.export)
 app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)
