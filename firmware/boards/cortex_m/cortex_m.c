@@ -2,13 +2,21 @@
 
 #include <stddef.h>
 
-#define STACK_PAINT 0x5AA5C33Cu
+#include "common/fault.h"
+#include "common/startup.h"
 
 #define SYST_CSR   REGISTER(0xE000E010u)
 #define SYST_RVR   REGISTER(0xE000E014u)
 #define SYST_CVR   REGISTER(0xE000E018u)
-#define SCB_CPACR  REGISTER(0xE000ED88u)
+#define NVIC_ISER  REGISTERS(0xE000E100u)
+#define NVIC_ICER  REGISTERS(0xE000E180u)
+#define SCB_ICSR   REGISTER(0xE000ED04u)
+#define SCB_VTOR   REGISTER(0xE000ED08u)
 #define SCB_AIRCR  REGISTER(0xE000ED0Cu)
+#define SCB_CFSR   REGISTER(0xE000ED28u)
+#define SCB_MMFAR  REGISTER(0xE000ED34u)
+#define SCB_BFAR   REGISTER(0xE000ED38u)
+#define SCB_CPACR  REGISTER(0xE000ED88u)
 #define SCB_DEMCR  REGISTER(0xE000EDFCu)
 #define DWT_CTRL   REGISTER(0xE0001000u)
 #define DWT_CYCCNT REGISTER(0xE0001004u)
@@ -19,66 +27,54 @@
 #define SYSTICK_ENABLE     1u
 #define SYSTICK_CORE_CLOCK 4u
 #define DWT_CYCCNTENA      1u
+#define CFSR_MEMORY        0x000000FFu
+#define CFSR_MMFAR_VALID   0x00000080u
+#define CFSR_BUS           0x0000FF00u
+#define CFSR_BFAR_VALID    0x00008000u
+#define ICSR_ACTIVE        0x1FFu
+#define EXCEPTION_NMI      2u
+
+/* Frame that the core stacks: r0-r3, r12, lr, pc, psr; then floating-point registers and a word that aligns
+ * (Armv7-M, B1.5.7). */
+enum { FRAME_LR = 5, FRAME_PC = 6, FRAME_PSR = 7, FRAME_WORDS = 8, FLOAT_WORDS = 18 };
+#define RETURN_WITHOUT_FLOATS 0x10u
+#define PSR_ALIGNED           (1u << 9)
 
 extern uint32_t __stack_limit[], __stack_top[];
-extern uint32_t __data_start[], __data_end[], __data_load[];
-extern uint32_t __bss_start[], __bss_end[];
+extern const uint32_t stapes_vectors[];
 
 int main(void);
-void stapes_reset_handler(void);
-void stapes_fault_handler(void);
 
-typedef void (*vector_t)(void);
-
-/* Only the core's own exceptions; a board that uses interrupts appends its table in .vectors. */
-__attribute__((section(".vectors"), used)) const vector_t stapes_vectors[16] = {
-    (vector_t)(uintptr_t)__stack_top,
-    stapes_reset_handler,
-    stapes_fault_handler, /* NMI */
-    stapes_fault_handler, /* HardFault */
-    stapes_fault_handler, /* MemManage */
-    stapes_fault_handler, /* BusFault */
-    stapes_fault_handler, /* UsageFault */
-    stapes_fault_handler, /* SecureFault (Armv8-M) */
-    NULL,
-    NULL,
-    NULL,
-    stapes_fault_handler, /* SVCall */
-    stapes_fault_handler, /* DebugMonitor */
-    NULL,
-    stapes_fault_handler, /* PendSV */
-    stapes_fault_handler, /* SysTick */
-};
-
-/* The loops must not become calls of memcpy or memset before RAM is ready. */
-__attribute__((noreturn, optimize("no-tree-loop-distribute-patterns"))) void stapes_reset_handler(void) {
-    uint32_t *here;
-    __asm volatile("mov %0, sp" : "=r"(here));
-    for (uint32_t *word = __stack_limit; word < here; word++) {
-        *word = STACK_PAINT;
-    }
-    const uint32_t *load = __data_load;
-    for (uint32_t *word = __data_start; word < __data_end; word++) {
-        *word = *load++;
-    }
-    for (uint32_t *word = __bss_start; word < __bss_end; word++) {
-        *word = 0u;
-    }
+__attribute__((noreturn)) void stapes_reset_handler(void) {
+    startup_memory();
+#if __ARM_ARCH_ISA_THUMB >= 2
+    SCB_VTOR = (uint32_t)(uintptr_t)stapes_vectors; /* a boot loader had its own */
+#endif
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     SCB_CPACR |= 0xFu << 20; /* full access to the floating-point and vector unit */
     __asm volatile("dsb\n isb" ::: "memory");
 #endif
+#if defined(CORTEX_M_CACHES)
+    cortex_m_enable_caches();
+#endif
     (void)main();
     cortex_m_reset();
-    for (;;) {
-    }
 }
 
-/* Semihosting's breakpoint faults where nobody serves it: then it answers -1. Any other fault restarts the
- * firmware. */
+/* Semihosting's breakpoint faults where nobody serves it: then it answers -1. Any other fault is kept as a
+ * report and restarts the firmware. The firmware uses the main stack only; where that has overflowed, nothing
+ * was stacked and the report is made on a fresh stack. */
 __attribute__((naked)) void stapes_fault_handler(void) {
-    __asm volatile("mov r0, sp\n" /* the stacked r0 .. pc; the firmware uses the main stack only */
-                   "ldr r1, [r0, #24]\n"
+    __asm volatile("mov r0, sp\n"
+                   "ldr r1, =__stack_limit\n"
+                   "cmp r0, r1\n"
+                   "blo 2f\n"
+                   "ldr r1, [r0, #24]\n" /* the stacked pc; it may point anywhere */
+                   "ldr r2, =stapes_vectors\n"
+                   "subs r2, r1, r2\n"
+                   "ldr r3, =__text_bytes\n"
+                   "cmp r2, r3\n"
+                   "bhs 1f\n"
                    "ldrh r2, [r1]\n"
                    "ldr r3, =0xBEAB\n"
                    "cmp r2, r3\n"
@@ -89,16 +85,44 @@ __attribute__((naked)) void stapes_fault_handler(void) {
                    "mvns r1, r1\n"
                    "str r1, [r0]\n"
                    "bx lr\n"
-                   "1: bl cortex_m_reset\n"
+                   "1: ldr r1, =__stack_limit + 256\n"
+                   "cmp r0, r1\n"
+                   "bhs 3f\n"
+                   "2: ldr r1, =__stack_top\n"
+                   "mov sp, r1\n"
+                   "3: mov r1, lr\n"
+                   "bl cortex_m_fault\n"
                    ".ltorg\n");
 }
 
-uint32_t cortex_m_stack_high_water(void) {
-    const uint32_t *word = __stack_limit;
-    while (word < __stack_top && *word == STACK_PAINT) {
-        word++;
+__attribute__((noreturn, used)) void cortex_m_fault(const uint32_t *frame, uint32_t exception_return) {
+    board_fault_t fault = {.cause = STAPES_FAULT_HARD, .sp = (uint32_t)(uintptr_t)frame};
+#if __ARM_ARCH_ISA_THUMB >= 2
+    fault.status = SCB_CFSR;
+    if ((fault.status & CFSR_MEMORY) != 0u) {
+        fault.cause = STAPES_FAULT_MEMORY;
+        fault.address = (fault.status & CFSR_MMFAR_VALID) != 0u ? SCB_MMFAR : 0u;
+    } else if ((fault.status & CFSR_BUS) != 0u) {
+        fault.cause = STAPES_FAULT_BUS;
+        fault.address = (fault.status & CFSR_BFAR_VALID) != 0u ? SCB_BFAR : 0u;
+    } else if (fault.status != 0u) {
+        fault.cause = STAPES_FAULT_USAGE;
     }
-    return (uint32_t)((uintptr_t)__stack_top - (uintptr_t)word);
+#endif
+    if ((SCB_ICSR & ICSR_ACTIVE) == EXCEPTION_NMI) {
+        fault.cause = STAPES_FAULT_WATCHDOG; /* nothing else raises it on these boards */
+    }
+    if (frame >= __stack_limit && frame + FRAME_WORDS <= __stack_top) {
+        fault.lr = frame[FRAME_LR];
+        fault.pc = frame[FRAME_PC];
+        fault.psr = frame[FRAME_PSR];
+        uint32_t words = FRAME_WORDS;
+        words += (exception_return & RETURN_WITHOUT_FLOATS) != 0u ? 0u : FLOAT_WORDS;
+        words += (fault.psr & PSR_ALIGNED) != 0u ? 1u : 0u;
+        fault.sp += 4u * words;
+    }
+    fault_keep(&fault);
+    cortex_m_reset();
 }
 
 #if __ARM_ARCH_ISA_THUMB >= 2
@@ -131,7 +155,27 @@ uint32_t cortex_m_systick(void) {
     return total;
 }
 
+void cortex_m_enable_interrupt(uint32_t number) {
+    NVIC_ISER[number / 32u] = 1u << number % 32u;
+}
+
+void cortex_m_disable_interrupt(uint32_t number) {
+    NVIC_ICER[number / 32u] = 1u << number % 32u;
+    __asm volatile("dsb\n isb" ::: "memory");
+}
+
+void cortex_m_sleep(void) {
+    __asm volatile("wfe" ::: "memory");
+}
+
+void board_reset(void) {
+    cortex_m_reset();
+}
+
 void cortex_m_reset(void) {
+#if defined(CORTEX_M_CACHES)
+    cortex_m_clean_caches();
+#endif
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = AIRCR_RESET;
     for (;;) {

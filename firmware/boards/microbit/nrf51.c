@@ -1,7 +1,12 @@
-/* BBC micro:bit version 1: UART on P0.24/P0.25 (the interface chip's USB serial port), TIMER0 at 16 MHz
- * (nRF51 Series Reference Manual 3.0: 13 clock, 18 timer, 28 UART). */
+/* BBC micro:bit version 1: UART on P0.24/P0.25 (the interface chip's USB serial port), TIMER0 at 16 MHz, the
+ * top left LED of the matrix (nRF51 Series Reference Manual 3.0: 8 FICR, 12 power, 13 clock, 14 GPIO, 18
+ * timer, 24 watchdog, 28 UART). */
+#include <string.h>
+
 #include "board.h"
+#include "common/fault.h"
 #include "cortex_m/cortex_m.h"
+#include "semihosting/line.h"
 #include "semihosting/semihosting.h"
 
 #define CLOCK_HFCLKSTART REGISTER(0x40000000u)
@@ -29,15 +34,35 @@
 #define TIMER_CC        REGISTER(0x40008540u)
 #define TIMER_32_BITS   3u
 
+#define GPIO_OUTSET REGISTER(0x50000508u)
+#define GPIO_OUTCLR REGISTER(0x5000050Cu)
+#define GPIO_DIRSET REGISTER(0x50000518u)
+#define LED_COLUMN  (1u << 4)  /* low */
+#define LED_ROW     (1u << 13) /* high */
+
+#define POWER_RESETREAS REGISTER(0x40000400u)
+#define RESETREAS_DOG   (1u << 1)
+#define WDT_START       REGISTER(0x40010000u)
+#define WDT_CRV         REGISTER(0x40010504u)
+#define WDT_RR0         REGISTER(0x40010600u)
+#define WDT_FEED        0x6E524635u
+#define WDT_HZ          32768u
+
+#define FICR_DEVICEID  REGISTERS(0x10000060u)
+#define DEVICEID_BYTES 8u
+
 #define READY_SPINS 100000u
 #define WRITE_SPINS 1000000u
-
-static bool console; /* emulated: talk through semihosting instead of the UART */
 
 /* 16 MHz is the core's clock too. An emulator's timer counts virtual time: 62.5 instructions a tick. */
 static stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_CYCLES, 1u, 1u, 16000000u, 0u};
 
 void board_init(void) {
+    if ((POWER_RESETREAS & RESETREAS_DOG) != 0u) {
+        fault_keep_watchdog();
+        POWER_RESETREAS = RESETREAS_DOG;
+    }
+    GPIO_DIRSET = LED_COLUMN | LED_ROW;
     CLOCK_HFCLKSTART = 1u;
     for (uint32_t spin = 0; CLOCK_STARTED == 0u && spin < READY_SPINS; spin++) {
     }
@@ -51,8 +76,7 @@ void board_init(void) {
     TIMER_BITMODE = TIMER_32_BITS;
     TIMER_PRESCALER = 0u;
     TIMER_START = 1u;
-    console = semihosting_console();
-    if (console) {
+    if (line_use_console()) {
         info.counter = STAPES_COUNTER_INSTRUCTIONS;
         info.counter_numerator = 125u;
         info.counter_denominator = 2u;
@@ -63,10 +87,7 @@ const stapes_board_info_t *board_info(void) {
     return &info;
 }
 
-size_t board_read(uint8_t *bytes, size_t capacity) {
-    if (console) {
-        return semihosting_read(bytes, capacity);
-    }
+size_t uart_read(uint8_t *bytes, size_t capacity) {
     size_t count = 0;
     while (count < capacity && UART_RXDRDY != 0u) {
         UART_RXDRDY = 0u;
@@ -75,11 +96,7 @@ size_t board_read(uint8_t *bytes, size_t capacity) {
     return count;
 }
 
-void board_write(const uint8_t *bytes, size_t count) {
-    if (console) {
-        semihosting_write(bytes, count);
-        return;
-    }
+void uart_write(const uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         UART_TXDRDY = 0u;
         UART_TXD = bytes[i];
@@ -97,12 +114,31 @@ uint32_t board_ticks(void) {
     return TIMER_CC;
 }
 
-uint32_t board_stack_high_water(void) {
-    return cortex_m_stack_high_water();
+void board_led(int on) {
+    if (on != 0) {
+        GPIO_OUTSET = LED_ROW;
+    } else {
+        GPIO_OUTCLR = LED_ROW;
+    }
 }
 
-void board_reset(void) {
-    cortex_m_reset();
+size_t board_unique_id(uint8_t *id, size_t capacity) {
+    if (capacity < DEVICEID_BYTES) {
+        return 0;
+    }
+    const uint32_t words[2] = {FICR_DEVICEID[0], FICR_DEVICEID[1]};
+    memcpy(id, words, sizeof words);
+    return sizeof words;
+}
+
+void board_watchdog_start(uint32_t timeout_ms) {
+    const uint32_t most = 0xFFFFFFFFu / WDT_HZ;
+    WDT_CRV = (timeout_ms < most ? timeout_ms : most) * WDT_HZ / 1000u;
+    WDT_START = 1u;
+}
+
+void board_watchdog_feed(void) {
+    WDT_RR0 = WDT_FEED;
 }
 
 void board_exit(int status) {

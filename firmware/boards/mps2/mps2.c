@@ -1,9 +1,10 @@
 /* Arm MPS2 and MPS3 FPGA images with a Cortex-M: CMSDK UART0 and TIMER0 (Cortex-M System Design Kit, DDI
- * 0479, 4.3 and 4.4; addresses in the image's application note), SysTick where the image has no CMSDK timer.
- * Made for QEMU, which advances time by instructions under `-icount shift=0`: one is a nanosecond.
- * board.cmake defines MPS2_UART, MPS2_TIMER (0: SysTick) and MPS2_MHZ. */
+ * 0479, 4.3, 4.4 and 4.6; addresses in the image's application note), SysTick where the image has no CMSDK
+ * timer. Made for QEMU, which advances time by instructions under `-icount shift=0`: one is a nanosecond.
+ * board.cmake defines MPS2_UART, MPS2_TIMER (0: SysTick), MPS2_WATCHDOG (0: none) and MPS2_MHZ. */
 #include "board.h"
 #include "cortex_m/cortex_m.h"
+#include "semihosting/line.h"
 #include "semihosting/semihosting.h"
 
 #define UART_DATA         REGISTER(MPS2_UART + 0x00u)
@@ -19,11 +20,16 @@
 #define TIMER_RELOAD REGISTER(MPS2_TIMER + 0x8u)
 #define TIMER_ENABLE 1u
 
+#define WATCHDOG_LOAD    REGISTER(MPS2_WATCHDOG + 0x000u)
+#define WATCHDOG_CONTROL REGISTER(MPS2_WATCHDOG + 0x008u)
+#define WATCHDOG_CLEAR   REGISTER(MPS2_WATCHDOG + 0x00Cu)
+#define WATCHDOG_LOCK    REGISTER(MPS2_WATCHDOG + 0xC00u)
+#define WATCHDOG_KEY     0x1ACCE551u
+#define WATCHDOG_ENABLE  3u /* first the interrupt, which is the NMI; then the reset */
+
 #define BAUD         921600u
 #define BAUD_DIVIDER ((MPS2_MHZ * 1000000u + BAUD / 2u) / BAUD)
 #define WRITE_SPINS  1000000u
-
-static bool console; /* talk through semihosting instead of the UART */
 
 static const stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_INSTRUCTIONS, 1000u,
                                          MPS2_MHZ,          MPS2_MHZ * 1000000u,         0u};
@@ -53,17 +59,14 @@ void board_init(void) {
     UART_CTRL = UART_TX_RX_ENABLE;
     (void)UART_DATA; /* drops what came before, and lets QEMU see that the receiver is on */
     start_ticks();
-    console = semihosting_console();
+    (void)line_use_console();
 }
 
 const stapes_board_info_t *board_info(void) {
     return &info;
 }
 
-size_t board_read(uint8_t *bytes, size_t capacity) {
-    if (console) {
-        return semihosting_read(bytes, capacity);
-    }
+size_t uart_read(uint8_t *bytes, size_t capacity) {
     size_t count = 0;
     while (count < capacity && (UART_STATE & UART_RX_FULL) != 0u) {
         bytes[count++] = (uint8_t)UART_DATA;
@@ -71,11 +74,7 @@ size_t board_read(uint8_t *bytes, size_t capacity) {
     return count;
 }
 
-void board_write(const uint8_t *bytes, size_t count) {
-    if (console) {
-        semihosting_write(bytes, count);
-        return;
-    }
+void uart_write(const uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         for (uint32_t spin = 0; (UART_STATE & UART_TX_FULL) != 0u && spin < WRITE_SPINS; spin++) {
         }
@@ -87,13 +86,20 @@ void board_set_baud(uint32_t baud) {
     (void)baud;
 }
 
-uint32_t board_stack_high_water(void) {
-    return cortex_m_stack_high_water();
+#if MPS2_WATCHDOG != 0u
+void board_watchdog_start(uint32_t timeout_ms) {
+    const uint32_t per_ms = MPS2_MHZ * 1000u;
+    const uint32_t most = 0xFFFFFFFFu / per_ms;
+    WATCHDOG_LOCK = WATCHDOG_KEY;
+    WATCHDOG_LOAD = (timeout_ms < most ? timeout_ms : most) * per_ms;
+    WATCHDOG_CONTROL = WATCHDOG_ENABLE;
 }
 
-void board_reset(void) {
-    cortex_m_reset();
+void board_watchdog_feed(void) {
+    WATCHDOG_LOCK = WATCHDOG_KEY;
+    WATCHDOG_CLEAR = 1u;
 }
+#endif
 
 void board_exit(int status) {
     semihosting_exit(status);

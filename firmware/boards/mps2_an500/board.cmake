@@ -1,10 +1,7 @@
 # Arm MPS2 with image AN500 (Cortex-M7); in QEMU: -machine mps2-an500.
 set(STAPES_TOOLCHAIN arm-none-eabi)
 set(STAPES_CPU_FLAGS -mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-sp-d16)
-set(STAPES_BOARD_SOURCES
-  ${STAPES_BOARDS_DIR}/mps2/mps2.c
-  ${STAPES_BOARDS_DIR}/cortex_m/cortex_m.c
-  ${STAPES_BOARDS_DIR}/semihosting/semihosting.c)
-set(STAPES_BOARD_DEFINITIONS MPS2_UART=0x40004000u MPS2_TIMER=0x40000000u MPS2_MHZ=25u)
+include(${STAPES_BOARDS_DIR}/cortex_m/cortex_m.cmake)
+set(STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/mps2/mps2.c ${CORTEX_M_SOURCES} ${STAPES_BOARDS_DIR}/cortex_m/cache.c)
+set(STAPES_BOARD_DEFINITIONS CORTEX_M_CACHES MPS2_UART=0x40004000u MPS2_TIMER=0x40000000u MPS2_WATCHDOG=0x40008000u MPS2_MHZ=25u)
 set(STAPES_LINKER_SCRIPT ${STAPES_BOARDS_DIR}/mps2/mps2.ld)
-set(STAPES_LINK_FLAGS -nostartfiles)

@@ -34,6 +34,7 @@ class Machine(NamedTuple):
 
 MACHINES = {
     "netduinoplus2": Machine("qemu-system-arm", "netduinoplus2", "stm32f4_discovery", uart=1),
+    "stm32vldiscovery": Machine("qemu-system-arm", "stm32vldiscovery", "stm32vldiscovery"),
     "microbit": Machine("qemu-system-arm", "microbit", "microbit"),
     "mps2-an385": Machine("qemu-system-arm", "mps2-an385", "mps2_an385"),
     "mps2-an386": Machine("qemu-system-arm", "mps2-an386", "mps2_an386"),

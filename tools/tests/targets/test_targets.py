@@ -16,7 +16,8 @@ from small_bundle import make_small_bundle
 
 from stapes.codegen import generate
 from stapes.errors import LinkError, TargetError, ToolError
-from stapes.firmware import BuildResult, board_names, build_firmware, find_program, require_program
+from stapes.firmware import BuildResult, build_firmware, find_program, require_program
+from stapes.firmware.boards import all_boards
 from stapes.link import Client
 from stapes.targets import DescriptorStream, Stream, board_for_target, open_target, require_target
 from stapes.targets import target as target_module
@@ -67,8 +68,9 @@ def expected(programs: dict[str, BuildResult]) -> list[tuple[object, ...]]:
         return run_clip(Client(stream))
 
 
-def test_every_board_can_be_run_here() -> None:
-    assert set(board_names()) == {board_for_target(target) for target in TARGETS}
+def test_every_emulated_board_is_described_as_that() -> None:
+    emulated = {board.qemu: board.name for board in all_boards() if board.qemu}
+    assert emulated == {name: machine.board for name, machine in target_module.MACHINES.items()}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,0 +1,8 @@
+# NUCLEO-F767ZI (STM32F767ZI, Cortex-M7).
+set(STAPES_TOOLCHAIN arm-none-eabi)
+set(STAPES_CPU_FLAGS -mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16)
+set(STM32_FAMILY f7)
+set(STM32_CLOCK f4_f7)
+include(${STAPES_BOARDS_DIR}/stm32/stm32.cmake)
+list(APPEND STAPES_BOARD_DEFINITIONS CORTEX_M_CACHES CORTEX_M_INTERRUPTS_BY_TEN=11)
+list(APPEND STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/cortex_m/cache.c)

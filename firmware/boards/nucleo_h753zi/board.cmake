@@ -1,0 +1,8 @@
+# NUCLEO-H753ZI (STM32H753ZI, Cortex-M7).
+set(STAPES_TOOLCHAIN arm-none-eabi)
+set(STAPES_CPU_FLAGS -mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16)
+set(STM32_FAMILY h7)
+set(STM32_CLOCK h7)
+include(${STAPES_BOARDS_DIR}/stm32/stm32.cmake)
+list(APPEND STAPES_BOARD_DEFINITIONS CORTEX_M_CACHES CORTEX_M_INTERRUPTS_BY_TEN=15)
+list(APPEND STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/cortex_m/cache.c)
