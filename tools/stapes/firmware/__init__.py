@@ -1,6 +1,7 @@
 """Find toolchains, drive CMake, measure flash, RAM and stack."""
 
 from stapes.firmware.build import BuildResult, board_names, build_firmware
+from stapes.firmware.library import build_library
 from stapes.firmware.paths import firmware_dir
 from stapes.firmware.tools import Tool, ToolStatus, find_program, find_tools, require_program
 
@@ -10,6 +11,7 @@ __all__ = [
     "ToolStatus",
     "board_names",
     "build_firmware",
+    "build_library",
     "find_program",
     "find_tools",
     "firmware_dir",

@@ -1,0 +1,60 @@
+"""Events of a listening device: from bytes, to JSON lines and Audacity labels."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+
+from stapes.errors import LinkError
+from stapes.reference import LiveEvent, LiveKind
+
+LAYOUT = struct.Struct("<BhQQiiI")
+"""LIVE_EVENT_BYTES of firmware/app/live_event.h."""
+
+
+def parse_events(data: bytes) -> list[LiveEvent]:
+    """Events as firmware/app/live_event.h writes them; raises `LinkError` where they are not."""
+    if len(data) % LAYOUT.size:
+        raise LinkError(
+            "events of a wrong length", hint="build and flash the firmware of this stapes version"
+        )
+    events = []
+    for kind, class_index, start, end, score, level, dropped in LAYOUT.iter_unpack(data):
+        if kind not in list(LiveKind):
+            raise LinkError(
+                f"an event of kind {kind}", hint="build and flash the firmware of this stapes version"
+            )
+        events.append(LiveEvent(LiveKind(kind), class_index, start, end, score, level, dropped))
+    return events
+
+
+def score_of(event: LiveEvent, scale: float) -> float:
+    """The event's smoothed score, 0 to 1 for a softmax; `scale` is that of the network's output."""
+    return event.score * scale / 256
+
+
+def json_line(event: LiveEvent, labels: Sequence[str], sample_rate: int, scale: float) -> str:
+    """One event as a line of JSON; times in seconds since the stream began."""
+    value: dict[str, object] = {
+        "kind": event.kind.name.lower(),
+        "start": round(event.start / sample_rate, 6),
+        "end": round(event.end / sample_rate, 6),
+        "level_dbfs": event.level / 100,
+        "dropped": event.dropped,
+    }
+    if event.class_index >= 0:
+        value |= {"class": labels[event.class_index], "score": round(score_of(event, scale), 6)}
+    return json.dumps(value)
+
+
+def audacity_labels(
+    events: Iterable[LiveEvent], labels: Sequence[str], sample_rate: int, scale: float
+) -> Iterable[str]:
+    """Lines of an Audacity label track: complete events, and gaps where samples were lost."""
+    for event in events:
+        span = f"{event.start / sample_rate:.6f}\t{event.end / sample_rate:.6f}"
+        if event.kind == LiveKind.END:
+            yield f"{span}\t{labels[event.class_index]} {score_of(event, scale):.2f}\n"
+        elif event.kind == LiveKind.GAP:
+            yield f"{span}\t({event.dropped} samples lost)\n"
