@@ -103,7 +103,7 @@ def esp_idf(library: Library) -> Files:
     """An ESP-IDF component with an example project."""
     return {
         "CMakeLists.txt": _render("esp_cmake.j2", library),
-        "idf_component.yml": _render("esp_manifest.j2", library),
+        "idf_component.yml": _render("esp_manifest.j2", library) + _component_facts() + ESP_EXAMPLES,
         "examples/selftest/CMakeLists.txt": _render("esp_example_cmake.j2", library),
         "examples/selftest/main/CMakeLists.txt": _render("esp_example_main_cmake.j2", library),
         "examples/selftest/main/main.c": _example("esp_idf.c"),
@@ -123,6 +123,15 @@ FORMATS: dict[str, Callable[[Library], Files]] = {
     "zephyr": zephyr,
     "esp-idf": esp_idf,
 }
+
+
+ESP_EXAMPLES = "examples:\n  - path: examples/selftest\n"
+
+
+def _component_facts() -> str:
+    """Licence, chips and ESP-IDF version, as in the manifest of the runtime's own component."""
+    text = (firmware_dir() / "esp-idf" / "stapes" / "idf_component.yml").read_text(encoding="utf-8")
+    return text[text.index("license:") :]
 
 
 def _example(name: str) -> str:

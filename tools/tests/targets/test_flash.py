@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,20 @@ import pytest
 
 from stapes.errors import BuildError, StapesError, TargetError, ToolError
 from stapes.firmware import find_program
-from stapes.firmware.boards import Board, Flashers
-from stapes.targets.flash import TOOLS, FlashResult, choose_tool, flash_image, flasher, read_image
-from stapes.targets.flash.identity import expected_identities
+from stapes.firmware.boards import Board, Flashers, all_boards
+from stapes.targets.flash import (
+    TOOLS,
+    FlashResult,
+    Image,
+    choose_tool,
+    flash_image,
+    flasher,
+    planned_commands,
+    read_image,
+)
+from stapes.targets.flash.identity import expected_identities, tool_targets
+from stapes.targets.flash.openocd import INTERFACES
+from stapes.targets.flash.runner import Runner
 from stapes.targets.flash.tool import Job
 from stapes.targets.usb_access import forbidden_device
 
@@ -259,6 +271,53 @@ def test_the_first_installed_program_is_taken(bench: Bench, monkeypatch: pytest.
     find_program.cache_clear()
     with pytest.raises(ToolError, match="pyocd is missing"):
         choose_tool(F407)
+
+
+FLASHABLE = [board for board in all_boards() if tool_targets(board) and expected_identities(board)]
+
+
+@pytest.mark.parametrize("board", FLASHABLE, ids=lambda board: board.name)
+def test_every_board_has_a_plan_for_each_of_its_programs(board: Board, tmp_path: Path) -> None:
+    image = Image(tmp_path / "x.bin", board.flash_origin, 4, "")
+    for name in tool_targets(board):
+        commands = planned_commands(TOOLS[name], Job(board, image, probe=SERIAL, port="/dev/ttyUSB0"))
+        assert len(commands) >= 2
+        writes = [command for command in commands if str(tmp_path / "x.bin") in " ".join(command)]
+        assert writes and commands[0] not in writes  # the chip is asked first
+    if "esptool" not in tool_targets(board):
+        assert board.device_id_address and board.protection
+
+
+def test_openocd_has_a_file_for_every_board() -> None:
+    scripts = Path("/usr/share/openocd/scripts")
+    if not scripts.is_dir():
+        pytest.skip("openocd is not installed where Debian puts it")
+    for board in FLASHABLE:
+        if board.flashers.openocd:
+            assert (scripts / board.flashers.openocd).is_file(), board.name
+    for interface in INTERFACES.values():
+        assert (scripts / interface).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pyocd", "No connected debug probe matches unique ID|No target device available"),
+        ("stm32loader", "could not open port"),
+        ("esptool", "could not open port"),
+    ],
+)
+def test_the_real_program_understands_every_option(name: str, said: str, tmp_path: Path) -> None:
+    """No chip is touched: neither the probe nor the port exists."""
+    if find_program(name) is None:
+        pytest.skip(f"{name} is missing")
+    (tmp_path / "x.bin").write_bytes(b"1234")
+    board = BOARDS[name]
+    image = Image(tmp_path / "x.bin", board.flash_origin, 4, "")
+    job = Job(board, image, probe="no-such-probe", port=str(tmp_path / "no-such-port"))
+    for command in planned_commands(TOOLS[name], job):
+        answer = Runner(tmp_path / "log").run([find_program(name) or "", *command[1:]], 60)
+        assert re.search(said, answer.everything), answer.everything
 
 
 @pytest.mark.parametrize(
