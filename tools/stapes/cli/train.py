@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ import typer
 from stapes.cli.common import JsonOption, console, errors, progress_bar, save_json
 
 if TYPE_CHECKING:
+    from stapes.recipe import Recipe
     from stapes.training import Report
 
 
@@ -30,6 +33,12 @@ def train(
             "--folds", metavar="all|N", help="Folds to leave out, one network each; default: test_fold."
         ),
     ] = "",
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", min=1, help="Seeds to train: the recipe's, whose networks are kept, and the next."
+        ),
+    ] = 1,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Folds trained at the same time.")
     ] = os.cpu_count() or 1,
@@ -42,11 +51,10 @@ def train(
     json: JsonOption = None,
 ) -> None:
     """Train, quantise, evaluate; write a bundle. After Ctrl-C the same command goes on from there."""
-    from stapes.check import evaluate_bundle
-    from stapes.errors import RecipeError, ToolError
+    from stapes.errors import RecipeError
     from stapes.recipe import load_recipe
     from stapes.report import evaluation_table
-    from stapes.training import default_cache, metrics_of, train_folds, write_bundle
+    from stapes.training import default_cache, rewrite_figures, seeds_summary
 
     asked = load_recipe(recipe)
     text = recipe.read_text(encoding="utf-8")
@@ -57,41 +65,86 @@ def train(
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    with _bars() as bars:
-        pool, results = train_folds(
-            asked,
-            data,
-            None if folds == "all" else [held_out],
-            work,
-            cache or default_cache(),
-            jobs,
-            features=bars.features,
-            progress=bars.training,
-            finished=lambda result: console.print(
-                f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
-                f"of {result.clips} clips right"
-            ),
-        )
-    metrics = metrics_of(asked, results)
-    bundle = write_bundle(out, asked, text, pool.labels, results, metrics)
-    if data is not None:
-        try:
-            with progress_bar() as progress:
-                measured = evaluate_bundle(
-                    bundle, data, folds or str(held_out), work / "firmware", progress=progress
-                )
-        except ToolError as error:
-            errors.print(f"[yellow]firmware not measured:[/] {error}", highlight=False, soft_wrap=True)
-        else:
-            metrics |= {kind: _figures(measured[kind]) for kind in ("int8", "firmware")}
-            write_bundle(out, asked, text, pool.labels, results, metrics)
+    run = _Run(text, data, folds or str(held_out), cache or default_cache(), jobs)
+    with _terminable():
+        metrics = run(asked, out, work)
+        others = {}
+        for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
+            training = asked.training.model_copy(update={"seed": seed})
+            place = work / f"seed{seed}"
+            console.print(f"seed {seed}")
+            others[seed] = run(asked.model_copy(update={"training": training}), place / "bundle", place)
+    if others:
+        metrics["seeds"] = seeds_summary({asked.training.seed: metrics, **others})
+        rewrite_figures(out, asked, metrics)
     console.print(evaluation_table(metrics))
     console.print(f"bundle written to {out}; {work} may be deleted", soft_wrap=True)
     save_json(json, metrics | {"bundle": str(out)})
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What all seeds of one command share; called with a recipe it trains, evaluates and writes a bundle."""
+
+    text: str
+    data: Path | None
+    folds: str
+    cache: Path
+    jobs: int
+
+    def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
+        from stapes.check import evaluate_bundle
+        from stapes.errors import ToolError
+        from stapes.training import metrics_of, rewrite_figures, train_folds, write_bundle
+
+        with _bars() as bars:
+            pool, results = train_folds(
+                recipe,
+                self.data,
+                None if self.folds == "all" else [int(self.folds)],
+                work,
+                self.cache,
+                self.jobs,
+                features=bars.features,
+                progress=bars.training,
+                finished=lambda result: console.print(
+                    f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
+                    f"of {result.clips} clips right"
+                ),
+            )
+        metrics = metrics_of(recipe, results)
+        bundle = write_bundle(out, recipe, self.text, pool.labels, results, metrics)
+        if self.data is None:
+            return metrics
+        try:
+            with progress_bar() as progress:
+                measured = evaluate_bundle(
+                    bundle, self.data, self.folds, work / "firmware", progress=progress
+                )
+        except ToolError as error:
+            errors.print(f"[yellow]firmware not measured:[/] {error}", highlight=False, soft_wrap=True)
+            return metrics
+        metrics |= {kind: _figures(measured[kind]) for kind in ("int8", "firmware")}
+        rewrite_figures(out, recipe, metrics)
+        return metrics
+
+
 def _figures(measured: dict[str, Any]) -> dict[str, Any]:
     return {name: measured[name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is Ctrl-C: every fold writes its checkpoint, no process is left behind."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Bars:

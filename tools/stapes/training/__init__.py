@@ -1,6 +1,6 @@
 """Architectures, augmentation, loop, quantisation. TensorFlow is imported when training starts."""
 
-from stapes.training.bundle import metrics_of, summary, write_bundle
+from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, summary, write_bundle
 from stapes.training.folds import FoldResult, train_fold, train_folds
 from stapes.training.loop import Interrupted, Report
 from stapes.training.pool import FeaturePool, build_pool, default_cache
@@ -15,6 +15,8 @@ __all__ = [
     "default_cache",
     "metrics_of",
     "quantize",
+    "rewrite_figures",
+    "seeds_summary",
     "summary",
     "train_fold",
     "train_folds",

@@ -39,6 +39,20 @@ def metrics_of(recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, Any]:
     }
 
 
+def seeds_summary(metrics: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Every seed's mean over the folds, and the mean over the seeds, from the metrics of each seed."""
+    found: dict[str, Any] = {"seeds": list(metrics)}
+    for kind in _KINDS:
+        if all(kind in figures for figures in metrics.values()):
+            means = [figures[kind]["accuracy_mean"] for figures in metrics.values()]
+            found[kind] = {
+                "accuracy_mean": statistics.fmean(means),
+                "accuracy_sd": statistics.pstdev(means),
+                "per_seed": means,
+            }
+    return found
+
+
 def write_bundle(
     directory: Path,
     recipe: Recipe,
@@ -47,17 +61,12 @@ def write_bundle(
     results: Sequence[FoldResult],
     metrics: dict[str, Any],
 ) -> Bundle:
-    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`.
-
-    `metrics` may hold more than `metrics_of` gives (the firmware's own accuracies).
-    """
+    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`."""
     networks = {result.fold: result.network for result in results}
     files = {
         "recipe.toml": recipe_text.encode(),
         "model.tflite": networks[recipe.dataset.test_fold],
-        "metrics.json": _json(metrics),
-        "MODEL_CARD.md": model_card(recipe, labels, metrics).encode(),
-    }
+    } | _about(recipe, labels, metrics)
     files |= {f"folds/fold{fold}.tflite": network for fold, network in networks.items()}
     manifest = BundleManifest(
         name=recipe.name,
@@ -69,6 +78,20 @@ def write_bundle(
         live=recipe.live,
     )
     return Bundle.save(directory, manifest, files)
+
+
+def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:
+    """Put other figures (those of the firmware, of further seeds) into a bundle, in metrics.json and its card."""
+    bundle = Bundle.load(directory)
+    files = {name: (directory / name).read_bytes() for name in bundle.manifest.files}
+    return Bundle.save(directory, bundle.manifest, files | _about(recipe, bundle.manifest.labels, metrics))
+
+
+def _about(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -> dict[str, bytes]:
+    return {
+        "metrics.json": _json(metrics),
+        "MODEL_CARD.md": model_card(recipe, labels, metrics).encode(),
+    }
 
 
 def _json(value: dict[str, Any]) -> bytes:

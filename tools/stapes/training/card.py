@@ -30,8 +30,9 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "Share of clips decided right, on the fold that the network was not trained on. "
         "Mean and standard deviation are over the folds.",
         _table(folds, metrics),
+        *_seeds(metrics.get("seeds")),
         f"`model.tflite` is the network that left out fold {recipe.dataset.test_fold}; "
-        "`folds/foldN.tflite` left out fold N. Every network is the one after the last training step; the "
+        f"`folds/foldN.tflite` left out fold N. Every network is {_CHOSEN[training.average > 0]}; the "
         "fold left out had no say in when to stop, in the quantisation's scales or in the normalisation. "
         "The recipe itself (network, augmentation, number of steps) was chosen by people who had seen "
         "results on the same folds: expect a little less on recordings of another origin.",
@@ -57,10 +58,29 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
     return "\n\n".join(sections) + "\n"
 
 
+_CHOSEN = {
+    False: "the one after the last training step",
+    True: "the running average of the weights when training ends (a rule set beforehand)",
+}
+
 _VOTES = {
     "mean": "mean of the window scores",
     "energy": "mean of the window scores, weighted with the root mean square of each window's samples",
 }
+
+
+def _seeds(figures: dict[str, Any] | None) -> list[str]:
+    """The same means for other seeds of everything random; nothing where one seed was trained."""
+    if not figures:
+        return []
+    kinds = [kind for kind in _ROWS if kind in figures]
+    lines = [["seed", *kinds], ["---", *("---:" for _ in kinds)]]
+    for number, seed in enumerate(figures["seeds"]):
+        lines.append([str(seed), *(f"{100 * figures[kind]['per_seed'][number]:.2f} %" for kind in kinds)])
+    lines.append(["mean", *(f"**{100 * figures[kind]['accuracy_mean']:.2f} %**" for kind in kinds)])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return ["The same recipe with other seeds, mean over the folds (this bundle holds the first):", table]
+
 
 def _table(folds: Sequence[int], metrics: dict[str, Any]) -> str:
     head = ["", *(f"fold {fold}" for fold in folds), "mean", "sd"]

@@ -76,7 +76,7 @@ def train_network(
         jit_compile=False,
     )
     optimizer.build(model.trainable_variables)
-    average = _Average(model, settings.average) if settings.average else None
+    average = Average(model.variables, settings.average) if settings.average else None
     variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
     batches = Batches(recipe, pool, fold)
@@ -106,15 +106,15 @@ def train_network(
     return model
 
 
-class _Average:
-    """Exponential moving average of all of a model's weights, taken every 10 steps; `decay` is that of one step.
+class Average:
+    """Exponential moving average of all of a model's variables, taken every 10 steps; `decay` is that of one step.
 
     The decay is lower at first. With it the random weights of the beginning count `decay ** steps` at the most.
     """
 
-    def __init__(self, model: Any, decay: float) -> None:
+    def __init__(self, variables: list[Any], decay: float) -> None:
         keras = import_keras()
-        self._sources = [variable for variable in model.variables if variable.dtype == "float32"]
+        self._sources = [variable for variable in variables if variable.dtype == "float32"]
         self._decay = decay**AVERAGE_STEPS
         self.variables = [keras.Variable(variable, trainable=False) for variable in self._sources]
 
@@ -128,7 +128,7 @@ class _Average:
             mean.assign(mean + share * (variable - mean))
 
     def apply(self) -> None:
-        """Make the average the model's weights."""
+        """Make the averages the variables' values."""
         for mean, variable in zip(self.variables, self._sources, strict=True):
             variable.assign(mean)
 

@@ -21,7 +21,7 @@ from stapes.errors import RecipeError
 from stapes.graph import check_supported, read_tflite, simplify
 from stapes.recipe import Bundle, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, Interrupted, build_pool, metrics_of, train_fold, write_bundle
-from stapes.training.loop import learning_rate, train_network
+from stapes.training.loop import Average, learning_rate, train_network
 from stapes.training.networks import build_network, count_macs
 from stapes.training.quantize import calibration_windows, quantize
 
@@ -36,6 +36,10 @@ def make_recipe(steps: int = 40, **model: object) -> Recipe:
         model=ModelSpec(**{"filters": (8, 12), "strides": (2, 2)} | model),
         training=TrainingSpec(steps=steps, batch=16, warmup_steps=5, speeds=(1.0, 1.1), mix=0.3),
     )
+
+
+def with_training(recipe: Recipe, **changes: object) -> Recipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +79,15 @@ def test_the_same_seed_gives_the_same_network_another_seed_another(pool: Feature
     recipe = make_recipe(6)
     first, second = (weights(train_network(recipe, pool, 1)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": 2})})
-    third = weights(train_network(other, pool, 1))
+    third = weights(train_network(with_training(recipe, seed=2), pool, 1))
     assert not all(np.array_equal(a, b) for a, b in zip(first, third, strict=True))
 
 
-def test_an_interrupted_training_ends_with_the_same_bits(pool: FeaturePool, tmp_path: Path) -> None:
-    recipe, checkpoint = make_recipe(14), tmp_path / "fold1.checkpoint"
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_an_interrupted_training_ends_with_the_same_bits(
+    pool: FeaturePool, tmp_path: Path, average: float
+) -> None:
+    recipe, checkpoint = with_training(make_recipe(14), average=average), tmp_path / "fold1.checkpoint"
     whole = weights(train_network(recipe, pool, 1))
     for stop_after in (5, 4):
         steps = iter([False] * stop_after + [True])
@@ -141,6 +147,24 @@ def test_progress_tells_loss_and_step(pool: FeaturePool) -> None:
     train_network(make_recipe(20), pool, 2, progress=reports.append)
     assert [(r.fold, r.step, r.steps) for r in reports] == [(2, 10, 20), (2, 20, 20)]
     assert all(0.0 < r.loss < 5.0 for r in reports)
+
+
+def test_the_average_is_exponential_and_forgets_the_beginning() -> None:
+    import keras
+
+    values = np.random.default_rng(1).normal(size=(300, 4)).astype(np.float32)
+    weight = keras.Variable(np.full(4, 1e6, np.float32))
+    average = Average([weight], 0.99)
+    expected = np.full(4, 1e6)
+    for step, value in enumerate(values, start=1):
+        weight.assign(value)
+        average.update(step)
+        if step % 10 == 0:
+            kept = min(0.99**10, step / 10 / (9 + step / 10))
+            expected = kept * expected + (1 - kept) * value
+    average.apply()
+    np.testing.assert_allclose(np.array(weight), expected, rtol=1e-4)
+    assert np.abs(expected).max() < 3, "nothing is left of the first weights"
 
 
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
@@ -225,7 +249,8 @@ speeds = [1.0]
 
 
 @pytest.mark.slow
-def test_the_command_stops_on_ctrl_c_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stops_when_told_to_and_goes_on(tmp_path: Path, stop: signal.Signals) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=100000))
     command = [
         sys.executable,
@@ -249,7 +274,7 @@ def test_the_command_stops_on_ctrl_c_and_goes_on(tmp_path: Path) -> None:
     while not list(work.glob("*.checkpoint")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in text
@@ -260,11 +285,22 @@ def test_the_command_stops_on_ctrl_c_and_goes_on(tmp_path: Path) -> None:
 
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=4))
     done = subprocess.run(
-        [*command, "--json", "out.json"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [*command, "--json", "out.json", "--seeds", "2"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "fold 1: float" in done.stdout
     figures = json.loads((tmp_path / "out.json").read_text())
     for kind in ("float", "int8"):
         assert set(figures[kind]) == {"accuracy_mean", "accuracy_sd", "per_fold"}
-    assert Bundle.load(tmp_path / "b").manifest.name == "command"
+    assert figures["seeds"]["seeds"] == [1, 2]
+    bundle, other = Bundle.load(tmp_path / "b"), Bundle.load(work / "seed2/bundle")
+    assert bundle.manifest.name == other.manifest.name == "command"
+    assert bundle.model != other.model
+    means = figures["seeds"]["int8"]["per_seed"]
+    assert means == [figures["int8"]["accuracy_mean"], other.metrics()["int8"]["accuracy_mean"]]
+    card = (tmp_path / "b/MODEL_CARD.md").read_text()
+    assert f"| 2 | {100 * other.metrics()['float']['accuracy_mean']:.2f} % | {100 * means[1]:.2f} % |" in card
