@@ -4,7 +4,7 @@ from stapes.check.baseline import Outcome, baseline_path, compare_with_baseline,
 from stapes.check.clips import ClipSet, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
 from stapes.check.difference import Difference, classify, first_difference
-from stapes.check.evaluate import evaluate_bundle
+from stapes.check.evaluate import evaluate_bundle, evaluate_robustness
 from stapes.check.run import CheckReport, Prepared, check_bundle, connect, prepare, verify_identity
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "compare_with_baseline",
     "connect",
     "evaluate_bundle",
+    "evaluate_robustness",
     "first_difference",
     "load_baseline",
     "prepare",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from stapes.check.disturbance import disturbances
+from stapes.check.figures import calibration, class_figures
 from stapes.check.run import Progress, connect, no_progress, prepare
-from stapes.datasets import open_dataset
-from stapes.errors import BundleError
+from stapes.datasets import Clip, open_dataset
+from stapes.errors import BundleError, DataError
+from stapes.link import Client
 from stapes.recipe import Bundle, load_recipe
 from stapes.reference import Reference
 from stapes.training import summary
@@ -36,53 +44,156 @@ def parse_folds(folds: str, available: list[int]) -> list[int]:
 
 
 def evaluate_bundle(
-    bundle: Bundle, data: Path, folds: str, directory: Path, *, progress: Progress = no_progress
+    bundle: Bundle, data: Path | None, folds: str, directory: Path, *, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Run every clip of the held-out folds through each fold's firmware on the host; the keys of `stapes evaluate`.
 
     `int8` is the same in Python (fixed-point NumPy features, TFLM interpreter); `float` is what training measured,
-    read from metrics.json.
+    read from metrics.json. Windows, classes and calibration are those of `int8` and `firmware`, whose windows give
+    the same scores.
     """
-    recipe = load_recipe(bundle.directory / "recipe.toml")
-    dataset = open_dataset(data, recipe.dataset, bundle.manifest.frontend.sample_rate)
-    chosen = parse_folds(folds, sorted({clip.fold for clip in dataset.clips}))
+    opened = _Opened(bundle, data, folds)
     labels = bundle.manifest.labels
-    accuracy: dict[str, dict[int, float]] = {"int8": {}, "firmware": {}}
-    confusion = {kind: np.zeros((len(labels), len(labels) + 1), dtype=int) for kind in accuracy}
-    total = sum(clip.fold in chosen for clip in dataset.clips)
-    done = 0
-    for fold in chosen:
+    seen: list[_Decided] = []
+    for fold in opened.folds:
         candidate = fold_bundle(bundle, fold)
         reference = Reference(candidate)
-        prepared = prepare(candidate, "host", directory / f"fold{fold}")
-        elf = prepared.build.elf if prepared.build else None
-        clips = [clip for clip in dataset.clips if clip.fold == fold]
-        right = {kind: 0 for kind in accuracy}
-        with connect(candidate, "host", elf) as (client, _):
-            for clip in clips:
-                progress(f"fold {fold}", done, total)
+        scale = reference.graph.tensor(reference.graph.outputs[0]).scale
+        with _firmware(candidate, directory / f"fold{fold}") as client:
+            for clip in opened.clips(fold):
+                progress(f"fold {fold}", len(seen), opened.total)
                 expected = reference.clip(clip.pcm)
-                client.reset()
-                position = 0
-                while position < len(expected.pcm):
-                    position = client.push(expected.pcm[position:]).samples
-                decided = {"int8": expected.verdict.class_index, "firmware": client.decision().class_index}
-                for kind, index in decided.items():
-                    truth = labels.index(clip.label)
-                    confusion[kind][truth, index] += 1  # -1, unknown, is the last column
-                    right[kind] += index == truth
-                done += 1
-        for kind, count in right.items():
-            accuracy[kind][fold] = count / len(clips)
+                seen.append(
+                    _Decided(
+                        fold=fold,
+                        truth=labels.index(clip.label),
+                        int8=expected.verdict.class_index,
+                        firmware=_decide(client, expected.pcm),
+                        confidence=expected.verdict.confidence * scale,
+                        best=expected.verdict.best,
+                        windows=tuple(int(np.argmax(window.scores)) for window in expected.windows),
+                        foreground=clip.foreground,
+                    )
+                )
+    progress("done", opened.total, opened.total)
+    return _result(bundle, opened.folds, seen)
+
+
+def evaluate_robustness(
+    bundle: Bundle, data: Path | None, folds: str, directory: Path, *, progress: Progress = no_progress
+) -> list[dict[str, Any]]:
+    """Clip accuracy of the firmware on the held-out folds, one entry for each disturbance of the sound."""
+    opened = _Opened(bundle, data, folds)
+    rate, labels = bundle.manifest.frontend.sample_rate, bundle.manifest.labels
+    conditions = list(disturbances())
+    right: dict[str, list[float]] = {condition.name: [] for condition in conditions}
+    done, total = 0, opened.total * len(conditions)
+    for fold in opened.folds:
+        candidate = fold_bundle(bundle, fold)
+        reference = Reference(candidate)
+        with _firmware(candidate, directory / f"fold{fold}") as client:
+            hits = dict.fromkeys(right, 0)
+            for clip in opened.clips(fold):
+                pcm, truth = clip.pcm, labels.index(clip.label)
+                for condition in conditions:
+                    progress(f"fold {fold}, {condition.group}", done, total)
+                    disturbed = reference.fit(condition.apply(pcm, rate, clip.name))
+                    hits[condition.name] += _decide(client, disturbed) == truth
+                    done += 1
+            for name, count in hits.items():
+                right[name].append(count / len(opened.clips(fold)))
     progress("done", total, total)
-    result: dict[str, Any] = {"folds": chosen, "labels": [*labels, "unknown"]}
+    return [
+        {"group": condition.group, "condition": condition.name} | summary(right[condition.name])
+        for condition in conditions
+    ]
+
+
+class _Opened:
+    """The clips to evaluate on, fold by fold."""
+
+    def __init__(self, bundle: Bundle, data: Path | None, folds: str) -> None:
+        recipe = load_recipe(bundle.directory / "recipe.toml")
+        self._dataset = open_dataset(data, recipe.dataset, bundle.manifest.frontend.sample_rate)
+        unknown = sorted(set(self._dataset.labels) - set(bundle.manifest.labels))
+        if unknown:
+            raise DataError(
+                f"{data}: label {', '.join(unknown)} is none of the bundle's",
+                hint="use the data that it was trained on",
+            )
+        self.folds = parse_folds(folds, list(self._dataset.folds))
+        self.total = sum(len(self.clips(fold)) for fold in self.folds)
+
+    def clips(self, fold: int) -> tuple[Clip, ...]:
+        return self._dataset.fold(fold)
+
+
+@contextmanager
+def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
+    """The bundle's firmware on the host, built and running."""
+    prepared = prepare(bundle, "host", directory)
+    with connect(bundle, "host", prepared.build.elf if prepared.build else None) as (client, _):
+        yield client
+
+
+def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> int:
+    """The class that the firmware decides on for a whole clip; -1 is unknown."""
+    client.reset()
+    position = 0
+    while position < len(pcm):
+        position = client.push(pcm[position:]).samples
+    return client.decision().class_index
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What became of one clip; classes are indices, -1 is unknown. `best` is the class that `confidence` is of."""
+
+    fold: int
+    truth: int
+    int8: int
+    firmware: int
+    confidence: float
+    best: int
+    windows: tuple[int, ...]
+    foreground: bool | None
+
+
+def _result(bundle: Bundle, folds: list[int], seen: list[_Decided]) -> dict[str, Any]:
+    labels = bundle.manifest.labels
+    by_fold = [[clip for clip in seen if clip.fold == fold] for fold in folds]
+    result: dict[str, Any] = {
+        "folds": folds,
+        "labels": [*labels, "unknown"],
+        "clips": [len(clips) for clips in by_fold],
+    }
     metrics = bundle.metrics()
     trained = dict(zip(metrics.get("folds", []), metrics.get("float", {}).get("per_fold", []), strict=False))
-    if set(chosen) <= set(trained):
-        result["float"] = summary([trained[fold] for fold in chosen])
-    for kind, figures in accuracy.items():
-        result[kind] = summary(list(figures.values())) | {"confusion": confusion[kind].tolist()}
+    if set(folds) <= set(trained):
+        result["float"] = summary([trained[fold] for fold in folds])
+    confusion: npt.NDArray[np.int_] = np.zeros((len(labels), len(labels) + 1), dtype=int)
+    for kind in ("int8", "firmware"):
+        confusion = np.zeros_like(confusion)
+        for clip in seen:
+            confusion[clip.truth, getattr(clip, kind)] += 1  # -1, unknown, is the last column
+        shares = [_share([getattr(clip, kind) == clip.truth for clip in clips]) for clips in by_fold]
+        result[kind] = summary(shares) | {"confusion": confusion.tolist()}
+    windows = [[best == clip.truth for clip in clips for best in clip.windows] for clips in by_fold]
+    result["windows"] = summary([_share(hits) for hits in windows]) | {"count": sum(map(len, windows))}
+    result["classes"] = class_figures(labels, confusion)
+    result["macro_f1"] = fmean(figures["f1"] for figures in result["classes"])
+    result["calibration"] = calibration(
+        [clip.confidence for clip in seen], [clip.best == clip.truth for clip in seen]
+    )
+    for name, wanted in (("foreground", True), ("background", False)):
+        hits = [clip.firmware == clip.truth for clip in seen if clip.foreground is wanted]
+        if hits:
+            result[name] = {"clips": len(hits), "accuracy": _share(hits)}
     if "float" in result:
         loss = result["float"]["accuracy_mean"] - result["firmware"]["accuracy_mean"]
         result["float_minus_firmware_points"] = 100 * loss
     return result
+
+
+def _share(hits: Sequence[bool]) -> float:
+    return sum(hits) / len(hits)

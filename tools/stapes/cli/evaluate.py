@@ -17,17 +17,33 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also at other levels, in noise, through other microphones, clipped."
+        ),
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Accuracy on held-out folds as the firmware computes it: fixed-point features, int8 network in C on the host."""
-    from stapes.check import evaluate_bundle
+    from stapes.check import evaluate_bundle, evaluate_robustness
     from stapes.recipe import Bundle
-    from stapes.report import evaluation_table
+    from stapes.report import classes_table, evaluation_table, robustness_table
 
     loaded = Bundle.load(bundle)
+    build = out or Path("build") / loaded.manifest.name / "evaluate"
     with progress_bar() as progress:
-        result = evaluate_bundle(
-            loaded, data, folds, out or Path("build") / loaded.manifest.name / "evaluate", progress=progress
-        )
+        result = evaluate_bundle(loaded, data, folds, build, progress=progress)
+        if robustness:
+            result["robustness"] = evaluate_robustness(loaded, data, folds, build, progress=progress)
     console.print(evaluation_table(result))
+    console.print(classes_table(result))
+    console.print(f"expected calibration error {result['calibration']['ece']:.3f}", highlight=False)
+    for kind in ("foreground", "background"):
+        if kind in result:
+            console.print(
+                f"{kind}: {result[kind]['accuracy']:.1%} of {result[kind]['clips']} clips", highlight=False
+            )
+    if robustness:
+        console.print(robustness_table(result))
     save_json(json, result)

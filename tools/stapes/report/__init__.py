@@ -2,17 +2,19 @@
 
 from stapes.report.check import check_summary, check_table, print_check
 from stapes.report.comparison import comparison_table
-from stapes.report.evaluation import evaluation_table
+from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
 from stapes.report.html import html_report, result_kind
 from stapes.report.metrics import open_metrics
 
 __all__ = [
     "check_summary",
     "check_table",
+    "classes_table",
     "comparison_table",
     "evaluation_table",
     "html_report",
     "open_metrics",
     "print_check",
     "result_kind",
+    "robustness_table",
 ]

@@ -1,4 +1,4 @@
-"""Accuracy by fold, as a terminal table."""
+"""Accuracy by fold, by class and under disturbances, as terminal tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _KINDS = {
     "float": "float network (as trained)",
     "int8": "int8 network, Python reference",
     "firmware": "firmware (compiled C)",
+    "windows": "single windows, firmware",
 }
 
 
@@ -33,4 +34,39 @@ def evaluation_table(result: dict[str, Any]) -> Table:
                 f"{figures['accuracy_mean']:.1%}",
                 f"{figures['accuracy_sd']:.1%}",
             )
+    return table
+
+
+def classes_table(result: dict[str, Any]) -> Table:
+    """Precision, recall and F1 of each class, as the firmware decides."""
+    from rich.table import Table
+
+    table = Table(title=f"classes, macro F1 {result['macro_f1']:.1%}")
+    table.add_column("label")
+    for column in ("clips", "precision", "recall", "F1"):
+        table.add_column(column, justify="right")
+    for row in result["classes"]:
+        table.add_row(
+            row["label"],
+            str(row["clips"]),
+            f"{row['precision']:.1%}",
+            f"{row['recall']:.1%}",
+            f"{row['f1']:.1%}",
+        )
+    return table
+
+
+def robustness_table(result: dict[str, Any]) -> Table:
+    """Accuracy of the firmware under each disturbance, and what it costs against the clips as recorded."""
+    from rich.table import Table
+
+    table = Table(title="accuracy over disturbed clips of the held-out fold")
+    for column in ("", "condition"):
+        table.add_column(column)
+    for column in ("accuracy", "change"):
+        table.add_column(column, justify="right")
+    clean = result["robustness"][0]["accuracy_mean"]
+    for row in result["robustness"]:
+        change = 100 * (row["accuracy_mean"] - clean)
+        table.add_row(row["group"], row["condition"], f"{row['accuracy_mean']:.1%}", f"{change:+.1f}")
     return table

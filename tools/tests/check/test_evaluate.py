@@ -1,0 +1,110 @@
+"""`stapes evaluate` on a small bundle whose folds are random networks: every figure follows from the decisions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_bundle import LABELS, make_small_bundle
+from typer.testing import CliRunner
+
+from stapes.check.evaluate import _Decided, _result
+from stapes.cli.app import app
+from stapes.errors import DataError
+from stapes.recipe import Bundle
+from stapes.report import html_report
+
+RECIPE = """
+name = "small"
+[dataset]
+kind = "synthetic"
+labels = ["bell", "dog", "rain"]
+[frontend]
+n_mels = 20
+[window]
+frames = 20
+hop_frames = 7
+"""
+
+needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
+
+
+def make_bundle(directory: Path, recipe: str = RECIPE) -> Bundle:
+    one, two = (make_small_bundle(directory / str(seed), seed=seed) for seed in (1, 2))
+    files = {
+        "model.tflite": one.model,
+        "folds/fold1.tflite": one.model,
+        "folds/fold2.tflite": two.model,
+        "recipe.toml": recipe.encode(),
+    }
+    return Bundle.save(directory / "bundle", one.manifest, files)
+
+
+@needs_cmake
+def test_every_figure_is_there_and_fits_the_others(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    arguments = ["evaluate", str(bundle.directory), "--data", str(tmp_path), "--folds", "1"]
+    extra = ["--robustness", "--out", str(tmp_path / "build"), "--json", str(tmp_path / "j.json")]
+    done = CliRunner().invoke(app, [*arguments, *extra], catch_exceptions=False)
+    assert done.exit_code == 0
+    found = json.loads((tmp_path / "j.json").read_text())
+    assert found["folds"] == [1]
+    assert found["clips"] == [6]
+    assert found["firmware"] == found["int8"], "the firmware decides as Python does"
+    confusion = np.array(found["firmware"]["confusion"])
+    assert confusion.shape == (3, 4)
+    assert confusion.sum() == 6
+    assert found["firmware"]["accuracy_mean"] == pytest.approx(np.trace(confusion) / 6)
+    assert [row["label"] for row in found["classes"]] == list(LABELS)
+    for index, row in enumerate(found["classes"]):
+        assert row["recall"] == pytest.approx(confusion[index, index] / 2)
+    assert found["windows"]["count"] == 6 * 33
+    assert sum(bin["count"] for bin in found["calibration"]["bins"]) == 6
+    assert 0.0 <= found["calibration"]["ece"] <= 1.0
+    clean, *others = found["robustness"]
+    assert clean["group"] == "clean"
+    assert clean["per_fold"] == found["firmware"]["per_fold"]
+    assert len(others) == 15
+    page = html_report([found])
+    for text in ("Disturbed sounds", "pink, SNR 10 dB", "Does confidence mean what it says?", "precision"):
+        assert text in page
+    for text in ("macro F1", "white, SNR 0 dB", "calibration error"):
+        assert text in done.output
+
+
+def test_labels_that_the_bundle_does_not_have_are_named(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path, RECIPE.replace('"rain"', '"crow"'))
+    with pytest.raises(DataError, match="label crow is none of the bundle's"):
+        CliRunner().invoke(
+            app, ["evaluate", str(bundle.directory), "--data", str(tmp_path)], catch_exceptions=False
+        )
+
+
+def decided(fold: int, truth: int, firmware: int, *, foreground: bool | None = None) -> _Decided:
+    return _Decided(fold, truth, truth, firmware, 0.75, firmware, (truth, firmware), foreground)
+
+
+def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    seen = [
+        decided(1, 0, 0, foreground=True),
+        decided(1, 1, 2, foreground=False),
+        decided(2, 2, 2, foreground=False),
+        decided(2, 2, -1, foreground=True),
+        decided(2, 1, 1, foreground=True),
+    ]
+    found = _result(bundle, [1, 2], seen)
+    assert found["clips"] == [2, 3]
+    assert found["firmware"]["per_fold"] == [0.5, pytest.approx(2 / 3)]
+    assert found["int8"]["accuracy_mean"] == 1.0
+    assert found["windows"]["per_fold"] == [0.75, pytest.approx(5 / 6)]
+    assert found["windows"]["count"] == 10
+    assert found["foreground"] == {"clips": 3, "accuracy": pytest.approx(2 / 3)}
+    assert found["background"] == {"clips": 2, "accuracy": 0.5}
+    assert found["firmware"]["confusion"] == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
+    assert "float" not in found, "this bundle has no figures of training"
+    without = _result(bundle, [1], [decided(1, 0, 0), decided(1, 1, 1)])
+    assert "foreground" not in without
