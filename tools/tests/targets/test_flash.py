@@ -15,7 +15,7 @@ import pytest
 
 from stapes.errors import BuildError, StapesError, TargetError, ToolError
 from stapes.firmware import find_program
-from stapes.firmware.boards import Board, Flashers, all_boards
+from stapes.firmware.boards import Board, all_boards
 from stapes.targets.flash import (
     TOOLS,
     FlashResult,
@@ -35,15 +35,7 @@ from stapes.targets.usb_access import forbidden_device
 FAKE = Path(__file__).with_name("fake_flashers.py")
 PROGRAMS = ("pyocd", "openocd", "st-info", "st-flash", "stm32loader", "esptool")
 F407 = Board.load("stm32f4_discovery")
-C3 = Board(
-    name="esp32c3",
-    title="ESP32-C3",
-    core="RV32IMC",
-    chip="ESP32-C3",
-    flash_bytes=4 << 20,
-    flashers=Flashers(esptool="esp32c3"),
-    verified=("build",),
-)
+C3 = Board.load("esp32c3")
 BOARDS = {name: C3 if name == "esptool" else F407 for name in TOOLS}
 SERIAL = "066EFF555185754867203837"
 IDCODE, OPEN = 0x10076413, 0x0FFFAAED

@@ -25,14 +25,9 @@ class Stm32Loader(Tool):
         return Identity(device_id(int(found.group(1), 16))) if found else None
 
     def write_steps(self, job: Job) -> list[Step]:
-        """Erases the whole flash: the ROM's protocol counts sectors in a way of each family's own."""
-        command = [
-            "stm32loader",
-            "--port",
-            job.port or "PORT",
-            "--no-progress",
-            "--erase",
-            "--write",
-            "--verify",
-        ]
-        return [Step([*command, "--address", job.address, str(job.image.path)], "Verification OK")]
+        """Erases the whole flash: the ROM's protocol counts sectors in a way of each family's own. `--go-address`
+        starts the program where nothing is wired to RESET.
+        """
+        command = ["stm32loader", "--port", job.port or "PORT", "--no-progress"]
+        command += ["--erase", "--write", "--verify", "--address", job.address, "--go-address", job.address]
+        return [Step([*command, str(job.image.path)], "Verification OK")]
