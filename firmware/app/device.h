@@ -92,4 +92,12 @@ static inline void device_change_speed(device_speed_t *speed, const stapes_link_
     }
 }
 
+static inline int device_stats(const stapes_link_t *link, uint8_t *answer) {
+    stapes_put_u32(answer, board_stack_high_water());
+    stapes_put_u32(answer + 4, link->frames_good);
+    stapes_put_u32(answer + 8, link->frames_bad);
+    stapes_put_u32(answer + 12, link->replays);
+    return 16;
+}
+
 #endif

@@ -359,14 +359,6 @@ static int answer_decision(uint8_t *answer) {
     return (int)(20u + 8u * STAPES_LABEL_COUNT);
 }
 
-static int answer_stats(uint8_t *answer) {
-    stapes_put_u32(answer, board_stack_high_water());
-    stapes_put_u32(answer + 4, hil.link.frames_good);
-    stapes_put_u32(answer + 8, hil.link.frames_bad);
-    stapes_put_u32(answer + 12, hil.link.replays);
-    return 16;
-}
-
 static int answer_self_test(uint8_t *answer) {
     const volatile checksum_t *checksum = &stapes_checksum; /* not what the compiler saw */
     const uint8_t *constants = (const uint8_t *)&stapes_checksum + checksum->offset;
@@ -438,7 +430,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     switch (type) {
     case STAPES_MESSAGE_RESET: reset_stream(); return 0;
     case STAPES_MESSAGE_DECISION: return answer_decision(out);
-    case STAPES_MESSAGE_STATS: return answer_stats(out);
+    case STAPES_MESSAGE_STATS: return device_stats(&hil.link, out);
     case STAPES_MESSAGE_SELF_TEST: return answer_self_test(out);
     case STAPES_MESSAGE_REBOOT: hil.reboot = true; return 0;
     default: return STAPES_E_MESSAGE;

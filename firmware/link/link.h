@@ -25,6 +25,12 @@ enum {
     STAPES_MESSAGE_REBOOT = 10,
     STAPES_MESSAGE_BAUD = 11,
     STAPES_MESSAGE_FAULT = 12,
+    STAPES_MESSAGE_LIVE_PCM = 32, /* of a device that listens */
+    STAPES_MESSAGE_LIVE_EVENTS = 33,
+    STAPES_MESSAGE_LIVE_STATUS = 34,
+    STAPES_MESSAGE_LIVE_ROWS = 35,
+    STAPES_MESSAGE_LIVE_LISTEN = 36,
+    STAPES_MESSAGE_LIVE_FLUSH = 37,
     STAPES_MESSAGE_ANSWER = 0x80, /* set in the type of an answer */
     STAPES_MESSAGE_DAMAGED = 0xFF /* answer to a frame that could not be read */
 };

@@ -37,6 +37,12 @@ class Message(IntEnum):
     REBOOT = 10
     BAUD = 11
     FAULT = 12
+    LIVE_PCM = 32
+    LIVE_EVENTS = 33
+    LIVE_STATUS = 34
+    LIVE_ROWS = 35
+    LIVE_LISTEN = 36
+    LIVE_FLUSH = 37
 
 
 COUNTERS = ("none", "cycles", "instructions", "nanoseconds")

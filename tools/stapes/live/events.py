@@ -1,32 +1,11 @@
-"""Events of a listening device: from bytes, to JSON lines and Audacity labels."""
+"""Events of a listening device as JSON lines and Audacity labels."""
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterable, Sequence
 
-from stapes.errors import LinkError
 from stapes.reference import LiveEvent, LiveKind
-
-LAYOUT = struct.Struct("<BhQQiiI")
-"""LIVE_EVENT_BYTES of firmware/app/live_event.h."""
-
-
-def parse_events(data: bytes) -> list[LiveEvent]:
-    """Events as firmware/app/live_event.h writes them; raises `LinkError` where they are not."""
-    if len(data) % LAYOUT.size:
-        raise LinkError(
-            "events of a wrong length", hint="build and flash the firmware of this stapes version"
-        )
-    events = []
-    for kind, class_index, start, end, score, level, dropped in LAYOUT.iter_unpack(data):
-        if kind not in list(LiveKind):
-            raise LinkError(
-                f"an event of kind {kind}", hint="build and flash the firmware of this stapes version"
-            )
-        events.append(LiveEvent(LiveKind(kind), class_index, start, end, score, level, dropped))
-    return events
 
 
 def score_of(event: LiveEvent, scale: float) -> float:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stapes.codegen import generate
 from stapes.errors import LinkError
 from stapes.firmware import build_library
-from stapes.live.events import LAYOUT, parse_events
+from stapes.link.live import EVENT, parse_events
 from stapes.recipe import Bundle
 from stapes.reference import LiveEvent
 
@@ -32,7 +32,7 @@ class HostListener:
         functions.stapes_library_take.restype = ctypes.c_uint32
         functions.stapes_library_lost_events.restype = ctypes.c_uint32
         self._state = (ctypes.c_uint64 * ((functions.stapes_library_bytes() + 7) // 8))()
-        self._out = ctypes.create_string_buffer(_MOST_EVENTS * LAYOUT.size)
+        self._out = ctypes.create_string_buffer(_MOST_EVENTS * EVENT.size)
         self.reset()
 
     @classmethod
@@ -75,7 +75,7 @@ class HostListener:
         count = self._library.stapes_library_take(self._state, self._out, ctypes.c_uint32(_MOST_EVENTS))
         if self._library.stapes_library_lost_events(self._state):
             raise LinkError("more events than their queue holds", hint="raise live.min_seconds")
-        return parse_events(self._out.raw[: count * LAYOUT.size])
+        return parse_events(self._out.raw[: count * EVENT.size])
 
     @staticmethod
     def _check(status: int) -> None:
