@@ -4,6 +4,7 @@ from stapes.recipe.bundle import Bundle, BundleManifest
 from stapes.recipe.frontend import FrontendSpec, PcenSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.recipe import (
+    BudgetSpec,
     DatasetSpec,
     DecisionSpec,
     ModelSpec,
@@ -15,6 +16,7 @@ from stapes.recipe.recipe import (
 )
 
 __all__ = [
+    "BudgetSpec",
     "Bundle",
     "BundleManifest",
     "DatasetSpec",

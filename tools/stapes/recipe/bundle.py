@@ -49,7 +49,6 @@ class BundleManifest(BaseModel):
     live: LiveSpec = LiveSpec()
     files: dict[str, str] = Field(default_factory=dict, description="name: SHA-256")
 
-
     @model_validator(mode="after")
     def _known_labels(self) -> Self:
         unknown = self.live.unknown_labels(self.labels)

@@ -174,6 +174,49 @@ class DecisionSpec(_Section):
     min_confidence: float = Field(0.0, ge=0.0, le=1.0, description="below this the decision is 'unknown'")
 
 
+_SIZE = r"^[1-9][0-9]* (B|KiB|MiB)$"
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+
+
+class BudgetSpec(_Section):
+    """What the firmware may cost, checked before training; what is not given is not limited.
+
+    The whole application counts: start-up, front end, network, link and stack.
+    """
+
+    board: str = Field("stm32f4_discovery", description="the board's folder that is built to find out")
+    flash: str | None = Field(None, pattern=_SIZE, description='most code and constants, as in `"256 KiB"`')
+    ram: str | None = Field(None, pattern=_SIZE, description="most static data and stack")
+    cpu: float | None = Field(
+        None, gt=0.0, le=1.0, description="largest share of the clock while classifying live"
+    )
+    clock_mhz: float = Field(
+        80.0, gt=0.0, le=2000.0, description="the clock, one instruction a cycle assumed"
+    )
+
+    @property
+    def flash_bytes(self) -> int | None:
+        """`flash` as a number."""
+        return _bytes(self.flash)
+
+    @property
+    def ram_bytes(self) -> int | None:
+        """`ram` as a number."""
+        return _bytes(self.ram)
+
+    @property
+    def instructions_per_second(self) -> float | None:
+        """What `cpu` of the clock can execute."""
+        return None if self.cpu is None else self.cpu * self.clock_mhz * 1e6
+
+
+def _bytes(size: str | None) -> int | None:
+    if size is None:
+        return None
+    number, unit = size.split()
+    return int(number) * _UNITS[unit]
+
+
 class Recipe(_Section):
     """A whole recipe, as read from TOML."""
 
@@ -186,11 +229,16 @@ class Recipe(_Section):
     training: TrainingSpec = TrainingSpec()
     decision: DecisionSpec = DecisionSpec()
     live: LiveSpec = LiveSpec()
+    budget: BudgetSpec = BudgetSpec()
 
     @model_serializer(mode="wrap")
-    def _without_live_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is not used is not written: hashes of recipes stay when sections are added.
         value: dict[str, Any] = handler(self)
-        return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
+        for name, default in (("live", LiveSpec()), ("budget", BudgetSpec())):
+            if getattr(self, name) == default:
+                del value[name]
+        return value
 
     @property
     def window_samples(self) -> int:

@@ -58,12 +58,15 @@ def _table(fields: dict[str, FieldInfo]) -> str:
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
         default = "(required)" if field.is_required() else f"`{_toml(field.default)}`"
+        if field.default is None:
+            default = "none"
         lines.append(f"| `{name}` | {_values(field)} | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
 def _values(field: FieldInfo) -> str:
     schema = _schema(field)
+    schema = next(each for each in schema.get("anyOf", [schema]) if each.get("type") != "null")
     if "enum" in schema:
         return ", ".join(f"`{_toml(value)}`" for value in schema["enum"])
     if schema["type"] == "array":

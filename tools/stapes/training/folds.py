@@ -175,7 +175,7 @@ def _drain(reports: Any, progress: Callable[[Report], None]) -> None:
 
 def _identity(recipe: Recipe, pool: FeaturePool, fold: int) -> str:
     """Hash of everything that a fold's network follows from."""
-    asked = recipe.model_dump(mode="json", exclude={"name": True, "dataset": {"test_fold"}})
+    asked = recipe.model_dump(mode="json", exclude={"name": True, "budget": True, "dataset": {"test_fold"}})
     return sha256(canonical_json([_FORMAT, asked, pool.key, fold]))
 
 

@@ -88,6 +88,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         ('name = "x"\n[decision]\nmin_confidence = 2', "decision.min_confidence: "),
         ('name = "x"\n[frontend]\nlog_floor = 0.0', "frontend.log_floor: "),
         ('name = "x"\n[frontend]\nfmax = 8001.0', "above half the sample rate"),
+        ('name = "x"\n[budget]\nram = "64 kB"', "budget.ram: "),
+        ('name = "x"\n[budget]\nram = 65536', "budget.ram: "),
+        ('name = "x"\n[budget]\ncpu = 1.5', "budget.cpu: "),
         ('name = "x"\nname = "y"', "is not TOML"),
     ],
 )
@@ -97,6 +100,18 @@ def test_impossible_values_are_one_clear_line(tmp_path: Path, text: str, problem
     assert problem in caught.value.message
     assert "\n" not in str(caught.value)
     assert caught.value.hint
+
+
+def test_a_budget_is_read_and_changes_no_hash(tmp_path: Path) -> None:
+    text = '[budget]\nflash = "256 KiB"\nram = "1 MiB"\ncpu = 0.25\nclock_mhz = 80.0\n'
+    budget = load(tmp_path, f'name = "x"\n{text}').budget
+    assert (budget.flash_bytes, budget.ram_bytes) == (262144, 1048576)
+    assert budget.instructions_per_second == 20e6
+    plain = Recipe(name="x")
+    assert (plain.budget.flash_bytes, plain.budget.ram_bytes) == (None, None)
+    assert plain.budget.instructions_per_second is None
+    assert not {"budget", "live"} & plain.model_dump().keys()
+    assert "labels" not in plain.model_dump()["dataset"]
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
