@@ -1,4 +1,4 @@
-"""`stapes bench MODEL`, `bench frontend` and `bench audio`: one command, a network by default."""
+"""`stapes bench MODEL`, `bench frontend`, `bench audio` and `bench live`: one command, a network by default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stapes.cli import audio, frontend
+from stapes.cli import audio, frontend, live
 from stapes.cli import compile as compile_commands
 
 
@@ -22,10 +22,11 @@ class _ModelByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=_ModelByDefault,
-    help="Measure `bench MODEL` (a .tflite or a bundle), `bench frontend` or `bench audio` on a target, "
-    "and compare every output.",
+    help="Measure `bench MODEL` (a .tflite or a bundle), `bench frontend`, `bench audio` or "
+    "`bench live` on a target, and compare every output.",
     no_args_is_help=True,
 )
 app.command("model", hidden=True)(compile_commands.bench)
 app.command("frontend")(frontend.bench_frontend)
 app.command("audio")(audio.bench_audio)
+app.command("live")(live.bench_live)
