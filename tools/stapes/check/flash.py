@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from stapes.targets.ports import find_port, probe_behind
 
 Progress = Callable[[str, int, int], None]
 HELLO_SECONDS = 15.0
+PORT_SECONDS = 0.3  # between two looks for a port
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,13 @@ def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hell
 
     `build_id`, where known, must be the firmware's.
     """
-    with open_target(f"board:{board}@{port}") as stream:
-        try:
-            hello = Client(stream, hello_timeout=HELLO_SECONDS).hello()
-        except LinkError as error:
-            raise LinkError(
-                f"{board} was flashed, but does not answer on {port}: {error.message}",
-                hint="press RESET; check that this is the board's UART (docs/boards.md)",
-            ) from error
+    try:
+        hello = _hello(f"board:{board}@{port}")
+    except LinkError as error:
+        raise LinkError(
+            f"{board} was flashed, but does not answer on {port}: {error.message}",
+            hint="press RESET; check that this is the board's UART (docs/boards.md)",
+        ) from error
     if hello.board != board:
         raise IdentityError(
             f"on {port} is a {hello.board}, not the {board} that was flashed", hint="name the right --port"
@@ -122,6 +123,19 @@ def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hell
             f"{board} runs build {hello.build_id}, {build_id} was flashed", hint="press RESET and try again"
         )
     return hello
+
+
+def _hello(target: str) -> Hello:
+    """The board's answer; a port that a reset took away may come back in `HELLO_SECONDS`."""
+    deadline = time.monotonic() + HELLO_SECONDS
+    while True:
+        try:
+            with open_target(target) as stream:
+                return Client(stream, hello_timeout=HELLO_SECONDS).hello()
+        except TargetError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PORT_SECONDS)
 
 
 def flash_once(

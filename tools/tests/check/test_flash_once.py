@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from small_bundle import make_small_bundle
 
+from stapes.check import flash as flash_module
 from stapes.check.flash import confirm, flash_once, plan_flash
 from stapes.cli.app import run as run_command
 from stapes.codegen import generate
@@ -161,6 +162,20 @@ def test_a_board_that_stays_silent(bundle: Bundle, monkeypatch: pytest.MonkeyPat
     assert "press RESET" in caught.value.hint
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_port_may_come_back(
+    bundle: Bundle, program: BuildResult, port: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    absent = iter([tmp_path / "absent"] * 2)
+    real = flash_module.open_target
+    monkeypatch.setattr(flash_module, "PORT_SECONDS", 0.01)
+    monkeypatch.setattr(flash_module, "open_target", lambda target: real(f"board:host@{next(absent, port)}"))
+    assert confirm(bundle, "host", port, program.build_id).board == "host"
+    monkeypatch.setattr(flash_module, "HELLO_SECONDS", 0.1)
+    monkeypatch.setattr(flash_module, "open_target", lambda target: real(f"board:host@{tmp_path / 'absent'}"))
+    with pytest.raises(TargetError, match="cannot open"):
+        confirm(bundle, "host", port, None)
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -24,8 +24,9 @@ def udev_hint(interface: str) -> str:
 PORT_HINT = "allow this user the port: sudo usermod -aG dialout $USER, then log in again"
 UNLOCK_HINT = (
     "nothing was written; to give up what is on the chip, set its read protection to level 0 with "
-    "STM32CubeProgrammer or `openocd … -c 'stm32f2x unlock 0'` (that erases it), then power it off and on"
+    "STM32CubeProgrammer (that erases it), then power it off and on"
 )
+FUSE_HINT = "nothing was written; secure download mode is burnt into the chip's fuses, take another board"
 
 # The first pattern that is found names the reason; {tool}, {board}, {port} and {found} (the line) are filled in.
 REASONS: tuple[tuple[str, str, str], ...] = (
@@ -70,7 +71,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         r"device protected|[Rr]eadout protect|read.?out protection|Secure Download Mode|Target is locked"
         r"|Flash memory is write protected|Memory transfer fault .*@ 0x0800|option bytes? .*protect",
         "the chip is locked: its flash is protected against reading and writing",
-        UNLOCK_HINT,
+        "{unlock}",
     ),
     (
         r"Verify Failed|Verification FAILED|Verification failed|Verification of flash failed|Mismatched byte"
@@ -102,6 +103,12 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+
+def unlock_hint(tool: str) -> str:
+    """What can be done about a locked chip."""
+    return FUSE_HINT if tool == "esptool" else UNLOCK_HINT
+
+
 LOADERS = {
     "stm32loader": "set BOOT0 to 1 and press RESET, then try again; afterwards back to 0",
     "esptool": "hold BOOT, press RESET, let BOOT go, and try again",
@@ -122,6 +129,7 @@ def explain(
             "port": port or "the port",
             "found": _line(said, found.start()),
             "udev": udev_hint(interface),
+            "unlock": unlock_hint(tool),
             "loader": LOADERS.get(tool, ""),
             "target": "",
             **found.groupdict(),

@@ -12,7 +12,7 @@ from typing import Any
 from stapes.errors import TargetError
 from stapes.firmware import find_program, require_program
 from stapes.firmware.boards import Board
-from stapes.targets.flash.explain import UNLOCK_HINT, explain, udev_hint
+from stapes.targets.flash.explain import explain, udev_hint, unlock_hint
 from stapes.targets.flash.identity import Identity, expected_identities, probe_kind, tool_targets
 from stapes.targets.flash.runner import Answer, Runner
 from stapes.targets.flash.tool import IDENTITY_SECONDS, PROBE_SECONDS, Job, Tool
@@ -137,7 +137,7 @@ def _identify(tool: Tool, job: Job, runner: Runner) -> Identity:
         )
     if identity.locked:
         raise TargetError(
-            f"{job.board.chip} is locked: its flash is protected against reading", hint=UNLOCK_HINT
+            f"{job.board.chip} is locked: its flash is protected against reading", hint=unlock_hint(tool.name)
         )
     if answer.status != 0:
         raise _explained(tool, job, runner, answer.everything)

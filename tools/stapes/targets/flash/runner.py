@@ -67,11 +67,10 @@ class Runner:
         except subprocess.TimeoutExpired:
             late = True
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if late:
+            if late or process.poll() is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 output, complaint = process.communicate()
-            process.wait()
         output, complaint = COLOUR.sub("", output), COLOUR.sub("", complaint)
         status = "stopped" if late else f"status {process.returncode}"
         self._write(command, output + complaint, f"{status} after {time.monotonic() - begin:.1f} s")
