@@ -29,7 +29,7 @@ class Pdm:
     """The decimator and the simulated microphone."""
 
     def __init__(self, directory: Path) -> None:
-        self.library = build_library(directory, [*SOURCES, "tests/pdm_modulator.c"], "-lm")
+        self.library = build_library(directory, [*SOURCES, "tests/pdm_modulator.c"])
         self.library.stapes_pdm_push.restype = ctypes.c_size_t
 
     def listen(

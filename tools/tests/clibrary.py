@@ -10,13 +10,15 @@ WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werro
 
 
 def build_library(directory: Path, sources: Iterable[Path | str], *flags: str) -> ctypes.CDLL:
-    """`sources`: paths, or names below firmware/; `flags` may define macros."""
+    """`sources`: paths, or names below firmware/; `flags` come before the usual
+    directories of headers."""
     library = directory / "library.so"
     subprocess.run(
         [
             "cc", "-g", "-O1", *WARNINGS, "-shared", "-fPIC", "-fsanitize=undefined",
-            "-fsanitize-undefined-trap-on-error", f"-I{FIRMWARE / 'runtime/include'}", f"-I{FIRMWARE / 'audio'}",
-            f"-I{FIRMWARE / 'boards'}", *flags, "-o", str(library), *(str(FIRMWARE / source) for source in sources),
+            "-fsanitize-undefined-trap-on-error", *flags, f"-I{FIRMWARE / 'runtime/include'}",
+            f"-I{FIRMWARE / 'audio'}", f"-I{FIRMWARE / 'boards'}", "-o", str(library),
+            *(str(FIRMWARE / source) for source in sources), "-lm",
         ],
         check=True,
     )  # fmt: skip
