@@ -57,7 +57,9 @@ def test_no_input_harms_the_server(tmp_path: Path) -> None:
         "window": sound
         + records((Message.WINDOW, b"\0\0"), (Message.DECISION, b""), (Message.STATS, b""))[1:],
         "pages": sound + records((Message.FEATURES, bytes(4)), (Message.ACTIVATIONS, bytes(6)))[1:],
-        "other": records((Message.RESET, b""), (Message.SELF_TEST, b""), (Message.REBOOT, b""), (Message.FAULT, b"\1")),
+        "other": records(
+            (Message.RESET, b""), (Message.SELF_TEST, b""), (Message.REBOOT, b""), (Message.FAULT, b"\1")
+        ),
         "raw": b"\0"
         + encode(struct.pack("<HBIB", 1, Message.HELLO, 5, 2))
         + encode(struct.pack("<HB", 2, 8)),
