@@ -5,6 +5,10 @@ set(STAPES_BOARD_SOURCES
   ${STAPES_BOARDS_DIR}/esp32c3/esp32c3.c
   ${STAPES_BOARDS_DIR}/esp32c3/clock.c
   ${STAPES_BOARDS_DIR}/esp32c3/line.c
-  ${STAPES_BOARDS_DIR}/riscv/riscv.c)
+  ${STAPES_BOARDS_DIR}/riscv/riscv.c
+  ${STAPES_BOARDS_DIR}/common/fault.c
+  ${STAPES_BOARDS_DIR}/common/startup.c)
+# More than one frame of the link.
+set(STAPES_BOARD_DEFINITIONS STAPES_UART_RING=4096u)
 set(STAPES_LINKER_SCRIPT ${STAPES_BOARDS_DIR}/esp32c3/esp32c3.ld)
 set(STAPES_LINK_FLAGS -nostartfiles)

@@ -78,9 +78,7 @@ uint32_t esp32c3_start_clock(void) {
 }
 
 bool esp32c3_pll_failed(void) {
-    bool was = failed;
-    failed = false;
-    return was;
+    return failed;
 }
 
 /* The performance counter's control registers (TRM 1.5.1): event 0 is a cycle of the core. */

@@ -1,6 +1,8 @@
 /* ESP32-C3 without a bootloader: the ROM has loaded this image into SRAM and jumps to its entry. */
 #include "esp32c3.h"
 
+#include "common/fault.h"
+
 #define WATCHDOG_KEY 0x50D83AA1u
 #define SUPER_KEY    0x8F1D312Au
 
@@ -47,7 +49,6 @@ void esp32c3_vectors(void);
 void esp32c3_uart_interrupt(void);
 
 static stapes_board_info_t info = {STAPES_BOARD_NAME, STAPES_COUNTER_CYCLES, 1u, 1u, 0u, FASTEST_BAUD};
-static bool watchdog_reset;
 
 /* The table comes first: mtvec holds its upper 24 bits. Exceptions go to its start, interrupt n to word n. */
 __attribute__((naked, aligned(256), section(".vectors"), used)) void esp32c3_vectors(void) {
@@ -111,7 +112,9 @@ void board_init(void) {
     uint32_t reset = RTC_RESET_STATE & RESET_CAUSE;
     info.ticks_per_second = esp32c3_start_clock();
     esp32c3_stop_watchdogs();
-    watchdog_reset = !esp32c3_pll_failed() && reset == RESET_BY_RTC_WDT;
+    if (reset == RESET_BY_RTC_WDT && !esp32c3_pll_failed()) {
+        fault_keep_watchdog();
+    }
     esp32c3_start_cycles();
     esp32c3_start_line();
     GPIO_LED_PIN = PIN_GPIO;
@@ -157,22 +160,6 @@ size_t board_unique_id(uint8_t *id, size_t capacity) {
         id[i] = (uint8_t)(mac >> (8u * (MAC_BYTES - 1u - i)));
     }
     return MAC_BYTES;
-}
-
-int board_fault(board_fault_t *fault) {
-    if (riscv_fault(fault)) {
-        return 1;
-    }
-    if (watchdog_reset) {
-        watchdog_reset = false;
-        *fault = (board_fault_t){.cause = STAPES_FAULT_WATCHDOG};
-        return 1;
-    }
-    return 0;
-}
-
-uint32_t board_stack_high_water(void) {
-    return riscv_stack_high_water();
 }
 
 /* Resets all but the RTC; the ROM then loads the image again. */

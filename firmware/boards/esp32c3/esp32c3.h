@@ -22,7 +22,7 @@
  * clock in Hz. */
 uint32_t esp32c3_start_clock(void);
 
-/* True once when the last start ended because the PLL did not run. */
+/* True when the start before this one ended because the PLL did not run. */
 bool esp32c3_pll_failed(void);
 
 /* Switches on the core's cycle counter. */

@@ -1,5 +1,6 @@
 /* The line: UART0 on GPIO20 and GPIO21 (the USB bridge of the DevKits), and the chip's own USB serial device
  * (GPIO18 and GPIO19; TRM 26 UART, 30 USB serial/JTAG). Answers go where the last byte came from. */
+#include "common/byte_ring.h"
 #include "esp32c3.h"
 
 #define UART            0x60000000u
@@ -48,20 +49,18 @@
 #define USB_RX_READY 4u
 
 #define WRITE_SPINS 1000000u
-#define RING_BYTES  4096u /* more than one frame of the link */
 
-static uint8_t ring[RING_BYTES];
-static volatile uint32_t ring_head, ring_tail;
+static byte_ring_t ring;
 static bool usb; /* the last byte came through USB */
 
-/* What does not fit is lost; the link asks again. */
+/* A full ring leaves the bytes to the FIFO, and the interrupt off until there is room. */
 void esp32c3_line_interrupt(void) {
     while ((UART_STATUS & STATUS_RX_COUNT) != 0u) {
-        uint8_t byte = (uint8_t)UART_FIFO;
-        if (ring_head - ring_tail < RING_BYTES) {
-            ring[ring_head % RING_BYTES] = byte;
-            ring_head++;
+        if (byte_ring_full(&ring)) {
+            UART_INT_ENABLE = 0u;
+            return;
         }
+        byte_ring_put(&ring, (uint8_t)UART_FIFO);
     }
     UART_INT_CLEAR = INT_RX_FULL | INT_RX_TIMEOUT;
 }
@@ -92,14 +91,14 @@ void esp32c3_start_line(void) {
 }
 
 size_t board_read(uint8_t *bytes, size_t capacity) {
+    size_t count = byte_ring_take(&ring, bytes, capacity);
     /* The interrupt waits for 64 bytes or a silence; what is there already is taken at once. */
     __asm volatile(CONTROL_REGISTERS "csrci mstatus, 8" ::: "memory");
+    UART_INT_ENABLE = INT_RX_FULL | INT_RX_TIMEOUT;
     esp32c3_line_interrupt();
     __asm volatile(CONTROL_REGISTERS "csrsi mstatus, 8" ::: "memory");
-    size_t count = 0;
-    while (count < capacity && ring_tail != ring_head) {
-        bytes[count++] = ring[ring_tail % RING_BYTES];
-        ring_tail++;
+    count += byte_ring_take(&ring, bytes + count, capacity - count);
+    if (count > 0u) {
         usb = false;
     }
     while (count < capacity && (USB_CONF & USB_RX_READY) != 0u) {

@@ -97,14 +97,6 @@ uint32_t board_ticks(void) {
     return count;
 }
 
-uint32_t board_stack_high_water(void) {
-    return riscv_stack_high_water();
-}
-
-int board_fault(board_fault_t *fault) {
-    return riscv_fault(fault);
-}
-
 void board_reset(void) {
     for (;;) {
         TEST_DEVICE = TEST_RESET;
