@@ -27,6 +27,7 @@ from stapes.targets import (
     board_for_target,
     counts_instructions,
     largest_payload,
+    longest_wait,
     open_target,
     require_target,
 )
@@ -250,7 +251,10 @@ def connect(
     with ExitStack() as stack:
         stream = stack.enter_context(open_target(target, elf=elf))
         line = stack.enter_context(logged(stream, uart_log)) if uart_log else stream
-        client = Client(line, largest_payload=largest_payload(target))
+        wait = longest_wait(target)
+        client = Client(
+            line, timeout=wait, hello_timeout=max(10.0, wait / 3), largest_payload=largest_payload(target)
+        )
         hello = client.hello()
         if hello.counter == "cycles" and counts_instructions(target):
             hello = replace(hello, counter="instructions")

@@ -5,6 +5,7 @@ from stapes.targets.target import (
     board_for_target,
     counts_instructions,
     largest_payload,
+    longest_wait,
     open_target,
     require_target,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "board_for_target",
     "counts_instructions",
     "largest_payload",
+    "longest_wait",
     "open_target",
     "require_target",
 ]

@@ -51,6 +51,10 @@ class Platform(NamedTuple):
 
 PLATFORMS = {
     "esp32c3": Platform("esp32c3", "sysbus.uart0", models="esp32c3.cs"),
+    "nucleo_f767zi": Platform("nucleo_f767zi", "sysbus.usart3"),
+    "nucleo_h753zi": Platform("nucleo_h753zi", "sysbus.usart3"),
+    "nucleo_l552ze_q": Platform("nucleo_l552ze_q", "sysbus.lpuart1"),
+    "stm32f072b_discovery": Platform("stm32f072b_discovery", "sysbus.usart1"),
     "stm32f4_discovery": Platform("stm32f4_discovery", "sysbus.usart2"),
 }
 

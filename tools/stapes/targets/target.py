@@ -90,6 +90,11 @@ def largest_payload(target: str) -> int | None:
     return LARGEST_PAYLOAD if target.startswith("renode:") else None
 
 
+def longest_wait(target: str) -> float:
+    """Seconds that a request may go without an answer: an emulator on a busy computer takes long for a window."""
+    return 300.0 if target.startswith("renode:") else 30.0
+
+
 @contextmanager
 def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> Iterator[Stream]:
     """Start the target and yield its byte stream; stop it afterwards, whatever happened.
