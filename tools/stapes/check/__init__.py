@@ -3,6 +3,7 @@
 from stapes.check.baseline import Outcome, baseline_path, compare_with_baseline, load_baseline
 from stapes.check.clips import ClipSet, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
+from stapes.check.cost import Cost, recipe_cost
 from stapes.check.difference import Difference, classify, first_difference
 from stapes.check.evaluate import evaluate_bundle, evaluate_robustness
 from stapes.check.run import CheckReport, Prepared, check_bundle, connect, prepare, verify_identity
@@ -12,6 +13,7 @@ __all__ = [
     "ClipComparer",
     "ClipResult",
     "ClipSet",
+    "Cost",
     "Difference",
     "Outcome",
     "Prepared",
@@ -25,6 +27,7 @@ __all__ = [
     "first_difference",
     "load_baseline",
     "prepare",
+    "recipe_cost",
     "select_clips",
     "verify_identity",
 ]

@@ -12,6 +12,7 @@ from stapes.cli import (
     build,
     check,
     compile,
+    cost,
     data,
     doctor,
     evaluate,
@@ -50,6 +51,7 @@ def _main(
 
 app.command()(doctor.doctor)
 app.command()(train.train)
+app.command()(cost.cost)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)

@@ -50,7 +50,9 @@ def train(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Train, quantise, evaluate; write a bundle. After Ctrl-C the same command goes on from there."""
+    """Print the cost; train, quantise, evaluate; write a bundle. After Ctrl-C the same command goes on from there."""
+    from stapes.cli.cost import print_cost
+    from stapes.datasets import open_dataset
     from stapes.errors import RecipeError
     from stapes.recipe import load_recipe
     from stapes.report import evaluation_table
@@ -64,6 +66,8 @@ def train(
             f"--folds {folds}: the bundle's network leaves out fold {held_out}",
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
+    labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
+    print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
     run = _Run(text, data, folds or str(held_out), cache or default_cache(), jobs)
     with _terminable():

@@ -2,6 +2,7 @@
 
 from stapes.report.check import check_summary, check_table, print_check
 from stapes.report.comparison import comparison_table
+from stapes.report.cost import cost_table
 from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
 from stapes.report.html import html_report, result_kind
 from stapes.report.metrics import open_metrics
@@ -11,6 +12,7 @@ __all__ = [
     "check_table",
     "classes_table",
     "comparison_table",
+    "cost_table",
     "evaluation_table",
     "html_report",
     "open_metrics",

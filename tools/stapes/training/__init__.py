@@ -5,6 +5,7 @@ from stapes.training.folds import FoldResult, train_fold, train_folds
 from stapes.training.loop import Interrupted, Report
 from stapes.training.pool import FeaturePool, build_pool, default_cache
 from stapes.training.quantize import quantize
+from stapes.training.sketch import untrained_network
 
 __all__ = [
     "FeaturePool",
@@ -20,5 +21,6 @@ __all__ = [
     "summary",
     "train_fold",
     "train_folds",
+    "untrained_network",
     "write_bundle",
 ]

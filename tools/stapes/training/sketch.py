@@ -1,0 +1,40 @@
+"""A recipe's network before training: random weights, the shapes and so the costs of the trained one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from stapes.recipe import Recipe
+from stapes.training.backend import require_packages
+
+_CALIBRATION_WINDOWS = 4
+
+
+def untrained_network(recipe: Recipe, classes: int) -> bytes:
+    """A full-int8 .tflite of the recipe's network; raises `RecipeError` where it cannot be built.
+
+    In a process of its own: TensorFlow stays out of this one, and what it says while converting unsaid.
+    """
+    require_packages()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_hush) as executor:
+        return executor.submit(_build, recipe, classes).result()
+
+
+def _hush() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+
+
+def _build(recipe: Recipe, classes: int) -> bytes:
+    from stapes.training.networks import build_network
+    from stapes.training.quantize import quantize
+
+    shape = (_CALIBRATION_WINDOWS, recipe.window.frames, recipe.frontend.n_mels, 1)
+    windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    return quantize(build_network(recipe, classes), recipe, windows)
