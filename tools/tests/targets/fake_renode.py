@@ -55,11 +55,14 @@ class Emulation:
                 return (
                     [] if WRONG == "versionless" else [f"Renode, version {release} (abcdef01-202409190922)"]
                 )
+            case ["include", path]:
+                if "namespace Antmicro.Renode." not in Path(self.path(command, path)).read_text():
+                    raise self.failed(command, "Could not compile assembly")
             case ["mach", "create", name]:
                 self.prompt = name.strip('"')
             case ["machine", "LoadPlatformDescription", path]:
                 text = Path(self.path(command, path)).read_text()
-                if 'using "platforms/boards/' not in text:
+                if 'using "platforms/' not in text and "cpu: CPU." not in text:
                     raise self.failed(command, "Error E07: Could not resolve 'using'.")
             case ["emulation", "SetGlobalQuantum", '"0.000001"']:
                 pass
@@ -69,7 +72,7 @@ class Emulation:
                 self.reset = script
             case ["emulation", "CreateServerSocketTerminal", port, '"line"', "false"]:
                 self.listen(command, int(port))
-            case ["connector", "Connect", "sysbus.usart2", "line"]:
+            case ["connector", "Connect", uart, "line"] if uart.startswith("sysbus."):
                 self.connected = True
             case ["start"]:
                 threading.Thread(target=self.run, daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import stat
@@ -20,6 +21,7 @@ from stapes.check.run import Prepared, connect
 from stapes.codegen import Generated, generate
 from stapes.errors import TargetError, ToolError
 from stapes.firmware import BuildResult, build_firmware, find_program, find_tools, firmware_dir
+from stapes.firmware.boards import all_boards
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
 from stapes.targets import board_for_target, counts_instructions, open_target, renode, require_target
@@ -264,12 +266,68 @@ def test_names() -> None:
     assert "stm32f4_discovery" in caught.value.hint
 
 
-def test_every_platform_has_its_description() -> None:
-    for name in renode.PLATFORMS:
-        text = (firmware_dir() / "renode" / f"{name}.repl").read_text()
-        mips = int(text.split("PerformanceInMips: ")[1].split()[0])
-        frequency = int(text.split("frequency: ")[1].split()[0])
-        assert frequency == 1_000_000 * mips  # or the cycle counter would not count instructions
+@pytest.mark.parametrize("name", sorted(renode.PLATFORMS))
+def test_every_platform_starts(name: str, program: BuildResult, fake: Fake) -> None:
+    fake("")
+    with open_target(f"renode:{name}", program.elf) as stream:
+        assert Client(stream).hello().build_id == program.build_id
+
+
+def test_a_model_that_is_refused_is_one_line(program: BuildResult, fake: Fake) -> None:
+    fake("refuse:include")
+    with (
+        pytest.raises(TargetError, match=r"Renode refused esp32c3.cs: Parameters"),
+        open_target("renode:esp32c3", program.elf),
+    ):
+        pass
+
+
+def test_boards_and_platforms_name_each_other() -> None:
+    told = {board.renode: board.name for board in all_boards() if board.renode}
+    assert told == {name: platform.board for name, platform in renode.PLATFORMS.items()}
+    for board in all_boards():
+        assert board.renode or "renode" not in board.verified
+
+
+REPL_LINE = re.compile(
+    r"""using\ "(platforms/(boards|cpus)/\w+\.repl)"       # another description
+    |\w+:(\ (\w+\.)?\w+\ )?(\ ?@\ .+)?                  # an entry, new or added to, with its place
+    |\ {4}(\w+:\ .+|init:|[\w\[\], -]*->\ \S+)             # an attribute
+    |\ {8}\S.*|\ {4}\}                                    # a line of init, or of many places
+    |//\ .*|""",
+    re.VERBOSE,
+)
+
+
+@pytest.mark.parametrize("name", sorted(renode.PLATFORMS))
+def test_every_platform_has_its_description(name: str) -> None:
+    text = (firmware_dir() / "renode" / f"{name}.repl").read_text()
+    for line in text.splitlines():
+        assert REPL_LINE.fullmatch(line), line
+    mips = int(text.split("PerformanceInMips: ")[1].split()[0])
+    if "frequency: " in text:  # of what counts cycles: it must count instructions
+        assert int(text.split("frequency: ")[1].split()[0]) == 1_000_000 * mips
+    else:
+        assert "ExecutedInstructions" in text
+    models = re.findall(r": Stapes\.(\w+) @", text)
+    source = renode.PLATFORMS[name].models
+    assert bool(models) == bool(source)
+    for model in models:
+        assert f"public class {model} " in (firmware_dir() / "renode" / source).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(renode.PLATFORMS))
+def test_with_the_real_one(name: str, generated: Generated, tmp_path: Path) -> None:
+    try:
+        require_target(f"renode:{name}")
+    except ToolError as error:
+        pytest.skip(str(error))
+    build = build_firmware(generated.directory, renode.PLATFORMS[name].board, tmp_path)
+    with open_target(f"renode:{name}", build.elf) as stream:
+        client = Client(stream, timeout=300.0, hello_timeout=100.0)
+        assert client.hello().build_id == build.build_id
+        assert client.reboot().build_id == build.build_id
 
 
 def test_where_renode_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
