@@ -12,7 +12,7 @@ from typing import Any
 
 from stapes.check.run import no_progress, verify_identity
 from stapes.codegen import generate
-from stapes.errors import IdentityError, LinkError, StapesError, TargetError
+from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
 from stapes.files import write_json
 from stapes.firmware import BuildResult, build_firmware
 from stapes.firmware.boards import Board
@@ -24,6 +24,8 @@ from stapes.targets.flash.tool import Job, Tool
 from stapes.targets.ports import find_port, probe_behind
 
 Progress = Callable[[str, int, int], None]
+APPS = ("hil", "live")
+"""Applications that answer a hello: the harness's server, and the one that listens for ever."""
 HELLO_SECONDS = 15.0
 PORT_SECONDS = 0.3  # between two looks for a port
 
@@ -56,6 +58,7 @@ def plan_flash(
     board_name: str,
     directory: Path,
     *,
+    app: str = APPS[0],
     image: Path | None = None,
     tool: str | None = None,
     probe: str | None = None,
@@ -63,14 +66,16 @@ def plan_flash(
     progress: Progress = no_progress,
 ) -> FlashPlan:
     """Build what `board_name` shall run (or take `image`, an ELF or .bin) under `directory`; nothing is written yet."""
+    if app not in APPS:
+        raise BuildError(f"unknown application {app!r}", hint=f"choose one of {', '.join(APPS)}")
     board = Board.load(board_name)
     chosen = choose_tool(board, tool)
+    out = directory / (board.name if app == APPS[0] else f"{board.name}-{app}")
     build_id = None
     if image is None:
         generated = generate(bundle, directory / "generated")
-        built = build_firmware(generated.directory, board.name, directory / board.name, progress=progress)
+        built = build_firmware(generated.directory, board.name, out, app, progress=progress)
         image, build_id = built.elf, built.build_id
-    out = directory / board.name
     return _plan(board, chosen, image, out, build_id=build_id, probe=probe, port=port)
 
 

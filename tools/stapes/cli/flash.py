@@ -32,6 +32,12 @@ def flash(
             help="pyocd, openocd, st-flash, stm32loader or esptool [the first installed].",
         ),
     ] = None,
+    app: Annotated[
+        str,
+        typer.Option(
+            "--app", metavar="A", help="hil, the harness's server, or live, which listens for ever."
+        ),
+    ] = "hil",
     image: Annotated[
         Path | None,
         typer.Option("--image", metavar="FILE", help="An ELF or .bin to write instead of building one."),
@@ -52,6 +58,7 @@ def flash(
             loaded,
             board,
             out or Path("build") / loaded.manifest.name,
+            app=app,
             image=image,
             tool=tool,
             probe=probe,

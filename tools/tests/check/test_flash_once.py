@@ -20,7 +20,7 @@ from stapes.check import flash as flash_module
 from stapes.check.flash import confirm, flash_once, plan_flash
 from stapes.cli.app import run as run_command
 from stapes.codegen import generate
-from stapes.errors import IdentityError, LinkError, TargetError
+from stapes.errors import BuildError, IdentityError, LinkError, TargetError
 from stapes.firmware import BuildResult, build_firmware, find_program
 from stapes.firmware.boards import Board, Flashers
 from stapes.recipe import Bundle
@@ -230,11 +230,16 @@ def test_the_command(
     assert journal.read_text() == before
 
 
-@pytest.mark.parametrize("name", ["stm32f4_discovery"])
-def test_a_plan_builds_for_the_board(name: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_an_unknown_application(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="unknown application 'doom'"):
+        plan_flash(bundle, "stm32f4_discovery", tmp_path, app="doom")
+
+
+@pytest.mark.parametrize("app", ["hil", "live"])
+def test_a_plan_builds_for_the_board(app: str, bundle: Bundle, tmp_path: Path) -> None:
     if find_program("arm-none-eabi-gcc") is None or find_program("openocd") is None:
         pytest.skip("needs arm-none-eabi-gcc and openocd")
-    plan = plan_flash(bundle, name, tmp_path, tool="openocd")
+    plan = plan_flash(bundle, "stm32f4_discovery", tmp_path, app=app, tool="openocd")
     assert plan.image.address == 0x08000000
     assert plan.build_id
     # A vector table: the stack in RAM, then the reset handler in flash.
