@@ -43,7 +43,7 @@ def make_live_bundle(
     last = maker.pool("AVERAGE_POOL_2D", (1, width)).last
     mean = maker.pool("AVERAGE_POOL_2D", (height, 1), source=last).last
     peak = maker.pool("MAX_POOL_2D", (height, 1), source=last).last
-    maker.concatenation([mean, peak]).reshape((1, 16)).fully_connected(len(LABELS)).softmax()
+    maker.concatenation([mean, peak]).reshape((1, 16)).fully_connected(len(LABELS), scale=0.02).softmax()
     manifest = BundleManifest(
         name="live",
         labels=LABELS,

@@ -21,6 +21,7 @@ from stapes.cli import (
     frontend,
     generate,
     link,
+    live,
     report,
     train,
 )
@@ -61,12 +62,14 @@ app.command()(export.export)
 app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)
-app.command()(report.report)
+app.command()(live.listen)
+app.command()(live.label)
 app.command()(frontend.features)
 app.add_typer(data.app, name="data")
 app.add_typer(frontend.app, name="frontend")
 app.add_typer(bench.app, name="bench")
 app.add_typer(link.app, name="link")
+app.add_typer(report.app, name="report")
 
 
 def run() -> None:

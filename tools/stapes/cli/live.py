@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, JsonOption, console, save_json
 
 TargetOption = Annotated[
     str,
@@ -75,3 +75,103 @@ def bench_text(result: dict[str, Any]) -> str:
         f"{result['windows']} windows, {result['dropped_samples']} samples dropped"
     )
     return "\n".join(lines)
+
+
+def listen(
+    bundle: BundleArgument,
+    target: TargetOption = "host",
+    wav: Annotated[
+        Path | None, typer.Option("--wav", metavar="FILE", help="Play this recording to the device.")
+    ] = None,
+    mic: Annotated[
+        bool, typer.Option("--mic", help="Play this computer's microphone to the device.")
+    ] = False,
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port", metavar="auto|PORT", help="A board that runs the live firmware, by its own microphone."
+        ),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="With --wav: as fast as the device takes it.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines of events instead of the live view.")] = False,
+    save_uncertain: Annotated[
+        Path | None,
+        typer.Option("--save-uncertain", metavar="DIR", help="Keep windows that the network was unsure of."),
+    ] = None,
+    save_events: Annotated[
+        Path | None, typer.Option("--save-events", metavar="DIR", help="Cut every event out as a WAV file.")
+    ] = None,
+    json_lines: Annotated[
+        Path | None, typer.Option("--json-lines", metavar="FILE", help="Write every event as a line of JSON.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="FILE", help="Write an Audacity label track.")
+    ] = None,
+    out: OutOption = None,
+) -> None:
+    """Let a device listen, and watch: level, spectrogram from its own features, scores, events, load, losses."""
+    from stapes.errors import StapesError
+    from stapes.live import listening, run_session
+    from stapes.recipe import Bundle
+
+    if wav and mic:
+        raise StapesError("--wav and --mic: one source only", hint="leave one out")
+    if (save_uncertain or save_events) and not (wav or mic):
+        raise StapesError(
+            "the device's own microphone stays on the device", hint="give --wav FILE or --mic to save sound"
+        )
+    loaded = Bundle.load(bundle)
+    with listening(
+        loaded,
+        port or target,
+        out or Path("build") / loaded.manifest.name / "live",
+        is_port=port is not None,
+        wav=wav,
+        mic=mic,
+        fast=fast,
+        save_uncertain=save_uncertain,
+        save_events=save_events,
+        json_lines=json_lines,
+        labels=labels,
+    ) as session:
+        run_session(
+            session,
+            plain=plain or not console.is_terminal,
+            say=lambda line: console.print(line, highlight=False),
+        )
+    state = session.state
+    dropped = state.status.dropped if state.status else 0
+    console.print(f"{state.count} events, {dropped} samples dropped", highlight=False)
+
+
+def label(
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="WAV, FLAC or Ogg, of any length.")],
+    bundle: Annotated[Path, typer.Option("--bundle", metavar="BUNDLE", help="Directory of the bundle.")],
+    track: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The label track [RECORDING.labels.txt].")
+    ] = None,
+    build: Annotated[
+        Path | None, typer.Option("--build", metavar="DIR", help="Build directory [build/NAME/label].")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Label a whole recording with the firmware's arithmetic: an Audacity track of its events."""
+    from stapes.cli.common import progress_bar
+    from stapes.live import label_recording
+    from stapes.recipe import Bundle
+
+    loaded = Bundle.load(bundle)
+    with progress_bar() as progress:
+        result = label_recording(
+            loaded,
+            recording,
+            track or recording.with_suffix(".labels.txt"),
+            build or Path("build") / loaded.manifest.name / "label",
+            progress=progress,
+        )
+    console.print(
+        f"{result['track']}: {result['events']} events in {result['seconds']:.0f} s, "
+        f"{result['times_real_time']:.0f} times as fast as it sounds",
+        highlight=False,
+    )
+    save_json(json, result)

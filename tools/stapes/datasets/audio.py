@@ -80,6 +80,31 @@ def read_audio(
     return pcm
 
 
+def audio_blocks(path: Path, sample_rate: int, seconds: float = 10.0) -> Iterator[npt.NDArray[np.int16]]:
+    """A recording of any length as `read_audio` would decode it, in blocks of about `seconds`: int16[n] each.
+
+    Memory does not grow with the recording. Raises as `read_audio` does.
+    """
+    soundfile, soxr = _packages()
+    with _decoding(path), soundfile.SoundFile(str(path)) as stream:
+        rate, expected, found = int(stream.samplerate), int(stream.frames), 0
+        resampler = None
+        if rate != sample_rate:
+            resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+        for samples in stream.blocks(round(seconds * rate), dtype="float32", always_2d=True):
+            found += len(samples)
+            if not np.isfinite(samples).all():
+                raise DataError(f"{path}: holds samples that are not numbers", hint=_HINT)
+            mono = samples.mean(axis=1)
+            if resampler:
+                mono = resampler.resample_chunk(mono, last=found == expected)
+            yield np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+    if found == 0:
+        raise DataError(f"{path}: holds no samples", hint=_HINT)
+    if found != expected or is_truncated(path):
+        raise DataError(f"{path}: is truncated (its end is missing)", hint=_HINT)
+
+
 def is_truncated(path: Path) -> bool:
     """Whether the container says that more should follow; decoders silently give what there is."""
     size = path.stat().st_size

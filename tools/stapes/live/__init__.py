@@ -3,5 +3,18 @@
 from stapes.live.bench import bench_live
 from stapes.live.events import audacity_labels, json_line, score_of
 from stapes.live.host import HostListener
+from stapes.live.label import label_recording
+from stapes.live.session import LiveState, Session, listening, run_session
 
-__all__ = ["HostListener", "audacity_labels", "bench_live", "json_line", "score_of"]
+__all__ = [
+    "HostListener",
+    "LiveState",
+    "Session",
+    "audacity_labels",
+    "bench_live",
+    "json_line",
+    "label_recording",
+    "listening",
+    "run_session",
+    "score_of",
+]

@@ -1,0 +1,148 @@
+"""What is kept of a listening session: events as lines and labels, sounds as WAV files."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.errors import StapesError
+from stapes.live.events import audacity_labels, json_line
+from stapes.reference import LiveEvent, LiveKind
+
+Pcm = npt.NDArray[np.int16]
+
+HISTORY_SECONDS = 60.0
+"""Longest sound that can be cut out."""
+
+
+class History:
+    """The last minute of the stream, by sample number."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._first = 0
+        self._pcm = np.zeros(0, np.int16)
+
+    def add(self, position: int, pcm: Pcm) -> None:
+        """Samples from `position` on; a gap before them is silence."""
+        gap = position - self._first - len(self._pcm)
+        most = round(HISTORY_SECONDS * self.sample_rate)
+        self._pcm = np.concatenate([self._pcm, np.zeros(min(gap, most), np.int16), pcm])[-most:]
+        self._first = position + len(pcm) - len(self._pcm)
+
+    def cut(self, start: int, end: int) -> Pcm:
+        """As much as is there of the samples from `start` to `end`."""
+        first = self._first
+        return self._pcm[max(0, start - first) : max(0, end - first)]
+
+    def write(self, path: Path, start: int, end: int) -> bool:
+        """Write a piece as a WAV file; False where nothing of it is there any more."""
+        pcm = self.cut(start, end)
+        if len(pcm) == 0:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(self.sample_rate)
+            out.writeframes(pcm.astype("<i2").tobytes())
+        return True
+
+
+class EventFiles:
+    """JSON lines and Audacity labels, written as events come."""
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        sample_rate: int,
+        scale: float,
+        json_lines: Path | None = None,
+        track: Path | None = None,
+    ) -> None:
+        self._labels, self._rate, self._scale = labels, sample_rate, scale
+        self._json = _open(json_lines, "--json-lines")
+        self._track = _open(track, "--labels")
+
+    def add(self, event: LiveEvent) -> None:
+        """One more event."""
+        if self._json:
+            self._json.write(json_line(event, self._labels, self._rate, self._scale) + "\n")
+            self._json.flush()
+        if self._track:
+            self._track.writelines(audacity_labels([event], self._labels, self._rate, self._scale))
+            self._track.flush()
+
+    def close(self) -> None:
+        """Close both files."""
+        for file in (self._json, self._track):
+            if file:
+                file.close()
+
+
+def _open(path: Path | None, option: str) -> TextIO | None:
+    if path is None:
+        return None
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StapesError(
+            f"cannot write {path}: {error.strerror}", hint=f"choose another {option} FILE"
+        ) from error
+
+
+def cut_event(
+    history: History, event: LiveEvent, label: str, directory: Path, margin: float = 0.25
+) -> Path | None:
+    """Write a complete event's sound, with `margin` seconds on both sides; its path."""
+    if event.kind != LiveKind.END:
+        return None
+    side = round(margin * history.sample_rate)
+    path = directory / f"{event.start / history.sample_rate:010.2f}-{label}.wav"
+    return path if history.write(path, max(0, event.start - side), event.end + side) else None
+
+
+class Uncertain:
+    """Windows that the network was unsure of, for labelling by hand: at most one of any moment.
+
+    A window is uncertain when the best class is known by less than `margin` from the second, or lies within `margin` of
+    its threshold; `scores` are 0 to 1. `windows.csv` in the directory lists them.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        labels: tuple[str, ...],
+        thresholds: tuple[float, ...],
+        window: int,
+        margin: float = 0.15,
+    ) -> None:
+        self._directory, self._labels, self._thresholds = directory, labels, thresholds
+        self._window = window
+        self._margin = margin
+        self._last = -window
+        self.saved = 0
+
+    def add(self, history: History, end: int, scores: tuple[float, ...]) -> None:
+        """The scores of the window that ended before sample `end`."""
+        order = sorted(range(len(scores)), key=lambda index: -scores[index])
+        best, second = order[0], order[min(1, len(order) - 1)]
+        is_unsure = (
+            scores[best] - scores[second] < self._margin
+            or abs(scores[best] - self._thresholds[best]) < self._margin
+        )
+        if not is_unsure or end - self._last < self._window:
+            return
+        name = f"{end / history.sample_rate:010.2f}-{self._labels[best]}-{self._labels[second]}.wav"
+        if not history.write(self._directory / name, end - self._window, end):
+            return
+        self._last = end
+        self.saved += 1
+        with (self._directory / "windows.csv").open("a", encoding="utf-8") as table:
+            if table.tell() == 0:
+                table.write(",".join(["file", *self._labels]) + "\n")
+            table.write(",".join([name, *(f"{score:.4f}" for score in scores)]) + "\n")

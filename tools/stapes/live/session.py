@@ -1,0 +1,238 @@
+"""One listening session: samples to the device, what it says back to the view and to files."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.check import verify_identity
+from stapes.codegen import generate
+from stapes.errors import TargetError
+from stapes.firmware import build_firmware
+from stapes.link import LiveClient, LiveStatus
+from stapes.live.events import json_line
+from stapes.live.keep import EventFiles, History, Uncertain, cut_event
+from stapes.live.sources import FileSource, MicrophoneSource, Source
+from stapes.recipe import Bundle
+from stapes.reference import LiveEvent, LiveKind, LiveRule, load_graph
+from stapes.targets import board_for_target, largest_payload, open_target, require_target
+from stapes.targets.ports import find_port
+
+_POLL = 0.05
+"""Seconds between two looks at the device."""
+
+
+@dataclass
+class LiveState:
+    """What a view shows. `scale` turns scores into 0 … 1; `load` is a share of the device's time."""
+
+    title: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    scale: float
+    thresholds: tuple[float, ...]
+    counter: str
+    status: LiveStatus | None = None
+    rows: deque[npt.NDArray[np.int8]] = field(default_factory=lambda: deque(maxlen=256))
+    events: deque[LiveEvent] = field(default_factory=lambda: deque(maxlen=64))
+    count: int = 0
+    load: float = 0.0
+    lost_events: int = 0
+    drift_ppm: float | None = None
+    saved: int = 0
+    ended: bool = False
+
+    def scores(self) -> tuple[float, ...]:
+        """Smoothed scores, 0 to 1 for a softmax."""
+        steps = self.status.scores if self.status else ()
+        return tuple(score * self.scale / 256 for score in steps)
+
+
+class Session:
+    """Drives a device; `source` None: the device listens with its own microphone."""
+
+    def __init__(
+        self,
+        client: LiveClient,
+        bundle: Bundle,
+        title: str,
+        source: Source | None,
+        *,
+        files: EventFiles | None = None,
+        cut_directory: Path | None = None,
+        uncertain_directory: Path | None = None,
+        counter: str = "",
+    ) -> None:
+        manifest = bundle.manifest
+        graph = load_graph(bundle)
+        tensor = graph.tensor(graph.outputs[0])
+        rule = LiveRule.of(manifest, tensor.scale, tensor.zero_point)
+        thresholds = tuple(step * tensor.scale / 256 for step in rule.on)
+        rate = manifest.frontend.sample_rate
+        self.state = LiveState(title, manifest.labels, rate, tensor.scale, thresholds, counter)
+        self._client, self._source, self._files = client, source, files
+        self._history = History(rate)
+        self._cut_directory = cut_directory
+        window = manifest.frontend.samples(manifest.window.frames)
+        self._uncertain = (
+            Uncertain(uncertain_directory, manifest.labels, thresholds, window)
+            if uncertain_directory
+            else None
+        )
+        self._window = window
+        self._begin: float | None = None
+        client.reset()
+        if source is None:
+            client.listen(True)
+
+    def step(self) -> bool:
+        """Move samples and news once; False at the end of the source."""
+        if self._begin is None:
+            self._begin = time.monotonic()
+        state = self.state
+        if self._source is None:
+            time.sleep(_POLL)
+        else:
+            found = self._source.read()
+            if found is None:
+                self._client.flush()
+                self._look()
+                state.ended = True
+                return False
+            position, pcm = found
+            self._feed(position, pcm)
+        self._look()
+        return True
+
+    def _feed(self, position: int, pcm: npt.NDArray[np.int16]) -> None:
+        """In pieces of a few frames, so that no row and no window's scores are missed."""
+        if len(pcm) == 0:
+            time.sleep(_POLL)
+            return
+        self._history.add(position, pcm)
+        piece = self.state.sample_rate // 10
+        for start in range(0, len(pcm), piece):
+            self._client.feed(position + start, pcm[start : start + piece])
+            self._look()
+
+    def _look(self) -> None:
+        state, before = self.state, self.state.status
+        status = self._client.status()
+        state.status = status
+        if before and status.elapsed > before.elapsed:
+            state.load = (status.busy - before.busy) / (status.elapsed - before.elapsed)
+        _, rows = self._client.rows()
+        state.rows.extend(rows)
+        events, state.lost_events = self._client.events()
+        for event in events:
+            self._keep(event)
+        if self._uncertain and before and status.windows > before.windows and status.scores:
+            self._uncertain.add(self._history, status.samples, state.scores())
+            state.saved = self._uncertain.saved
+        spent = time.monotonic() - (self._begin or time.monotonic())
+        if self._source is None and spent > 10:
+            state.drift_ppm = (status.samples / state.sample_rate / spent - 1) * 1e6
+
+    def _keep(self, event: LiveEvent) -> None:
+        state = self.state
+        if self._files:
+            self._files.add(event)
+        if event.kind != LiveKind.LEVEL:
+            state.events.append(event)
+            state.count += event.kind == LiveKind.END
+        if self._cut_directory and event.kind == LiveKind.END:
+            cut_event(self._history, event, state.labels[event.class_index], self._cut_directory)
+
+    def close(self) -> None:
+        """Stop the source and the device's microphone."""
+        if self._source is None:
+            self._client.listen(False)
+        else:
+            self._source.close()
+        if self._files:
+            self._files.close()
+
+
+@contextmanager
+def listening(
+    bundle: Bundle,
+    target: str,
+    directory: Path,
+    *,
+    is_port: bool = False,
+    wav: Path | None = None,
+    mic: bool = False,
+    fast: bool = False,
+    save_uncertain: Path | None = None,
+    save_events: Path | None = None,
+    json_lines: Path | None = None,
+    labels: Path | None = None,
+) -> Iterator[Session]:
+    """Build the live application where it must be built, start `target` and a session on it.
+
+    `is_port`: `target` is a serial port, or `auto`, with a board that runs the firmware already.
+    """
+    manifest = bundle.manifest
+    rate = manifest.frontend.sample_rate
+    with ExitStack() as stack:
+        source: Source | None = None
+        if wav:
+            source = FileSource(wav, rate, fast=fast)
+        elif mic:
+            source = MicrophoneSource(rate)
+        elf = None
+        if is_port:
+            target = find_port(target)
+        else:
+            require_target(target)
+            board = board_for_target(target)
+            if source is None and (target == "host" or target.startswith(("qemu:", "renode:"))):
+                raise TargetError(f"{target} has no microphone", hint="give --wav FILE or --mic")
+            if board:
+                generated = generate(bundle, directory / "generated")
+                elf = build_firmware(generated.directory, board, directory / board, app="live").elf
+        stream = stack.enter_context(open_target(target, elf=elf))
+        client = LiveClient(stream, largest_payload=largest_payload(target))
+        hello = client.hello()
+        verify_identity(hello, bundle)
+        client.speed_up()
+        graph = load_graph(bundle)
+        scale = graph.tensor(graph.outputs[0]).scale
+        files = EventFiles(manifest.labels, rate, scale, json_lines, labels)
+        session = Session(
+            client,
+            bundle,
+            f"{manifest.name} on {target}",
+            source,
+            files=files,
+            cut_directory=save_events,
+            uncertain_directory=save_uncertain,
+            counter=hello.counter,
+        )
+        stack.callback(session.close)
+        yield session
+
+
+def run_session(session: Session, *, plain: bool, say: Callable[[str], None]) -> None:
+    """Until the source ends or the user quits: in the live view, or `plain`, an event a line."""
+    if not plain:
+        from stapes.live.view import live_view
+
+        view = live_view(session)
+        view.run()
+        if view.error:
+            raise view.error
+        return
+    state = session.state
+    goes_on = True
+    while goes_on:
+        goes_on = session.step()
+        while state.events:
+            say(json_line(state.events.popleft(), state.labels, state.sample_rate, state.scale))

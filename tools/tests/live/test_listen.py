@@ -1,0 +1,234 @@
+"""The commands that listen: the view at 80 x 24, recordings to labels, what is kept, what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from live_bundle import LABELS, make_live_bundle
+from typer.testing import CliRunner
+
+from stapes.cli.app import app
+from stapes.datasets.audio import audio_blocks, read_audio
+from stapes.errors import StapesError
+from stapes.live import LiveState, audacity_labels, json_line, label_recording, listening
+from stapes.live.keep import History, Uncertain
+from stapes.live.picture import picture
+from stapes.live.sources import FileSource, MicrophoneSource
+from stapes.live.view import live_view
+from stapes.recipe import Bundle, LiveSpec
+from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
+
+RATE = 16000
+
+
+def sound(seconds: float, seed: int = 1) -> npt.NDArray[np.int16]:
+    random = np.random.default_rng(seed)
+    parts = []
+    while sum(map(len, parts)) < seconds * RATE:
+        parts.append(random.normal(0, random.choice([2.0, 200.0, 6000.0]), int(random.integers(2000, 20000))))
+    return np.clip(np.concatenate(parts)[: round(seconds * RATE)], -32768, 32767).astype(np.int16)
+
+
+def write_wav(path: Path, pcm: npt.NDArray[np.int16], rate: int = RATE) -> Path:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(pcm.tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    live = LiveSpec(threshold=0.3, windows=2, min_seconds=0.05)
+    return make_live_bundle(tmp_path_factory.mktemp("bundle"), live, seed=0)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("build")
+
+
+def expected_events(bundle: Bundle, pcm: npt.NDArray[np.int16]) -> list[LiveEvent]:
+    python = LiveReference(Reference(bundle, "numpy"))
+    python.push(pcm)
+    python.flush()
+    return python.events
+
+
+def test_listen_prints_the_events_of_python_and_keeps_sounds(
+    bundle: Bundle, build: Path, tmp_path: Path
+) -> None:
+    pcm = sound(6.0)
+    recording = write_wav(tmp_path / "a.wav", pcm)
+    lines, track = tmp_path / "events.jsonl", tmp_path / "track.txt"
+    result = CliRunner().invoke(
+        app,
+        ["listen", str(bundle.directory), "--wav", str(recording), "--fast", "--plain", "--out", str(build),
+         "--json-lines", str(lines), "--labels", str(track), "--save-events", str(tmp_path / "events"),
+         "--save-uncertain", str(tmp_path / "uncertain")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    expected = expected_events(bundle, pcm)
+    assert lines.read_text().splitlines() == [json_line(event, LABELS, RATE, 1 / 256) for event in expected]
+    assert track.read_text() == "".join(audacity_labels(expected, LABELS, RATE, 1 / 256))
+    ends = [event for event in expected if event.kind == LiveKind.END]
+    assert ends
+    assert f"{len(ends)} events, 0 samples dropped" in result.output
+    cuts = sorted((tmp_path / "events").glob("*.wav"))
+    assert len(cuts) == len(ends)
+    first = read_audio(cuts[0], RATE)
+    begin = max(0, ends[0].start - RATE // 4)
+    assert np.array_equal(first, pcm[begin : ends[0].end + RATE // 4])
+    unsure = list((tmp_path / "uncertain").glob("*.wav"))
+    table = (tmp_path / "uncertain/windows.csv").read_text().splitlines()
+    assert len(unsure) == len(table) - 1 > 0
+
+
+def test_label_gives_the_events_of_python_whatever_the_length(
+    bundle: Bundle, build: Path, tmp_path: Path
+) -> None:
+    pcm = sound(40.0, seed=3)
+    recording = write_wav(tmp_path / "long.wav", pcm)
+    result = label_recording(bundle, recording, tmp_path / "track.txt", build / "label")
+    expected = expected_events(bundle, pcm)
+    assert (tmp_path / "track.txt").read_text() == "".join(audacity_labels(expected, LABELS, RATE, 1 / 256))
+    assert result["seconds"] == 40.0
+    assert result["times_real_time"] > 5
+    lines = (tmp_path / "track.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"\d+\.\d{6}\t\d+\.\d{6}\t\w+ [01]\.\d\d", line) for line in lines)
+
+
+def test_blocks_are_the_whole_recording(tmp_path: Path) -> None:
+    pcm = sound(5.0)
+    path = write_wav(tmp_path / "a.wav", pcm)
+    assert np.array_equal(np.concatenate(list(audio_blocks(path, RATE, 0.7))), pcm)
+    resampled = np.concatenate(list(audio_blocks(write_wav(tmp_path / "b.wav", pcm, 44100), RATE, 0.3)))
+    whole = read_audio(tmp_path / "b.wav", RATE)
+    assert abs(len(resampled) - len(whole)) <= 1
+    count = min(len(resampled), len(whole))
+    assert np.abs(resampled[:count].astype(int) - whole[:count]).max() <= 2
+
+
+def test_a_recording_that_comes_too_fast_is_cut_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    source = FileSource(write_wav(tmp_path / "a.wav", sound(20.0)), RATE)
+    got = source.read()
+    assert got is not None and len(got[1]) == 0
+    now[0] = 1.0
+    first = source.read()
+    now[0] = 9.0  # the device was busy for eight seconds
+    second = source.read()
+    assert first is not None and second is not None
+    assert (first[0], len(first[1])) == (0, RATE)
+    assert (second[0], len(second[1])) == (7 * RATE, 2 * RATE)
+    now[0] = 30.0
+    while (piece := source.read()) is not None:
+        second = piece
+    assert second[0] + len(second[1]) == 20 * RATE
+
+
+@pytest.mark.parametrize("padding", [0.0, 0.5])
+def test_samples_lost_before_the_device_are_reported_by_it(
+    bundle: Bundle, build: Path, tmp_path: Path, padding: float
+) -> None:
+    path = write_wav(tmp_path / "a.wav", sound(3.0))
+    with listening(bundle, "host", build, wav=path, fast=True) as session:
+        client = session._client
+        pcm = sound(3.0)
+        client.feed(0, pcm[:20_000])
+        client.feed(20_000 + round(padding * RATE), pcm[20_000:])
+        events, lost = client.events()
+        status = client.status()
+    gaps = [event for event in events if event.kind == LiveKind.GAP]
+    assert [gap.dropped for gap in gaps] == ([] if padding == 0.0 else [8000])
+    assert status.dropped == round(padding * RATE)
+    assert lost == 0
+
+
+def test_view_at_80_by_24(bundle: Bundle, build: Path, tmp_path: Path) -> None:
+    recording = write_wav(tmp_path / "a.wav", sound(4.0))
+
+    async def drive() -> list[str]:
+        with listening(bundle, "host", build, wav=recording, fast=True) as session:
+            view = live_view(session)
+            async with view.run_test(size=(80, 24)) as pilot:
+                for _ in range(100):
+                    await pilot.pause(0.1)
+                    if session.state.ended:
+                        break
+                await pilot.pause(0.3)
+                lines = [
+                    "".join(segment.text for segment in line)
+                    for line in view.screen._compositor.render_strips()
+                ]
+                await pilot.press("q")
+            assert view.error is None
+        return lines
+
+    lines = asyncio.run(drive())
+    assert len(lines) == 24
+    assert all(len(line) == 80 for line in lines)
+    assert lines[0].startswith(" live on host") and lines[0].rstrip().endswith("0:00:04.0")
+    assert "dBFS" in lines[1]
+    assert any("▀" in line for line in lines[2:16])
+    assert any("scores" in line and "events" in line for line in lines)
+    assert sum(any(f" {label} " in line for line in lines[14:]) for label in LABELS) == len(LABELS)
+    assert re.search(r"CPU \d+\.\d %  dropped 0  events \d+", lines[23])
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (200, 60), (1, 1)])
+def test_picture_fills_its_place_with_anything(width: int, height: int) -> None:
+    state = LiveState("x" * 100, tuple(f"label{i}" for i in range(40)), RATE, 1 / 256, (0.5,) * 40, "cycles")
+    for rows in (0, 3, 300):
+        state.rows.extend(np.full((rows, 64), 127, np.int8))
+        state.events.append(LiveEvent(LiveKind.GAP, -1, 0, 10, 0, 0, 10))
+        state.events.append(LiveEvent(LiveKind.END, 39, 0, 10**9, 65280, -100, 0))
+        lines = picture(state, width, height).plain.split("\n")
+        assert len(lines) == max(height, 10)
+        assert {len(line) for line in lines} == {max(width, 20)}
+
+
+def test_uncertain_windows_do_not_overlap(tmp_path: Path) -> None:
+    history = History(RATE)
+    uncertain = Uncertain(tmp_path / "u", LABELS, (0.5,) * 4, RATE)
+    for second in range(1, 9):
+        history.add((second - 1) * RATE // 2, np.full(RATE // 2, second, np.int16))
+        uncertain.add(history, second * RATE // 2, (0.4, 0.35, 0.2, 0.05))
+    uncertain.add(history, 10 * RATE, (0.97, 0.01, 0.01, 0.01))
+    assert uncertain.saved == 4
+    assert len(list((tmp_path / "u").glob("*.wav"))) == 4
+
+
+def test_wrong_use_is_one_line(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = str(bundle.directory)
+    for arguments, reason in (
+        (["--wav", "x.wav", "--mic"], "one source only"),
+        (["--target", "host"], "has no microphone"),
+        (["--save-uncertain", "x", "--port", "auto"], "stays on the device"),
+    ):
+        result = CliRunner().invoke(app, ["listen", where, *arguments])
+        assert isinstance(result.exception, StapesError), result.output
+        assert reason in result.exception.message
+    monkeypatch.setitem(__import__("sys").modules, "sounddevice", None)
+    with pytest.raises(StapesError, match="needs sounddevice") as caught:
+        MicrophoneSource(RATE)
+    assert caught.value.hint == "pip install 'stapes[live]'"
+
+
+def test_json_lines_are_json() -> None:
+    event = LiveEvent(LiveKind.END, 1, 16000, 24000, 128 * 256, -1234, 5)
+    value = json.loads(json_line(event, LABELS, RATE, 1 / 256))
+    assert value == {
+        "kind": "end", "start": 1.0, "end": 1.5, "level_dbfs": -12.34, "dropped": 5, "class": "dog", "score": 0.5
+    }  # fmt: skip
