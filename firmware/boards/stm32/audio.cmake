@@ -1,6 +1,6 @@
-# A board's microphone, for the applications that listen. Before: stm32.cmake, and STM32_MICROPHONE: pdm or i2s (STM32F4,
+# A board's microphone, for the application that listens. Before: stm32.cmake, and STM32_MICROPHONE: pdm or i2s (STM32F4,
 # F7; on I2S2), adc_l4 or adc_f0; the board folder has audio.c with its pins. -DSTAPES_AUDIO_GAIN=256 is a gain of one.
-if(STAPES_APP MATCHES "live")
+if(STAPES_APP STREQUAL "live")
   set(STM32_AUDIO_FILES audio_source)
   if(STM32_MICROPHONE STREQUAL "pdm")
     list(APPEND STM32_AUDIO_FILES audio_i2s audio_pdm)
