@@ -9,6 +9,7 @@
 #define SYST_RVR   REGISTER(0xE000E014u)
 #define SYST_CVR   REGISTER(0xE000E018u)
 #define NVIC_ISER  REGISTERS(0xE000E100u)
+#define NVIC_IPR   REGISTERS(0xE000E400u)
 #define NVIC_ICER  REGISTERS(0xE000E180u)
 #define SCB_ICSR   REGISTER(0xE000ED04u)
 #define SCB_VTOR   REGISTER(0xE000ED08u)
@@ -33,6 +34,7 @@
 #define CFSR_BFAR_VALID    0x00008000u
 #define ICSR_ACTIVE        0x1FFu
 #define EXCEPTION_NMI      2u
+#define LOWEST_PRIORITY    0xC0u /* the two bits that every core has */
 
 /* Frame that the core stacks: r0-r3, r12, lr, pc, psr; then floating-point registers and a word that aligns
  * (Armv7-M, B1.5.7). */
@@ -153,6 +155,10 @@ uint32_t cortex_m_systick(void) {
     total += (now - last) & SYSTICK_MASK;
     last = now;
     return total;
+}
+
+void cortex_m_put_last(uint32_t number) {
+    NVIC_IPR[number / 4u] |= LOWEST_PRIORITY << number % 4u * 8u; /* Armv6-M takes words only */
 }
 
 void cortex_m_enable_interrupt(uint32_t number) {

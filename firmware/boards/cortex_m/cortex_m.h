@@ -29,6 +29,8 @@ uint32_t cortex_m_systick(void);
 
 /* In the interrupt controller; the peripheral has its own switch. */
 void cortex_m_enable_interrupt(uint32_t number);
+/* Every other interrupt may interrupt this one's handler. */
+void cortex_m_put_last(uint32_t number);
 void cortex_m_disable_interrupt(uint32_t number);
 
 /* Until the next interrupt. One that came since the last call counts, so none is slept through. */

@@ -55,6 +55,7 @@ bool stm32_adc_start(const stm32_adc_board_t *board) {
     ADC_CHSELR = 1u << board->channel;
     ADC_SMPR = SAMPLE_28;
     ADC_CR = CR_START;
+    cortex_m_put_last(INTERRUPT); /* a UART's byte does not wait for a conversion */
     cortex_m_enable_interrupt(INTERRUPT);
     return true;
 }

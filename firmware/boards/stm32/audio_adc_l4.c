@@ -64,6 +64,7 @@ bool stm32_adc_start(const stm32_adc_board_t *board) {
     ADC_SQR1 = board->channel << 6;
     ADC_SMPR(board->channel) = SAMPLE_47 << board->channel % 10u * 3u;
     ADC_CR = CR_REGULATOR | CR_START; /* ones of the others would change something, zeros do not */
+    cortex_m_put_last(INTERRUPT);     /* a UART's byte does not wait for a conversion */
     cortex_m_enable_interrupt(INTERRUPT);
     return true;
 }

@@ -130,6 +130,7 @@ int stm32_i2s_start(uint32_t bit_hz, stm32_i2s_format_t format) {
     STREAM_M0AR = (uint32_t)(uintptr_t)stm32_audio_buffer;
     STREAM_FCR = 0u;
     setting = CFGR_MASTER_RX | (format == STM32_I2S_SLOTS ? CFGR_24_IN_32 : CFGR_16_IN_16);
+    cortex_m_put_last(INTERRUPT); /* a UART's byte does not wait for a conversion */
     cortex_m_enable_interrupt(INTERRUPT);
     run();
     return STAPES_OK;

@@ -75,10 +75,6 @@ static void start_counter(uint32_t core_hz) {
     info.counter = STAPES_COUNTER_CYCLES;
     info.ticks_per_second = core_hz;
 }
-
-static uint32_t cortex_m_cycles(void) {
-    return 0u;
-}
 #endif
 
 void board_init(void) {
@@ -101,7 +97,13 @@ const stapes_board_info_t *board_info(void) {
 }
 
 uint32_t board_ticks(void) {
-    return counter == CYCLES ? cortex_m_cycles() : counter == TIMER ? TIM2_CNT : cortex_m_systick();
+    switch (counter) {
+#if __ARM_ARCH_ISA_THUMB >= 2
+    case CYCLES: return cortex_m_cycles();
+#endif
+    case SYSTICK: return cortex_m_systick();
+    default: return TIM2_CNT;
+    }
 }
 
 void board_led(int on) {

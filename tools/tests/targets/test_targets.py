@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 from small_bundle import make_small_bundle
 
 from stapes.codegen import generate
 from stapes.errors import LinkError, TargetError, ToolError
-from stapes.firmware import BuildResult, build_firmware, find_program, require_program
+from stapes.firmware import BuildResult, build_firmware, find_program, firmware_dir, require_program
 from stapes.firmware.boards import all_boards
 from stapes.link import Client
 from stapes.targets import DescriptorStream, Stream, board_for_target, open_target, require_target
@@ -26,24 +30,38 @@ QEMU = [f"qemu:{machine}" for machine in target_module.MACHINES]
 TARGETS = ["host", *QEMU]
 
 
+Build = Callable[[str, str], BuildResult]
+
+
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BuildResult]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Builds an application for a target; one directory per board, so that the runtime is compiled once."""
     directory = tmp_path_factory.mktemp("targets")
     generated = generate(make_small_bundle(directory / "bundle"), directory / "generated").directory
-    built: dict[str, BuildResult] = {}
 
+    def run(target: str, app: str) -> BuildResult:
+        try:
+            require_target(target)
+        except ToolError as error:
+            pytest.skip(str(error))
+        board = board_for_target(target)
+        assert board is not None
+        built = build_firmware(generated, board, directory / board, app)
+        kept = built.elf.with_name(f"{Path(app).stem}.elf")
+        shutil.copy(built.elf, kept)
+        return replace(built, elf=kept)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def programs(build: Build) -> dict[str, BuildResult]:
     class Lazy(dict[str, BuildResult]):
         def __missing__(self, target: str) -> BuildResult:
-            try:
-                require_target(target)
-            except ToolError as error:
-                pytest.skip(str(error))
-            board = board_for_target(target)
-            assert board is not None
-            self[target] = build_firmware(generated, board, directory / board)
+            self[target] = build(target, "hil")
             return self[target]
 
-    return Lazy(built)
+    return Lazy()
 
 
 def run_clip(client: Client) -> list[tuple[object, ...]]:
@@ -129,6 +147,62 @@ def test_reboot_starts_afresh(target: str, programs: dict[str, BuildResult]) -> 
         client.push(np.zeros(1000, dtype=np.int16))
         client.reboot()
         assert client.push(np.zeros(4, dtype=np.int16)).samples == 4
+
+
+UNDEFINED, NOWHERE, WATCHDOG, WILD_JUMP, OVERFLOW = range(5)  # as firmware/tests/fault_driver.c fails
+HARD, BUS, USAGE, LATE, EXCEPTION = 1, 3, 4, 5, 6  # as board.h
+CORE_WITH_STATUS = {UNDEFINED: USAGE, NOWHERE: BUS, WILD_JUMP: BUS, OVERFLOW: BUS}
+FAULTS = {
+    "qemu:netduinoplus2": CORE_WITH_STATUS,
+    "qemu:stm32vldiscovery": CORE_WITH_STATUS,
+    "qemu:microbit": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP, OVERFLOW), HARD),
+    # These machines do not fail below their RAM, nor on instructions fetched from nowhere.
+    "qemu:mps2-an385": {UNDEFINED: USAGE, NOWHERE: BUS, WATCHDOG: LATE},
+    "qemu:mps2-an500": {UNDEFINED: USAGE, NOWHERE: BUS, WATCHDOG: LATE},
+    "qemu:mps2-an505": {**CORE_WITH_STATUS, WATCHDOG: LATE},
+    "qemu:riscv32-virt": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP), EXCEPTION),
+}
+
+
+@pytest.mark.parametrize("target", FAULTS)
+def test_every_fault_is_reported_after_the_restart(target: str, build: Build) -> None:
+    built = build(target, str(firmware_dir() / "tests/fault_driver.c"))
+    expected = dict(sorted(FAULTS[target].items()))
+    lines: list[str] = []
+    with open_target(target, built.elf) as stream:
+        stream.timeout = 60.0
+        text = b""
+        while text.count(b"\n") <= len(expected):
+            received = stream.read(4096)
+            assert received, f"silence after {text!r}"
+            text += received
+        lines = text.decode().splitlines()
+    assert lines[0] == "fresh 0"
+    reports = []
+    for line in lines[1:]:
+        words = line.split()
+        reports.append({name: int(value) for name, value in zip(words[::2], words[1::2], strict=True)})
+    assert {report["stage"]: report["cause"] for report in reports} == expected
+    functions = function_ranges(built.elf)
+    for report in reports:
+        assert report["kept"] == 1 and report["again"] == 0, "a report is read once"
+        if report["stage"] in (UNDEFINED, NOWHERE):
+            start, end = functions["fail"]
+            assert start <= report["pc"] < end
+        if report["stage"] == NOWHERE and report["cause"] != HARD:
+            assert report["address"] == 0xD0000000
+        if report["stage"] == WILD_JUMP:
+            assert report["pc"] in (0x1AAAAAA0, 0x1AAAAAA1)
+
+
+def function_ranges(elf: Path) -> dict[str, tuple[int, int]]:
+    with elf.open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".symtab").iter_symbols()
+        return {
+            symbol.name: (symbol["st_value"] & ~1, (symbol["st_value"] & ~1) + symbol["st_size"])
+            for symbol in symbols
+            if symbol["st_info"]["type"] == "STT_FUNC"
+        }
 
 
 @pytest.mark.parametrize("target", ["host", "qemu:netduinoplus2"])
