@@ -3,7 +3,7 @@
 GCC writes each function's frame and calls beside its object (`-fcallgraph-info=su`). A call through a
 pointer may reach any function of the image whose address is taken anywhere but in the vector table; nothing
 recurses (a rule of the firmware), so a path never holds a function twice. Library functions without such a
-file are given `LIBRARY_FRAME`.
+file are given `LIBRARY_FRAME`. One interrupt may come on top: all have the same priority.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from elftools.elf.sections import SymbolTableSection
 LIBRARY_FRAME = 96
 INDIRECT = "__indirect_call"
 VECTORS = ".vectors"
+INTERRUPT = re.compile(r"cortex_m_interrupt_\d+")
+# What a Cortex-M stacks before a handler (Armv7-M Architecture Reference Manual, B1.5.7), with the word that aligns.
+INTERRUPT_FRAME, INTERRUPT_FRAME_WITH_FLOATS = 36, 108
+HARD_FLOAT = 0x400  # in the ELF header's flags (ELF for the Arm Architecture, 5.2)
 
 # Relocations of calls and jumps; any other relocation against a function takes its address.
 _CALLS = {
@@ -56,7 +60,16 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     targets = {name for name in taken if name in functions and _plain(name) in kept}
     if entry not in functions:
         return 0
-    return _deepest(entry, functions, targets, set())
+    handlers = [name for name in functions if INTERRUPT.fullmatch(name) and name in kept]
+    interrupt = max((_deepest(name, functions, targets, set()) for name in handlers), default=0)
+    return _deepest(entry, functions, targets, set()) + interrupt + (_frame(elf_path) if handlers else 0)
+
+
+def _frame(elf_path: Path) -> int:
+    """Bytes that the core stacks when an interrupt comes."""
+    with elf_path.open("rb") as stream:
+        floats = ELFFile(stream).header["e_flags"] & HARD_FLOAT
+    return INTERRUPT_FRAME_WITH_FLOATS if floats else INTERRUPT_FRAME
 
 
 def _plain(title: str) -> str:
