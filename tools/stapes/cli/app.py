@@ -9,6 +9,7 @@ import typer
 from stapes import __version__
 from stapes.cli import (
     bench,
+    boards,
     build,
     check,
     compile,
@@ -56,6 +57,7 @@ app.command()(cost.cost)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
+app.command()(boards.boards)
 app.command()(build.build)
 app.command()(flash.flash)
 app.command()(export.export)
