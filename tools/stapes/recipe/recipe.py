@@ -152,6 +152,10 @@ class TrainingSpec(_Section):
         description="resampling factors, drawn at random",
     )
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
+    freeze: bool = Field(
+        False,
+        description="train the dense layer only; the network in front of it comes from `stapes train --from`",
+    )
     average: float = Field(
         0.0,
         ge=0.0,
@@ -237,7 +241,7 @@ class Recipe(_Section):
         value: dict[str, Any] = handler(self)
         for name, default in (("live", LiveSpec()), ("budget", BudgetSpec())):
             if getattr(self, name) == default:
-                del value[name]
+                value.pop(name, None)
         return value
 
     @property

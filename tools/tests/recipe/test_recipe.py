@@ -112,6 +112,7 @@ def test_a_budget_is_read_and_changes_no_hash(tmp_path: Path) -> None:
     assert plain.budget.instructions_per_second is None
     assert not {"budget", "live"} & plain.model_dump().keys()
     assert "labels" not in plain.model_dump()["dataset"]
+    assert "budget" not in plain.model_dump(exclude={"budget"}), "as the identity of a training leaves it out"
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
