@@ -9,7 +9,6 @@ from live_bundle import make_live_bundle
 
 from stapes.codegen import generate
 from stapes.firmware import build_firmware
-from stapes.firmware.stack import worst_case_stack
 
 # Number of the DMA's interrupt.
 BOARDS = {
@@ -19,7 +18,6 @@ BOARDS = {
     "nucleo_l476rg": 11,
     "stm32f072b_discovery": 9,
 }
-EXCEPTION_FRAME = 26 * 4 + 4  # with floating-point registers, aligned
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +39,4 @@ def test_the_live_application_has_the_boards_microphone(board: str, generated: P
     handler = f"cortex_m_interrupt_{BOARDS[board]}"
     assert symbols[handler]["st_info"]["bind"] == "STB_GLOBAL"
     stack = symbols["__stack_top"]["st_value"] - symbols["__stack_limit"]["st_value"]
-    interrupt = worst_case_stack(tmp_path, build.elf, handler)
-    assert interrupt > 0
-    assert build.stack_bytes + interrupt + EXCEPTION_FRAME <= stack
+    assert build.stack_bytes <= stack  # with both interrupts, the UART's in the microphone's

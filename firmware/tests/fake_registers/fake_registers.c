@@ -19,7 +19,7 @@ static struct {
     uint32_t address;
     volatile uint32_t value;
 } words[WORDS];
-static uint32_t used, interrupts, invalidated;
+static uint32_t used, interrupts, last, invalidated;
 static int dead; /* 1: PLL and converter never start */
 static bool enabled, started;
 
@@ -30,7 +30,7 @@ void fake_reset(int without_clocks);
 void fake_later(uint32_t accesses, uint32_t address, uint32_t bits);
 uint32_t fake_get(uint32_t address);
 void fake_set(uint32_t address, uint32_t value);
-uint32_t fake_interrupts(void);
+uint32_t fake_interrupts(void); /* enabled, and of the lowest priority */
 uint32_t fake_invalidated(void);
 void fake_clock(uint32_t hz);
 
@@ -93,6 +93,7 @@ bool stm32_wait(const volatile uint32_t *address, uint32_t mask, uint32_t value)
 void fake_reset(int without_clocks) {
     used = 0;
     interrupts = 0;
+    last = 0;
     invalidated = 0;
     enabled = false;
     started = false;
@@ -115,7 +116,7 @@ void fake_set(uint32_t address, uint32_t value) {
 }
 
 uint32_t fake_interrupts(void) {
-    return interrupts;
+    return interrupts & last;
 }
 
 uint32_t fake_invalidated(void) {
@@ -132,6 +133,10 @@ const stapes_board_info_t *board_info(void) {
 
 void cortex_m_enable_interrupt(uint32_t number) {
     interrupts |= 1u << number;
+}
+
+void cortex_m_put_last(uint32_t number) {
+    last |= 1u << number;
 }
 
 void cortex_m_invalidate(const volatile void *address, uint32_t bytes) {

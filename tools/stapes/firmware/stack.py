@@ -3,7 +3,7 @@
 GCC writes each function's frame and calls beside its object (`-fcallgraph-info=su`). A call through a
 pointer may reach any function of the image whose address is taken anywhere but in the vector table; nothing
 recurses (a rule of the firmware), so a path never holds a function twice. Library functions without such a
-file are given `LIBRARY_FRAME`. One interrupt may come on top: all have the same priority.
+file are given `LIBRARY_FRAME`. Every interrupt may come on top once: a microphone's gives way to a UART's.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     if entry not in functions:
         return 0
     handlers = [name for name in functions if INTERRUPT.fullmatch(name) and name in kept]
-    interrupt = max((_deepest(name, functions, targets, set()) for name in handlers), default=0)
-    return _deepest(entry, functions, targets, set()) + interrupt + (_frame(elf_path) if handlers else 0)
+    frame = _frame(elf_path) if handlers else 0
+    interrupts = sum(_deepest(name, functions, targets, set()) + frame for name in handlers)
+    return _deepest(entry, functions, targets, set()) + interrupts
 
 
 def _frame(elf_path: Path) -> int:

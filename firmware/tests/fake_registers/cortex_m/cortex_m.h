@@ -11,6 +11,7 @@
 
 volatile uint32_t *fake_register(uint32_t address);
 void cortex_m_enable_interrupt(uint32_t number);
+void cortex_m_put_last(uint32_t number);
 void cortex_m_invalidate(const volatile void *address, uint32_t bytes);
 
 #endif
