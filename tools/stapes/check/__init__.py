@@ -5,7 +5,7 @@ from stapes.check.clips import ClipSet, select_clips
 from stapes.check.compare import ClipComparer, ClipResult
 from stapes.check.cost import Cost, recipe_cost
 from stapes.check.difference import Difference, classify, first_difference
-from stapes.check.evaluate import evaluate_bundle, evaluate_robustness
+from stapes.check.evaluate import evaluate_bundle, evaluate_robustness, recorded
 from stapes.check.run import CheckReport, Prepared, check_bundle, connect, prepare, verify_identity
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load_baseline",
     "prepare",
     "recipe_cost",
+    "recorded",
     "select_clips",
     "verify_identity",
 ]

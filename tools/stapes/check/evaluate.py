@@ -81,8 +81,8 @@ def evaluate_bundle(
 
 def evaluate_robustness(
     bundle: Bundle, data: Path | None, folds: str, directory: Path, *, progress: Progress = no_progress
-) -> list[dict[str, Any]]:
-    """Clip accuracy of the firmware on the held-out folds, one entry for each disturbance of the sound."""
+) -> dict[str, Any]:
+    """Clip accuracy of the firmware on the held-out folds under each disturbance of the sound, none of it first."""
     opened = _Opened(bundle, data, folds)
     rate, labels = bundle.manifest.frontend.sample_rate, bundle.manifest.labels
     conditions = list(disturbances())
@@ -103,10 +103,30 @@ def evaluate_robustness(
             for name, count in hits.items():
                 right[name].append(count / len(opened.clips(fold)))
     progress("done", total, total)
-    return [
-        {"group": condition.group, "condition": condition.name} | summary(right[condition.name])
-        for condition in conditions
-    ]
+    return {
+        "folds": opened.folds,
+        "conditions": [
+            {"group": condition.group, "condition": condition.name} | summary(right[condition.name])
+            for condition in conditions
+        ],
+    }
+
+
+def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
+    """`metrics` (of a bundle) with what an evaluation found; figures of other folds than its own stay out.
+
+    Robustness may be of fewer folds: it says of which.
+    """
+    found = dict(metrics)
+    if result["folds"] == metrics.get("folds", result["folds"]):
+        for kind in ("int8", "firmware", "windows"):
+            found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
+        for name in ("classes", "macro_f1", "calibration", "foreground", "background"):
+            if name in result:
+                found[name] = result[name]
+    if "robustness" in result:
+        found["robustness"] = result["robustness"]
+    return found
 
 
 class _Opened:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from stapes.errors import StapesError
 from stapes.files import write_atomic, write_json
@@ -51,6 +52,18 @@ def save_text(path: Path, text: str, option: str) -> None:
         raise StapesError(
             f"cannot write {path}: {error.strerror}", hint=f"choose another {option} FILE"
         ) from error
+
+
+def default_command(name: str) -> type[TyperGroup]:
+    """A group in which `group X` means `group NAME X` unless X is one of its commands."""
+
+    class Group(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if args and args[0] not in self.commands and args[0] != "--help":
+                args = [name, *args]
+            return super().parse_args(ctx, args)
+
+    return Group
 
 
 @contextmanager

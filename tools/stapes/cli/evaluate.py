@@ -23,14 +23,21 @@ def evaluate(
             "--robustness", help="Also at other levels, in noise, through other microphones, clipped."
         ),
     ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the figures in the bundle: metrics.json and model card.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Accuracy on held-out folds as the firmware computes it: fixed-point features, int8 network in C on the host."""
-    from stapes.check import evaluate_bundle, evaluate_robustness
-    from stapes.recipe import Bundle
+    from stapes.check import evaluate_bundle, evaluate_robustness, recorded
+    from stapes.errors import BundleError
+    from stapes.recipe import Bundle, load_recipe
     from stapes.report import classes_table, evaluation_table, robustness_table
+    from stapes.training import rewrite_figures
 
     loaded = Bundle.load(bundle)
+    if record and not loaded.metrics():
+        raise BundleError(f"{bundle} has no metrics.json to add to", hint="train it with `stapes train`")
     build = out or Path("build") / loaded.manifest.name / "evaluate"
     with progress_bar() as progress:
         result = evaluate_bundle(loaded, data, folds, build, progress=progress)
@@ -46,4 +53,6 @@ def evaluate(
             )
     if robustness:
         console.print(robustness_table(result))
+    if record:
+        rewrite_figures(bundle, load_recipe(bundle / "recipe.toml"), recorded(result, loaded.metrics()))
     save_json(json, result)

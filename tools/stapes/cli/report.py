@@ -1,4 +1,4 @@
-"""`stapes report`: results as one HTML page."""
+"""`stapes report`: results as one HTML page; `stapes report pareto`: bundles side by side."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import console, save_text
+from stapes.cli.common import JsonOption, console, default_command, save_json, save_text
 from stapes.errors import StapesError
 
+app = typer.Typer(
+    cls=default_command("page"),
+    help="`report JSON...` writes one self-contained page of results; `report pareto BUNDLE...` plots accuracy "
+    "against size.",
+    no_args_is_help=True,
+)
 
+
+@app.command("page", hidden=True)
 def report(
     results: Annotated[
         list[Path],
@@ -24,6 +32,31 @@ def report(
 
     save_text(out, html_report([_read(path) for path in results]), "--out")
     console.print(f"{out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def pareto(
+    bundles: Annotated[
+        list[Path],
+        typer.Argument(metavar="BUNDLE...", help="Bundles, e.g. models/*; other directories are skipped."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Also draw them: .svg, .png or .pdf.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Accuracy against multiplications, flash and memory: a table, and with --out a picture."""
+    from dataclasses import asdict
+
+    from stapes.check.pareto import pareto_points
+    from stapes.report.pareto import draw_pareto, pareto_table
+
+    points = pareto_points(bundles)
+    console.print(pareto_table(points))
+    if out is not None:
+        draw_pareto(points, out)
+        console.print(f"{out}", highlight=False, soft_wrap=True)
+    save_json(json, {"bundles": [asdict(point) for point in points]})
 
 
 def _read(path: Path) -> dict[str, Any]:

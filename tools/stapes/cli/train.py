@@ -33,6 +33,10 @@ def train(
             "--folds", metavar="all|N", help="Folds to leave out, one network each; default: test_fold."
         ),
     ] = "",
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="BUNDLE", help="Begin with the weights of this bundle's networks."),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -69,7 +73,7 @@ def train(
     labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(text, data, folds or str(held_out), cache or default_cache(), jobs)
+    run = _Run(text, data, folds or str(held_out), cache or default_cache(), jobs, start)
     with _terminable():
         metrics = run(asked, out, work)
         others = {}
@@ -95,10 +99,12 @@ class _Run:
     folds: str
     cache: Path
     jobs: int
+    start: Path | None
 
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
-        from stapes.check import evaluate_bundle
+        from stapes.check import evaluate_bundle, recorded
         from stapes.errors import ToolError
+        from stapes.recipe import Bundle
         from stapes.training import metrics_of, rewrite_figures, train_folds, write_bundle
 
         with _bars() as bars:
@@ -109,6 +115,7 @@ class _Run:
                 work,
                 self.cache,
                 self.jobs,
+                start=self.start,
                 features=bars.features,
                 progress=bars.training,
                 finished=lambda result: console.print(
@@ -117,6 +124,8 @@ class _Run:
                 ),
             )
         metrics = metrics_of(recipe, results)
+        if self.start:
+            metrics["from"] = Bundle.load(self.start).manifest.name
         bundle = write_bundle(out, recipe, self.text, pool.labels, results, metrics)
         if self.data is None:
             return metrics
@@ -128,13 +137,9 @@ class _Run:
         except ToolError as error:
             errors.print(f"[yellow]firmware not measured:[/] {error}", highlight=False, soft_wrap=True)
             return metrics
-        metrics |= {kind: _figures(measured[kind]) for kind in ("int8", "firmware")}
+        metrics = recorded(measured, metrics)
         rewrite_figures(out, recipe, metrics)
         return metrics
-
-
-def _figures(measured: dict[str, Any]) -> dict[str, Any]:
-    return {name: measured[name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
 
 
 @contextmanager

@@ -65,8 +65,9 @@ def robustness_table(result: dict[str, Any]) -> Table:
         table.add_column(column)
     for column in ("accuracy", "change"):
         table.add_column(column, justify="right")
-    clean = result["robustness"][0]["accuracy_mean"]
-    for row in result["robustness"]:
+    conditions = result["robustness"]["conditions"]
+    clean = conditions[0]["accuracy_mean"]
+    for row in conditions:
         change = 100 * (row["accuracy_mean"] - clean)
         table.add_row(row["group"], row["condition"], f"{row['accuracy_mean']:.1%}", f"{change:+.1f}")
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 from stapes.datasets.catalogue import describe
 from stapes.recipe import Recipe
+from stapes.training.card_figures import figures_sections
 
 _ROWS = {
     "float": "float network, as trained",
@@ -36,6 +37,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "fold left out had no say in when to stop, in the quantisation's scales or in the normalisation. "
         "The recipe itself (network, augmentation, number of steps) was chosen by people who had seen "
         "results on the same folds: expect a little less on recordings of another origin.",
+        *figures_sections(metrics),
         "## What it is",
         f"- Input: {spec.sample_rate} Hz, 16-bit PCM; windows of {seconds:.2f} s every {hop:.2f} s, "
         f"{spec.n_mels} log-mel bands from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
@@ -44,6 +46,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
         f"- Decision: {_VOTES[recipe.decision.vote]}, over all windows of a clip.",
         "## How it was trained",
+        f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
         f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
         f"{speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
@@ -57,6 +60,11 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
     ]
     return "\n\n".join(sections) + "\n"
 
+
+_BEGINNING = {
+    False: "Began with the weights of the bundle {}. ",
+    True: "The network in front of the dense layer is that of the bundle {}, unchanged. ",
+}
 
 _CHOSEN = {
     False: "the one after the last training step",

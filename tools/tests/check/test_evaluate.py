@@ -11,7 +11,7 @@ import pytest
 from small_bundle import LABELS, make_small_bundle
 from typer.testing import CliRunner
 
-from stapes.check.evaluate import _Decided, _result
+from stapes.check.evaluate import _Decided, _result, recorded
 from stapes.cli.app import app
 from stapes.errors import DataError
 from stapes.recipe import Bundle
@@ -29,6 +29,15 @@ frames = 20
 hop_frames = 7
 """
 
+METRICS = {
+    "folds": [1],
+    "clips": [6],
+    "float": {"accuracy_mean": 0.5, "accuracy_sd": 0.0, "per_fold": [0.5]},
+    "parameters": 1,
+    "macs_per_window": 1,
+    "model_bytes": 1,
+}
+
 needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 
 
@@ -39,6 +48,7 @@ def make_bundle(directory: Path, recipe: str = RECIPE) -> Bundle:
         "folds/fold1.tflite": one.model,
         "folds/fold2.tflite": two.model,
         "recipe.toml": recipe.encode(),
+        "metrics.json": json.dumps(METRICS).encode(),
     }
     return Bundle.save(directory / "bundle", one.manifest, files)
 
@@ -47,7 +57,7 @@ def make_bundle(directory: Path, recipe: str = RECIPE) -> Bundle:
 def test_every_figure_is_there_and_fits_the_others(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     arguments = ["evaluate", str(bundle.directory), "--data", str(tmp_path), "--folds", "1"]
-    extra = ["--robustness", "--out", str(tmp_path / "build"), "--json", str(tmp_path / "j.json")]
+    extra = ["--robustness", "--record", "--out", str(tmp_path / "build"), "--json", str(tmp_path / "j.json")]
     done = CliRunner().invoke(app, [*arguments, *extra], catch_exceptions=False)
     assert done.exit_code == 0
     found = json.loads((tmp_path / "j.json").read_text())
@@ -64,10 +74,20 @@ def test_every_figure_is_there_and_fits_the_others(tmp_path: Path) -> None:
     assert found["windows"]["count"] == 6 * 33
     assert sum(bin["count"] for bin in found["calibration"]["bins"]) == 6
     assert 0.0 <= found["calibration"]["ece"] <= 1.0
-    clean, *others = found["robustness"]
+    assert found["robustness"]["folds"] == [1]
+    clean, *others = found["robustness"]["conditions"]
     assert clean["group"] == "clean"
     assert clean["per_fold"] == found["firmware"]["per_fold"]
     assert len(others) == 15
+    again = Bundle.load(bundle.directory)
+    assert again.hash == bundle.hash, "what the device does has not changed"
+    metrics = again.metrics()
+    assert metrics["classes"] == found["classes"]
+    assert metrics["robustness"] == found["robustness"]
+    assert "confusion" not in metrics["firmware"]
+    card = (again.directory / "MODEL_CARD.md").read_text()
+    for text in ("| bell | 2 |", "calibration error", "| pink, SNR 10 dB |"):
+        assert text in card
     page = html_report([found])
     for text in ("Disturbed sounds", "pink, SNR 10 dB", "Does confidence mean what it says?", "precision"):
         assert text in page
@@ -81,6 +101,12 @@ def test_labels_that_the_bundle_does_not_have_are_named(tmp_path: Path) -> None:
         CliRunner().invoke(
             app, ["evaluate", str(bundle.directory), "--data", str(tmp_path)], catch_exceptions=False
         )
+
+
+def test_figures_of_one_fold_do_not_replace_those_of_all() -> None:
+    metrics = {"folds": [1, 2], "firmware": {"accuracy_mean": 0.9}}
+    result = {"folds": [1], "robustness": {"folds": [1], "conditions": []}}
+    assert recorded(result, metrics) == metrics | {"robustness": result["robustness"]}
 
 
 def decided(fold: int, truth: int, firmware: int, *, foreground: bool | None = None) -> _Decided:
@@ -105,6 +131,6 @@ def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
     assert found["foreground"] == {"clips": 3, "accuracy": pytest.approx(2 / 3)}
     assert found["background"] == {"clips": 2, "accuracy": 0.5}
     assert found["firmware"]["confusion"] == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
-    assert "float" not in found, "this bundle has no figures of training"
+    assert "float" not in found, "training knows fold 1 only"
     without = _result(bundle, [1], [decided(1, 0, 0), decided(1, 1, 1)])
     assert "foreground" not in without

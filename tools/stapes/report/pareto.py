@@ -1,0 +1,77 @@
+"""Bundles side by side: accuracy against size, as a terminal table and as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stapes.check.pareto import SIZES, Point
+from stapes.errors import StapesError, ToolError
+from stapes.files import write_atomic
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def pareto_table(points: Sequence[Point]) -> Table:
+    """One row a bundle; a size is bold where no other bundle is both smaller and better."""
+    from rich.table import Table
+
+    table = Table(title="accuracy over clips of held-out folds, against size")
+    table.add_column("bundle", no_wrap=True)
+    table.add_column("accuracy ± sd", justify="right")
+    table.add_column("folds", justify="right")
+    table.add_column("arithmetic")
+    for title in SIZES.values():
+        table.add_column(title, justify="right")
+    for point in points:
+        sizes = [
+            f"[bold]{getattr(point, size):,}[/]" if size in point.best_for else f"{getattr(point, size):,}"
+            for size in SIZES
+        ]
+        accuracy = f"{100 * point.accuracy:.2f} ± {100 * point.accuracy_sd:.2f} %"
+        table.add_row(point.name, accuracy, str(point.folds), point.arithmetic, *sizes)
+    return table
+
+
+def draw_pareto(points: Sequence[Point], path: Path) -> None:
+    """One plot for each size, the bundles that are best for it joined; the suffix of `path` is the format.
+
+    Raises `ToolError` without matplotlib, `StapesError` for a format that it does not know.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ToolError(f"drawing needs matplotlib ({error})", hint="pip install 'stapes[train]'") from error
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    panels = figure.subplots(1, len(SIZES), sharey=True)
+    for panel, (size, title) in zip(panels, SIZES.items(), strict=True):
+        best = [point for point in points if size in point.best_for]
+        best.sort(key=lambda point: getattr(point, size))
+        panel.plot(
+            [getattr(point, size) for point in best], [100 * point.accuracy for point in best], color="0.7"
+        )
+        for point in points:
+            panel.errorbar(
+                getattr(point, size),
+                100 * point.accuracy,
+                yerr=100 * point.accuracy_sd,
+                fmt="o",
+                capsize=3,
+                label=point.name,
+            )
+        panel.set_xscale("log")
+        panel.set_xlabel(title)
+        panel.grid(visible=True, alpha=0.3)
+    panels[0].set_ylabel("accuracy of clips ± sd over folds, %")
+    panels[-1].legend(loc="lower right")
+    stream = io.BytesIO()
+    try:
+        # Without a date, the same figures give the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(stream, format=path.suffix.lstrip("."), metadata=metadata)
+    except ValueError as error:
+        raise StapesError(f"{path}: {error}", hint="choose .svg, .png or .pdf") from error
+    write_atomic(path, stream.getvalue())

@@ -1,0 +1,60 @@
+"""Tables of the model card beyond accuracy: classes, calibration, disturbed sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def figures_sections(metrics: dict[str, Any]) -> list[str]:
+    """Markdown for what `stapes evaluate` left in metrics.json; nothing for what it did not."""
+    sections = []
+    if "classes" in metrics:
+        rows = [
+            [row["label"], row["clips"], *(_percent(row[key]) for key in ("precision", "recall", "f1"))]
+            for row in metrics["classes"]
+        ]
+        sections += [
+            f"By class, over all folds left out, as the firmware decides (macro F1 {_percent(metrics['macro_f1'])}):",
+            _table(["class", "clips", "precision", "recall", "F1"], rows),
+        ]
+    for kind in ("foreground", "background"):
+        if kind in metrics:
+            figures = metrics[kind]
+            sections.append(
+                f"Sounds in the {kind}: {_percent(figures['accuracy'])} of {figures['clips']} clips."
+            )
+    if "calibration" in metrics:
+        sections.append(
+            f"Expected calibration error of the confidence of a clip: {metrics['calibration']['ece']:.3f} "
+            "(0: of the decisions with confidence 0.8, 80 % are right)."
+        )
+    if "robustness" in metrics:
+        found = metrics["robustness"]
+        clean = found["conditions"][0]["accuracy_mean"]
+        rows = [
+            [
+                row["group"],
+                row["condition"],
+                _percent(row["accuracy_mean"]),
+                f"{100 * (row['accuracy_mean'] - clean):+.1f}",
+            ]
+            for row in found["conditions"]
+        ]
+        folds = ", ".join(map(str, found["folds"]))
+        sections += [
+            "## Disturbed sounds",
+            f"The same clips (fold {folds}) through the firmware at other levels, in noise (ratio of the mean powers "
+            "over a clip), through other microphones, clipped. `stapes evaluate --robustness` repeats it.",
+            _table(["", "condition", "accuracy", "change, points"], rows),
+        ]
+    return sections
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---", *("---:" if name else "---" for name in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
