@@ -23,7 +23,8 @@
 #define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
 #define NOWHERE      0xD0000000u /* an address where no supported board has memory */
 #define CHUNK        128u        /* samples on the stack */
-#define WATCHDOG_MS  4000u       /* fed at every row of a layer and in every turn of the main loop */
+#define HANG_MS      10u
+#define WATCHDOG_MS  4000u /* fed at every row of a layer and in every turn of the main loop */
 
 STATIC_ASSERT(STAPES_MODEL_OUTPUT_BYTES == STAPES_LABEL_COUNT, one_score_per_label);
 STATIC_ASSERT(24u + 8u * STAPES_LABEL_COUNT <= STAPES_LINK_PAYLOAD, decision_fits_one_message);
@@ -397,8 +398,8 @@ __attribute__((noinline)) static void raise_fault(void) {
     case RAISE_TRAP: __builtin_trap();
     case RAISE_BUS_FAULT: (void)*(const volatile uint32_t *)(uintptr_t)NOWHERE; break;
     case RAISE_HANG:
+        board_watchdog_start(HANG_MS); /* the same dog, less patient where it can be told */
         for (;;) {
-            (void)board_ticks(); /* until the watchdog bites */
         }
     default: break;
     }

@@ -93,6 +93,16 @@ def test_a_check_says_why_the_device_was_gone(
     assert " in raise_fault+0x" in caught.value.message and "\n" not in caught.value.message
 
 
+def test_a_device_that_hangs_is_bitten(bundle: Bundle, tmp_path: Path) -> None:
+    if any(shutil.which(program) is None for program in NEEDS["qemu:microbit"]):
+        pytest.skip("qemu-system-arm or arm-none-eabi-gcc is not installed")
+    elf = built(prepare(bundle, "qemu:mps2-an505", tmp_path)).elf
+    with connect(bundle, "qemu:mps2-an505", elf) as (client, _):
+        client.raise_fault(Raise.HANG)
+        client.hello()
+        assert str(client.fault()) == "the watchdog's bite"
+
+
 def test_a_program_that_crashes_says_its_signal(bundle: Bundle, tmp_path: Path) -> None:
     elf = built(prepare(bundle, "host", tmp_path)).elf
     with connect(bundle, "host", elf) as (client, _), pytest.raises(TargetError, match="status -4"):
