@@ -51,12 +51,11 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     functions: dict[str, _Function] = {}
     taken: set[str] = set()
     kept = _function_names(elf_path)
-    for graph in sorted(build_dir.rglob("*.ci")):
-        local = _read_graph(graph, functions)
-        for suffix in (".obj", ".o"):
-            unit = graph.with_suffix(suffix)
-            if unit.is_file():
-                taken |= {local.get(name, name) for name in _address_taken(unit)}
+    for unit in _linked_units(build_dir):
+        graph = unit.with_suffix(".ci")
+        if graph.is_file():
+            local = _read_graph(graph, functions)
+            taken |= {local.get(name, name) for name in _address_taken(unit)}
     targets = {name for name in taken if name in functions and _plain(name) in kept}
     if entry not in functions:
         return 0
@@ -64,6 +63,16 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     frame = _frame(elf_path) if handlers else 0
     interrupts = sum(_deepest(name, functions, targets, set()) + frame for name in handlers)
     return _deepest(entry, functions, targets, set()) + interrupts
+
+
+def _linked_units(build_dir: Path) -> list[Path]:
+    """The objects that the program was linked from: the directory may hold those of other applications too."""
+    rule = re.search(r"^build \S+\.elf: \S+ ([^|\n]*)", (build_dir / "build.ninja").read_text(), re.MULTILINE)
+    return (
+        [build_dir / name.replace("$ ", " ") for name in re.findall(r"(?:\$ |\S)+", rule.group(1))]
+        if rule
+        else []
+    )
 
 
 def _frame(elf_path: Path) -> int:
