@@ -73,7 +73,7 @@ def test_sizes_are_those_of_binutils(generated: Path, build: Build) -> None:
     ).stdout
     sizes = {name: int(size) for name, size in re.findall(r"^(\.\w+)\s+(\d+)", text, flags=re.MULTILINE)}
     assert built.flash_bytes == sizes[".text"] + sizes[".checksum"] + sizes[".data"]
-    assert built.ram_bytes == sizes[".data"] + sizes[".bss"]
+    assert built.ram_bytes == sizes[".data"] + sizes[".bss"] + sizes[".noinit"]
     assert sizes[".stack"] >= built.stack_bytes
 
 
