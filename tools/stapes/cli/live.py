@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json
 
 TargetOption = Annotated[
     str,
@@ -39,6 +39,81 @@ def bench_live(
     save_json(json, result)
     if result["sliding_equals_scratch"] is False or not result["events_equal_to_python"]:
         raise typer.Exit(1)
+
+
+def bench_events(
+    bundle: Annotated[
+        Path, typer.Option("--bundle", metavar="BUNDLE", help="Directory of the bundle, e.g. models/esc10.")
+    ],
+    data: DataOption = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=30.0, help="Length of the scene.")] = 3600.0,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="T", help="Also run the scene's beginning there.")
+    ] = None,
+    target_seconds: Annotated[
+        float, typer.Option("--target-seconds", min=10.0, help="How much of it.")
+    ] = 120.0,
+    python: Annotated[bool, typer.Option("--python/--no-python", help="Run all of it in Python too.")] = True,
+    seed: Annotated[int, typer.Option("--seed", help="Of the scene.")] = 1,
+    out: OutOption = None,
+    json: JsonOption = None,
+) -> None:
+    """An hour of held-out clips between silence and noise: the device's events against Python's and the truth."""
+    from stapes.cli.common import progress_bar
+    from stapes.datasets import open_dataset, synthetic_clips
+    from stapes.live import bench_events as measure
+    from stapes.recipe import Bundle, load_recipe
+
+    loaded = Bundle.load(bundle)
+    rate = loaded.manifest.frontend.sample_rate
+    if data is None:
+        clips = synthetic_clips(loaded.manifest.labels, 20, rate, 5.0, 1)
+    else:
+        recipe = load_recipe(bundle / "recipe.toml")
+        clips = open_dataset(data, recipe.dataset, rate).fold(recipe.dataset.test_fold)
+    with progress_bar() as progress:
+        result = measure(
+            loaded,
+            [(clip.label, clip.pcm) for clip in clips],
+            out or Path("build") / loaded.manifest.name / "events",
+            seconds=seconds,
+            target=target,
+            target_seconds=target_seconds,
+            python=python,
+            seed=seed,
+            progress=progress,
+        )
+    result["source"] = str(data) if data else "synthetic clips"
+    console.print(_events_text(result), highlight=False)
+    save_json(json, result)
+    ran = [result, *([result["target"]] if target else [])]
+    if any(one["equal_to_python"] is False or one["dropped_samples"] for one in ran):
+        raise typer.Exit(1)
+
+
+def _events_text(result: dict[str, Any]) -> str:
+    same = {None: "not compared with", True: "equal to", False: "DIFFERENT from"}
+    scores = result["scores"]
+    lines = [
+        f"{result['bundle']}, {result['seconds']:.0f} s of {result['source']}: {result['events']} events, "
+        f"{same[result['equal_to_python']]} Python's; {result['dropped_samples']} samples dropped",
+        f"memory: {result['state_bytes']:,} B of state; the process grew by {result['process_growth_bytes']:,} B "
+        f"after a quarter; {result['times_real_time']:.0f} times real time",
+        f"{result['true_events']} true events, collar 0.5 s: F1 {scores['onset']['f_measure']:.3f} by onset, "
+        f"{scores['onset_and_offset']['f_measure']:.3f} by onset and offset; "
+        f"clip accuracy {scores['clip_accuracy']:.3f}",
+        "false alarms an hour: "
+        + ", ".join(
+            f"{name.replace('_', ' ')} {rate:.1f}" for name, rate in result["false_alarms_per_hour"].items()
+        ),
+    ]
+    if "target" in result:
+        there = result["target"]
+        lines.append(
+            f"{there['target']}, the first {there['seconds']:.0f} s: {there['events']} events, "
+            f"{same[there['equal_to_python']]} Python's; {there['dropped_samples']} samples dropped"
+        )
+    return "\n".join(lines)
 
 
 def bench_text(result: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from stapes.live.bench import bench_live
 from stapes.live.events import audacity_labels, json_line, score_of
 from stapes.live.host import HostListener
+from stapes.live.hour import bench_events
 from stapes.live.label import label_recording
 from stapes.live.session import LiveState, Session, listening, run_session
 
@@ -11,6 +12,7 @@ __all__ = [
     "LiveState",
     "Session",
     "audacity_labels",
+    "bench_events",
     "bench_live",
     "json_line",
     "label_recording",

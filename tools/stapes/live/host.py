@@ -71,6 +71,11 @@ class HostListener:
         """Windows that the network has run since the stream began."""
         return int(self._library.stapes_library_windows(self._state))
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of all that the device keeps, its queue of events included; it never grows."""
+        return ctypes.sizeof(self._state)
+
     def _take(self) -> list[LiveEvent]:
         count = self._library.stapes_library_take(self._state, self._out, ctypes.c_uint32(_MOST_EVENTS))
         if self._library.stapes_library_lost_events(self._state):
