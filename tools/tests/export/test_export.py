@@ -19,7 +19,7 @@ from small_bundle import make_small_bundle
 from stapes.cli.app import run as run_command
 from stapes.errors import StapesError, ToolError
 from stapes.export import FORMATS, Exported, export_bundle, library
-from stapes.firmware import find_program
+from stapes.firmware import build_firmware, find_program
 from stapes.recipe import Bundle
 from stapes.reference import Reference
 
@@ -60,6 +60,13 @@ def run(*command: object, cwd: Path | None = None) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def with_a_wrong_score(header: str) -> str:
+    """The self-test's expectations, the first of them off by one."""
+    wrong = re.sub(r"(\{\n\s+)(-?\d+)", lambda m: f"{m[1]}{int(m[2]) ^ 1}", header)
+    assert wrong != header
+    return wrong
 
 
 def compile_library(compiler: str, flags: list[str], export: Path, out: Path, *includes: str) -> list[Path]:
@@ -136,9 +143,7 @@ def test_the_self_test_passes_and_can_fail(built: Path, exports: dict[str, Expor
     assert run(built / "found" / "classify") == "self-test: every score is equal\n"
     export = exports["cmake"].directory
     text = (export / "src/stapes_selftest_data.h").read_text()
-    wrong = re.sub(r"(\{\n\s+)(-?\d+)", lambda m: f"{m[1]}{int(m[2]) ^ 1}", text)
-    assert wrong != text
-    (tmp_path / "stapes_selftest_data.h").write_text(wrong)
+    (tmp_path / "stapes_selftest_data.h").write_text(with_a_wrong_score(text))
     (tmp_path / "stapes_selftest.c").write_text((export / "src/stapes_selftest.c").read_text())
     sources = [path for path in (export / "src").rglob("*.c") if path.name != "stapes_selftest.c"]
     sources += [tmp_path / "stapes_selftest.c", export / "examples/classify/main.c"]
@@ -440,3 +445,39 @@ def test_the_command(
     assert written["name"] == "stapes_my_bells_2" and "LICENSE" in written["files"]
     assert "url=https://example.org/bells\n" in (tmp_path / "lib/library.properties").read_text()
     assert "see README.md there" in " ".join(capsys.readouterr().out.split())
+
+
+ON_A_BOARD = """
+#include "board.h"
+#include "{src}/stapes_classifier.c"
+#include "{src}/stapes_selftest.c"
+static stapes_classifier_t classifier;
+int main(void) {{
+    board_init();
+    board_exit(stapes_classifier_init(&classifier) == STAPES_OK && stapes_selftest(&classifier) == 1 ? 0 : 1);
+}}
+"""
+
+
+def test_the_self_test_runs_on_an_emulated_cortex_m4(exports: dict[str, Exported], tmp_path: Path) -> None:
+    need("cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
+    src = exports["arduino"].directory / "src"
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    for path in src.glob("stapes_*"):
+        # The application includes these two; they are not compiled on their own.
+        folder = tmp_path if path.name in {"stapes_classifier.c", "stapes_selftest.c"} else generated
+        (folder / path.name).write_bytes(path.read_bytes())
+    app = tmp_path / "app.c"
+    app.write_text(ON_A_BOARD.format(src=tmp_path))
+
+    def status() -> int:
+        elf = build_firmware(generated, "mps2_an386", tmp_path / "build", str(app)).elf
+        command = ["qemu-system-arm", "-machine", "mps2-an386", "-nodefaults", "-display", "none"]
+        command += ["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
+        return subprocess.run(command, timeout=120).returncode
+
+    assert status() == 0
+    data = generated / "stapes_selftest_data.h"
+    data.write_text(with_a_wrong_score(data.read_text()))
+    assert status() == 1

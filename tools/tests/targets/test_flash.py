@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stapes.errors import BuildError, StapesError, TargetError, ToolError
-from stapes.firmware import find_program
+from stapes.firmware import find_program, tools
 from stapes.firmware.boards import Board, all_boards
 from stapes.targets.flash import (
     TOOLS,
@@ -263,6 +263,13 @@ def test_the_first_installed_program_is_taken(bench: Bench, monkeypatch: pytest.
     find_program.cache_clear()
     with pytest.raises(ToolError, match="pyocd is missing"):
         choose_tool(F407)
+
+
+def test_doctor_knows_every_program() -> None:
+    needed = {program for tool in TOOLS.values() for program in tool.programs}
+    known = {tool.command: tool for tool in tools.PROGRAMS}
+    assert needed <= set(known)
+    assert all("stapes[flash]" in known[name].install for name in ("pyocd", "stm32loader", "esptool"))
 
 
 FLASHABLE = [board for board in all_boards() if tool_targets(board) and expected_identities(board)]
