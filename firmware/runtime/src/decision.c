@@ -21,8 +21,8 @@ void stapes_decision_reset(stapes_decision_t *decision) {
     decision->windows = 0;
 }
 
-/* Bit by bit: the largest root with root * root <= value. */
-static uint32_t integer_sqrt(uint64_t value) {
+/* Bit by bit. */
+uint32_t stapes_integer_sqrt(uint64_t value) {
     uint64_t root = 0;
     for (uint64_t bit = (uint64_t)1 << 62; bit != 0; bit >>= 2) {
         if (value >= root + bit) {
@@ -39,7 +39,7 @@ uint32_t stapes_decision_weight(const stapes_decision_rule_t *rule, uint64_t squ
     if (rule->vote == STAPES_VOTE_MEAN || samples == 0) {
         return 1;
     }
-    uint32_t root = integer_sqrt(square_sum / samples);
+    uint32_t root = stapes_integer_sqrt(square_sum / samples);
     return root == 0 ? 1 : root;
 }
 

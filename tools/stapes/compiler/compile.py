@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from stapes.compiler.builder import ALIASES, Builder
 from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
 from stapes.compiler.lower_elementwise import UNARY, add, lookup, mul, prelu, softmax
+from stapes.compiler.lower_forest import forest, statistics
 from stapes.compiler.lower_move import concatenation, pad, split, strided_slice, transpose
 from stapes.compiler.lower_pool import pool_2d, reduce
 from stapes.compiler.memory import Buffer, align, place
@@ -23,6 +24,8 @@ LOWER: dict[str, Callable[[Builder, Op], None]] = {
     "AVERAGE_POOL_2D": pool_2d,
     "CONCATENATION": concatenation,
     "CONV_2D": conv_2d,
+    "CUSTOM:stapes_forest": forest,
+    "CUSTOM:stapes_statistics": statistics,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
     "MAX_POOL_2D": pool_2d,

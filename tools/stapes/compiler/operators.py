@@ -13,6 +13,8 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "AVERAGE_POOL_2D": ("average_pool_2d", "average_pool_rows"),
     "CONCATENATION": ("concatenation", "concatenation_rows"),
     "CONV_2D": ("conv_2d",),
+    "CUSTOM:stapes_forest": ("forest",),
+    "CUSTOM:stapes_statistics": ("statistics",),
     "DEPTHWISE_CONV_2D": ("depthwise_conv_2d", "conv_2d"),
     "FULLY_CONNECTED": ("conv_2d", "fully_connected"),
     "MAX_POOL_2D": ("max_pool_2d", "max_pool_rows"),

@@ -24,6 +24,8 @@ class Array:
     @property
     def bytes(self) -> int:
         """Size in flash."""
+        if self.ctype == "stapes_forest_node_t":
+            return 6 * len(self.values)
         sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "stapes_channel_t": 4}
         return self.values.size * sizes[self.ctype]
 

@@ -3,9 +3,12 @@
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
-from stapes.graph.support import check_supported, operator_rows
+from stapes.graph.support import STATISTICS_KINDS, STATISTICS_LAG, check_supported, operator_rows
+from stapes.graph.writer import write_tflite
 
 __all__ = [
+    "STATISTICS_KINDS",
+    "STATISTICS_LAG",
     "Attribute",
     "Graph",
     "Op",
@@ -15,4 +18,5 @@ __all__ = [
     "operator_rows",
     "read_tflite",
     "simplify",
+    "write_tflite",
 ]

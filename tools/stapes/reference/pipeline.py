@@ -93,7 +93,8 @@ class Reference:
         self.output = output_quantization(bundle, self.graph)
         self.rule = decision_rule(bundle, self.graph)
         if network == "auto":
-            network = "tflm" if TflmOracle.available() else "numpy"
+            ours = any(op.kind.startswith("CUSTOM:") for op in self.graph.ops)
+            network = "tflm" if TflmOracle.available() and not ours else "numpy"
         self.network: Literal["tflm", "numpy"] = network
         self._oracle = TflmOracle(bundle.model) if network == "tflm" else None
 

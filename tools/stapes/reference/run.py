@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op
-from stapes.reference import kernels_conv, kernels_elementwise, kernels_pool, kernels_shape
+from stapes.reference import kernels_conv, kernels_elementwise, kernels_forest, kernels_pool, kernels_shape
 
 Array = npt.NDArray[np.generic]
 Kernel = Callable[[Graph, Op, list[Array]], list[Array]]
@@ -19,6 +19,8 @@ KERNELS: dict[str, Kernel] = {
     "AVERAGE_POOL_2D": kernels_pool.average_pool_2d,
     "CONCATENATION": kernels_shape.concatenation,
     "CONV_2D": kernels_conv.conv_2d,
+    "CUSTOM:stapes_forest": kernels_forest.forest,
+    "CUSTOM:stapes_statistics": kernels_forest.statistics,
     "DEPTHWISE_CONV_2D": kernels_conv.depthwise_conv_2d,
     "EXPAND_DIMS": kernels_shape.reshape,
     "FULLY_CONNECTED": kernels_conv.fully_connected,

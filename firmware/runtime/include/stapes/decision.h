@@ -37,6 +37,9 @@ typedef struct {
 int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule);
 void stapes_decision_reset(stapes_decision_t *decision);
 
+/* The largest root with root * root <= value. */
+uint32_t stapes_integer_sqrt(uint64_t value);
+
 /* Weight of a window of `samples` samples whose squares sum to `square_sum`: at least 1. */
 uint32_t stapes_decision_weight(const stapes_decision_rule_t *rule, uint64_t square_sum, uint32_t samples);
 

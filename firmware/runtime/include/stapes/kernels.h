@@ -197,4 +197,26 @@ typedef struct {
 } stapes_softmax_t;
 void stapes_softmax(const stapes_call_t *call);
 
+/* stapes_statistics: six statistics of every band over all rows. */
+#define STAPES_STATISTICS_STATE_BYTES 24u /* a band */
+typedef struct {
+    uint16_t rows, bands;
+} stapes_statistics_t;
+void stapes_statistics(const stapes_call_t *call);
+
+/* stapes_forest: share of the trees that vote for each class. A step to another node is forward; a leaf is
+ * -1 - class. */
+typedef struct {
+    uint8_t feature;
+    int8_t threshold;
+    int16_t below, otherwise; /* where to go from a feature below the threshold, and else */
+} stapes_forest_node_t;
+
+typedef struct {
+    const stapes_forest_node_t *nodes;
+    const uint16_t *roots;
+    uint16_t trees, classes;
+} stapes_forest_t;
+void stapes_forest(const stapes_call_t *call);
+
 #endif
