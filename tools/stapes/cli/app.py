@@ -8,6 +8,7 @@ import typer
 
 from stapes import __version__
 from stapes.cli import (
+    augment,
     bench,
     boards,
     build,
@@ -54,6 +55,7 @@ def _main(
 app.command()(doctor.doctor)
 app.command()(train.train)
 app.command()(cost.cost)
+app.command()(augment.augment)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)

@@ -120,6 +120,9 @@ class ModelSpec(_Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    scores: Literal["softmax", "sigmoid"] = Field(
+        "softmax", description="softmax: one of the classes; sigmoid: each class by itself (tagging)"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -151,6 +154,19 @@ class TrainingSpec(_Section):
         strict=False,
         description="resampling factors, drawn at random",
     )
+    stretch: float = Field(
+        0.0, ge=0.0, le=0.5, description="random tempo at the same pitch: up to this share slower or faster"
+    )
+    shift_bands: float = Field(
+        0.0, ge=0.0, le=16.0, description="random pitch at the same tempo: up to this many bands up or down"
+    )
+    noise: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of the batch that gets noise of a random colour"
+    )
+    noise_snr_db: tuple[float, float] = Field(
+        (0.0, 30.0), strict=False, description="least and greatest distance of that noise below the sound"
+    )
+    class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
     freeze: bool = Field(
         False,

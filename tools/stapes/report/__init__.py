@@ -6,6 +6,7 @@ from stapes.report.cost import cost_table
 from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
 from stapes.report.html import html_report, result_kind
 from stapes.report.metrics import open_metrics
+from stapes.report.sheet import sheet
 
 __all__ = [
     "check_summary",
@@ -19,4 +20,5 @@ __all__ = [
     "print_check",
     "result_kind",
     "robustness_table",
+    "sheet",
 ]

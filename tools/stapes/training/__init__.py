@@ -2,6 +2,7 @@
 
 from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, summary, write_bundle
 from stapes.training.folds import FoldResult, train_fold, train_folds
+from stapes.training.gallery import gallery
 from stapes.training.loop import Interrupted, Report
 from stapes.training.pool import FeaturePool, build_pool, default_cache
 from stapes.training.quantize import quantize
@@ -14,6 +15,7 @@ __all__ = [
     "Report",
     "build_pool",
     "default_cache",
+    "gallery",
     "metrics_of",
     "quantize",
     "rewrite_figures",

@@ -63,6 +63,52 @@ def crop(wrapped: Float32, energies: Float32, frames: int, rng: np.random.Genera
     return wrapped[start : start + frames]
 
 
+def stretch(power: Float32, frames: int) -> Float32:
+    """`power` [n, n_mels] played in `frames` frames at unchanged pitch: straight lines between frames."""
+    position = np.linspace(0.0, len(power) - 1.0, frames)
+    low = np.minimum(position.astype(int), max(len(power) - 2, 0))
+    part = (position - low).astype(np.float32)[:, None]
+    result: Float32 = power[low] * (1 - part) + power[np.minimum(low + 1, len(power) - 1)] * part
+    return result
+
+
+def shift(power: Float32, bands: npt.NDArray[np.float64]) -> None:
+    """Move each example of [batch, frames, n_mels] up by `bands` [batch] bands (down where negative), in place.
+
+    What leaves at one end is lost, silence follows at the other. On a mel scale this is close to another pitch
+    at the same tempo.
+    """
+    n_mels = power.shape[2]
+    for example, by in zip(power, bands, strict=True):
+        position = np.arange(n_mels) - by
+        low = np.floor(position).astype(int)
+        part = (position - low).astype(np.float32)
+        padded = np.pad(example, ((0, 0), (1, 1)))
+        below, above = (np.clip(index + 1, 0, n_mels + 1) for index in (low, low + 1))
+        example[:] = padded[:, below] * (1 - part) + padded[:, above] * part
+
+
+def add_noise(
+    power: Float32,
+    snr_db: npt.NDArray[np.float64],
+    tilt_db: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+) -> None:
+    """Add stationary noise to each example of [batch, frames, n_mels], in place.
+
+    The noise lies `snr_db` [batch] below the example's mean power (infinite: no noise) and rises by `tilt_db` [batch]
+    from the lowest to the highest band. Its power in a band varies like the sum of two squared spectral lines
+    (gamma distributed, shape 2): a mel band takes in at least that many.
+    """
+    n_mels = power.shape[2]
+    for example, snr, tilt in zip(power, snr_db, tilt_db, strict=True):
+        if not np.isfinite(snr):
+            continue
+        colour = 10.0 ** (tilt * np.linspace(0.0, 0.1, n_mels))
+        noise = rng.standard_gamma(2.0, example.shape, dtype=np.float32) * colour.astype(np.float32)
+        example += noise * np.float32(example.mean() / (10.0 ** (snr / 10.0) * noise.mean()))
+
+
 def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Float32:
     """Between-class mixing of mel powers [batch, frames, n_mels] (Tokozume, Ushiku, Harada, ICLR 2018).
 

@@ -8,10 +8,13 @@ from stapes.recipe import Recipe
 from stapes.training.augment import (
     Float32,
     Int64,
+    add_noise,
     crop,
     equaliser,
     mask,
     mix,
+    shift,
+    stretch,
     to_log,
     to_power,
     window_energies,
@@ -20,6 +23,9 @@ from stapes.training.augment import (
 from stapes.training.pool import FeaturePool
 
 _KNOTS = 5
+_TILT_DB = 20.0
+_HEARD = 0.1
+"""Share of a mixture from which on a sound counts as present, where several may be."""
 
 
 class Batches:
@@ -35,13 +41,20 @@ class Batches:
             for speed in recipe.training.speeds
         }
         frames = recipe.window.frames
+        self._longest = round(frames * (1.0 + recipe.training.stretch))
         self._energies = {
             speed: {i: window_energies(clip, frames) for i, clip in powers.items()}
             for speed, powers in power.items()
         }
         self._wrapped = {
-            speed: {i: wrap(clip, frames) for i, clip in powers.items()} for speed, powers in power.items()
+            speed: {i: wrap(clip, self._longest) for i, clip in powers.items()}
+            for speed, powers in power.items()
         }
+        counts = np.bincount(self._targets[self._train], minlength=len(pool.labels))
+        self.class_weights: Float32 = (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(
+            np.float32
+        )
+        """What an example of each class counts so that all classes count the same; 1 on average."""
 
     def batch(self, step: int) -> tuple[Float32, Float32]:
         """float32[batch, frames, n_mels, 1] normalised features and float32[batch, classes] labels."""
@@ -50,10 +63,13 @@ class Batches:
         first, second = self._choose(rng), self._choose(rng)
         ratio = np.where(rng.random(len(first)) < settings.mix, rng.random(len(first)), 1.0)
         power = mix(self._draw(first, rng), self._draw(second, rng), ratio)
+        self._disturb(power, rng)
         share = ratio.astype(np.float32)[:, None]
         labels = self._one_hot[self._targets[first]] * share + self._one_hot[self._targets[second]] * (
             1 - share
         )
+        if recipe.model.scores == "sigmoid":
+            labels = (labels >= _HEARD).astype(np.float32)
         knots = rng.uniform(-settings.equaliser_db, settings.equaliser_db, (len(first), _KNOTS))
         knots += rng.uniform(-settings.gain_db, settings.gain_db, (len(first), 1))
         power *= equaliser(power.shape[2], knots)[:, None, :]
@@ -62,6 +78,16 @@ class Batches:
         mask(features, 2, settings.mask_bands, rng)
         return features[..., None], labels
 
+    def _disturb(self, power: Float32, rng: np.random.Generator) -> None:
+        """Pitch and noise, in place; nothing is drawn for what is not asked for."""
+        settings, size = self._recipe.training, len(power)
+        if settings.shift_bands:
+            shift(power, rng.uniform(-settings.shift_bands, settings.shift_bands, size))
+        if settings.noise:
+            snr = rng.uniform(*settings.noise_snr_db, size)
+            snr[rng.random(size) >= settings.noise] = np.inf
+            add_noise(power, snr, rng.uniform(-_TILT_DB, _TILT_DB, size), rng)
+
     def _choose(self, rng: np.random.Generator) -> Int64:
         """Clips of one batch, none twice as long as there are enough."""
         size = self._recipe.training.batch
@@ -69,12 +95,18 @@ class Batches:
         return np.concatenate([rng.permutation(self._train) for _ in range(rounds)])[:size]
 
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
-        speeds = self._recipe.training.speeds
+        settings = self._recipe.training
+        speeds = settings.speeds
         frames = self._recipe.window.frames
         drawn = np.empty((len(clips), frames, self._recipe.frontend.n_mels), dtype=np.float32)
         for place, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
-            place[:] = crop(self._wrapped[speed][clip], self._energies[speed][clip], frames, rng)
+            wrapped, energies = self._wrapped[speed][clip], self._energies[speed][clip]
+            if settings.stretch:
+                heard = round(frames * rng.uniform(1.0 - settings.stretch, 1.0 + settings.stretch))
+                place[:] = stretch(crop(wrapped, energies, heard, rng), frames)
+            else:
+                place[:] = crop(wrapped, energies, frames, rng)
         return drawn
 
 

@@ -69,6 +69,9 @@ def float_accuracy(model: Any, recipe: Recipe, pool: FeaturePool, clips: Int64) 
     def scores(windows: Float32) -> npt.NDArray[np.floating[Any]]:
         parts = [model.predict_on_batch(windows[i : i + 100]) for i in range(0, len(windows), 100)]
         logits = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]).astype(np.float64)
+        if recipe.model.scores == "sigmoid":
+            tags: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits))
+            return tags
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities

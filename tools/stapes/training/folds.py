@@ -21,10 +21,11 @@ from typing import Any
 from stapes.datasets import open_dataset
 from stapes.errors import DataError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
-from stapes.recipe import Recipe
+from stapes.recipe import Bundle, Recipe
 from stapes.training.backend import require_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.pool import FeaturePool, Progress, build_pool
+from stapes.training.transfer import start_network
 
 _FORMAT = 1
 
@@ -49,6 +50,7 @@ def train_fold(
     fold: int,
     work: Path,
     *,
+    start: Bundle | None = None,
     progress: Callable[[Report], None] = lambda report: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
@@ -60,14 +62,22 @@ def train_fold(
     from stapes.training.networks import count_macs
     from stapes.training.quantize import calibration_windows, int8_accuracy, quantize
 
-    identity = _identity(recipe, pool, fold)
+    network = start_network(start, fold) if start else None
+    identity = _identity(recipe, pool, fold, network)
     done = _finished(work, fold, identity)
     if done is not None:
         return done
     started = time.monotonic()
     checkpoint = work / f"fold{fold}.checkpoint"
     model = train_network(
-        recipe, pool, fold, checkpoint=checkpoint, identity=identity, progress=progress, stop=stop
+        recipe,
+        pool,
+        fold,
+        start=network,
+        checkpoint=checkpoint,
+        identity=identity,
+        progress=progress,
+        stop=stop,
     )
     held_out = pool.indices(fold, held_out=True)
     network = quantize(model, recipe, calibration_windows(recipe, pool, fold))
@@ -96,15 +106,18 @@ def train_folds(
     cache: Path,
     jobs: int,
     *,
+    start: Path | None = None,
     features: Progress = lambda what, done, total: None,
     progress: Callable[[Report], None] = lambda report: None,
     finished: Callable[[FoldResult], None] = lambda result: None,
 ) -> tuple[FeaturePool, list[FoldResult]]:
     """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
 
-    `finished` is called as soon as a fold ends. On Ctrl-C every fold writes its checkpoint before
-    KeyboardInterrupt goes on. Raises `DataError` for bad recordings and for a fold that does not exist.
+    `start` is the directory of a bundle whose weights training begins with. `finished` is called as soon as
+    a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
+    `DataError` for bad recordings and for a fold that does not exist.
     """
+    first = Bundle.load(start) if start else None
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
@@ -117,7 +130,8 @@ def train_folds(
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
     results: dict[int, FoldResult] = {}
     for fold in chosen:
-        done = _finished(work, fold, _identity(recipe, pool, fold))
+        network = start_network(first, fold) if first else None
+        done = _finished(work, fold, _identity(recipe, pool, fold, network))
         if done is not None:
             results[fold] = done
             finished(done)
@@ -129,7 +143,7 @@ def train_folds(
         with ProcessPoolExecutor(
             min(jobs, len(waiting)), context, initializer=_start_worker, initargs=(reports, stopping)
         ) as executor:
-            futures = {executor.submit(_work, recipe, data, fold, work, cache) for fold in waiting}
+            futures = {executor.submit(_work, recipe, data, fold, work, cache, start) for fold in waiting}
             try:
                 while futures:
                     ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -156,12 +170,22 @@ def _start_worker(reports: Any, stopping: Any) -> None:
     _reports, _stopping = reports, stopping
 
 
-def _work(recipe: Recipe, data: Path | None, fold: int, work: Path, cache: Path) -> FoldResult:
+def _work(
+    recipe: Recipe, data: Path | None, fold: int, work: Path, cache: Path, start: Path | None
+) -> FoldResult:
     if _stopping.is_set():
         raise Interrupted
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     pool = build_pool(recipe, dataset, cache)
-    return train_fold(recipe, pool, fold, work, progress=_reports.put, stop=_stopping.is_set)
+    return train_fold(
+        recipe,
+        pool,
+        fold,
+        work,
+        start=Bundle.load(start) if start else None,
+        progress=_reports.put,
+        stop=_stopping.is_set,
+    )
 
 
 def _drain(reports: Any, progress: Callable[[Report], None]) -> None:
@@ -173,10 +197,11 @@ def _drain(reports: Any, progress: Callable[[Report], None]) -> None:
         progress(report)
 
 
-def _identity(recipe: Recipe, pool: FeaturePool, fold: int) -> str:
+def _identity(recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(mode="json", exclude={"name": True, "budget": True, "dataset": {"test_fold"}})
-    return sha256(canonical_json([_FORMAT, asked, pool.key, fold]))
+    first = [sha256(start)] if start is not None else []
+    return sha256(canonical_json([_FORMAT, asked, pool.key, fold, *first]))
 
 
 def _finished(work: Path, fold: int, identity: str) -> FoldResult | None:

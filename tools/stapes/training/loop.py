@@ -19,6 +19,8 @@ from stapes.training.batches import Batches
 from stapes.training.evaluate import float_accuracy
 from stapes.training.networks import build_network
 from stapes.training.pool import FeaturePool
+from stapes.training.quantize import calibration_windows
+from stapes.training.transfer import freeze, transfer
 
 CHECKPOINT_STEPS = 200
 AVERAGE_STEPS = 10
@@ -52,6 +54,7 @@ def train_network(
     pool: FeaturePool,
     fold: int,
     *,
+    start: bytes | None = None,
     checkpoint: Path | None = None,
     identity: str = "",
     progress: Callable[[Report], None] = lambda report: None,
@@ -59,20 +62,29 @@ def train_network(
 ) -> Any:
     """The Keras model after the last step, trained on every fold but `fold`.
 
-    With `training.average` it is the running average of the weights (and of the statistics of the batch
-    normalisation) over the steps, whatever the accuracies. The held-out fold is looked at for the progress
-    report only; nothing is chosen by it. With `checkpoint`, weights and optimiser are kept there every 200
-    steps, and when `stop()` says so `Interrupted` is raised. A checkpoint with the same `identity` is
-    continued: the same bits come out as without the interruption.
+    It begins with random weights, or with those of the int8 network `start`. With `training.average` it is
+    the running average of the weights (and of the statistics of the batch normalisation) over the steps,
+    whatever the accuracies. The held-out fold is looked at for the progress report only; nothing is chosen
+    by it. With `checkpoint`, weights and optimiser are kept there every 200 steps, and when `stop()` says so
+    `Interrupted` is raised. A checkpoint with the same `identity` is continued: the same bits come out as
+    without the interruption.
     """
     keras = import_keras()
     settings = recipe.training
     make_deterministic(settings.seed * 1000 + fold)
     model = build_network(recipe, len(pool.labels))
+    if start is not None:
+        transfer(model, start, calibration_windows(recipe, pool, fold))
+    if settings.freeze:
+        freeze(model)
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    loss = {
+        "softmax": keras.losses.CategoricalCrossentropy,
+        "sigmoid": keras.losses.BinaryCrossentropy,
+    }
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+        loss[recipe.model.scores](from_logits=True, label_smoothing=settings.label_smoothing),
         jit_compile=False,
     )
     optimizer.build(model.trainable_variables)
@@ -89,7 +101,8 @@ def train_network(
         optimizer.learning_rate.assign(learning_rate(step, settings))
         features, labels = batches.batch(step)
         model.reset_metrics()
-        losses.append(float(model.train_on_batch(features, labels)))
+        weights = labels @ batches.class_weights if settings.class_weights else None
+        losses.append(float(model.train_on_batch(features, labels, sample_weight=weights)))
         step += 1
         if average:
             average.update(step)

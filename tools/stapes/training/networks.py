@@ -13,8 +13,10 @@ from stapes.training.backend import import_keras
 _MOMENTUM = 0.9
 
 
-def build_network(recipe: Recipe, classes: int, *, batch: int | None = None, softmax: bool = False) -> Any:
-    """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or probabilities with `softmax`.
+def build_network(
+    recipe: Recipe, classes: int, *, batch: int | None = None, probabilities: bool = False
+) -> Any:
+    """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or `probabilities`.
 
     A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
     over frequency; then mean and maximum over time side by side, which lets a short event count as much as a
@@ -42,8 +44,8 @@ def build_network(recipe: Recipe, classes: int, *, batch: int | None = None, sof
     x = layers.Reshape((2 * spec.filters[-1],), name="flat")(x)
     x = layers.Dropout(spec.dropout, name="dropout")(x)
     x = layers.Dense(classes, name="scores")(x)
-    if softmax:
-        x = layers.Softmax(name="probabilities")(x)
+    if probabilities:
+        x = layers.Activation(spec.scores, name="probabilities")(x)
     return keras.Model(inputs, x, name=recipe.name)
 
 

@@ -40,7 +40,7 @@ def quantize(model: Any, recipe: Recipe, calibration: Float32) -> bytes:
     import_keras()
     import tensorflow as tf
 
-    fixed = build_network(recipe, model.output.shape[-1], batch=1, softmax=True)
+    fixed = build_network(recipe, model.output.shape[-1], batch=1, probabilities=True)
     fixed.set_weights(model.get_weights())
 
     def representative() -> Iterator[list[Float32]]:

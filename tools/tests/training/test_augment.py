@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from stapes.recipe import FrontendSpec
-from stapes.training.augment import crop, equaliser, mask, mix, to_log, to_power, window_energies, wrap
+from stapes.training.augment import (
+    add_noise,
+    crop,
+    equaliser,
+    mask,
+    mix,
+    shift,
+    stretch,
+    to_log,
+    to_power,
+    window_energies,
+    wrap,
+)
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -115,3 +127,53 @@ def test_no_mask_when_none_is_asked_for() -> None:
     features = np.ones((5, 10, 10), np.float32)
     mask(features, 1, 0, np.random.default_rng(10))
     assert (features == 1).all()
+
+
+def test_stretch_changes_the_tempo_and_nothing_else() -> None:
+    power = noise(11, 30, 8)
+    assert stretch(power, 30).dtype == np.float32
+    np.testing.assert_allclose(stretch(power, 30), power, rtol=1e-5)
+    slower = stretch(power, 59)
+    np.testing.assert_allclose(slower[::2], power, rtol=1e-4)
+    np.testing.assert_allclose(slower[1::2], (power[:-1] + power[1:]) / 2, rtol=1e-4)
+    faster = stretch(power, 15)
+    np.testing.assert_allclose(faster[[0, -1]], power[[0, -1]], rtol=1e-5)
+    np.testing.assert_allclose(stretch(power[:1], 4), np.repeat(power[:1], 4, axis=0))
+
+
+def test_shift_moves_bands_and_lets_silence_in() -> None:
+    power = noise(12, 3, 20, 16)
+    shifted = power.copy()
+    shift(shifted, np.array([2.0, -3.0, 0.0]))
+    np.testing.assert_allclose(shifted[0, :, 2:], power[0, :, :-2])
+    np.testing.assert_allclose(shifted[1, :, :-3], power[1, :, 3:])
+    assert (shifted[0, :, :2] == 0).all()
+    assert (shifted[1, :, -3:] == 0).all()
+    np.testing.assert_array_equal(shifted[2], power[2])
+    half = power[:1].copy()
+    shift(half, np.array([0.5]))
+    np.testing.assert_allclose(half[0, :, 1:], (power[0, :, 1:] + power[0, :, :-1]) / 2, rtol=1e-4)
+    beyond = power[:1].copy()
+    shift(beyond, np.array([40.0]))
+    assert (beyond == 0).all()
+
+
+def test_noise_has_the_level_and_the_colour_that_were_asked_for() -> None:
+    power = np.full((3, 200, 32), 0.1, np.float32)
+    random = np.random.default_rng(13)
+    add_noise(power, np.array([0.0, 10.0, np.inf]), np.array([0.0, 12.0, 5.0]), random)
+    added = power - np.float32(0.1)
+    assert added[0].mean() == pytest.approx(0.1, rel=1e-3)
+    assert added[1].mean() == pytest.approx(0.01, rel=1e-3)
+    assert (power[2] == np.float32(0.1)).all(), "infinitely far below is none"
+    assert added.min() >= 0
+    tilt = 10 * np.log10(added[1, :, -1].mean() / added[1, :, 0].mean())
+    assert tilt == pytest.approx(12.0, abs=1.0)
+    spread = added[0].std() / added[0].mean()
+    assert spread == pytest.approx(2**-0.5, rel=0.05), "gamma distribution of shape 2"
+
+
+def test_noise_leaves_silence_silent() -> None:
+    silent = np.zeros((1, 10, 8), np.float32)
+    add_noise(silent, np.array([0.0]), np.array([0.0]), np.random.default_rng(14))
+    assert (silent == 0).all()

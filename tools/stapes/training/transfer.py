@@ -1,0 +1,100 @@
+"""Begin from another bundle: its int8 weights, as floats, in a network that can be trained again.
+
+The weights of an int8 network have their batch normalisation folded in. It is taken out again with the
+statistics of training windows: a layer that gives `z + bias` with folded weights gives the same with
+`mean = E[z]`, `variance = Var[z]`, `gamma = sqrt(variance + epsilon)`, `beta = bias + mean`, and a batch of
+training sees normalised values as it would have without the folding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.errors import RecipeError
+from stapes.graph import Graph, Op, read_tflite, simplify
+from stapes.recipe import Bundle
+from stapes.training.augment import Float32
+from stapes.training.backend import import_keras
+
+_KINDS = {"Conv2D": "CONV_2D", "DepthwiseConv2D": "DEPTHWISE_CONV_2D", "Dense": "FULLY_CONNECTED"}
+
+
+def start_network(bundle: Bundle, fold: int) -> bytes:
+    """The bundle's network that left out the same fold, so that no fold meets its own clips; else its only one."""
+    name = f"folds/fold{fold}.tflite"
+    return (bundle.directory / name).read_bytes() if name in bundle.manifest.files else bundle.model
+
+
+def transfer(model: Any, network: bytes, windows: Float32) -> None:
+    """Put the weights of an int8 network of the same architecture into `model`.
+
+    `windows` are normalised training windows [n, frames, n_mels, 1]. The window's length and the padding along time
+    may differ. A dense layer with another number of classes stays as it is. Raises `RecipeError` for a network that
+    is not of this recipe's architecture and width.
+    """
+    keras = import_keras()
+    graph = simplify(read_tflite(network, "--from"))
+    ops = [op for op in graph.ops if op.kind in _KINDS.values()]
+    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS]
+    found = [(op.kind, _kernel(graph, op)) for op in ops]
+    wanted = [(_KINDS[type(layer).__name__], tuple(layer.kernel.shape)) for layer in layers]
+    given = [(kind, kernel.shape) for kind, kernel in found]
+    if given[:-1] != wanted[:-1] or given[-1][0] != wanted[-1][0]:
+        raise RecipeError(
+            f"--from: its network has the layers {_listed(given)}, the recipe's {_listed(wanted)}",
+            hint="give [model] the architecture and the filters of that bundle",
+        )
+    for layer, op, (_, kernel) in zip(layers, ops, found, strict=True):
+        bias = _bias(graph, op)
+        if layer is layers[-1]:
+            if kernel.shape == tuple(layer.kernel.shape):
+                layer.set_weights([kernel, bias])
+            continue
+        layer.set_weights([kernel])
+        normalization = next(
+            node.operation for node in layer._outbound_nodes if "norm" in node.operation.name
+        )
+        before = keras.Model(model.input, layer.output)
+        parts = [before(windows[i : i + 100], training=False) for i in range(0, len(windows), 100)]
+        sums = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+        mean, variance = sums.mean(axis=(0, 1, 2)), sums.var(axis=(0, 1, 2))
+        gamma = np.sqrt(variance + normalization.epsilon)
+        normalization.set_weights([gamma, bias + mean, mean, variance])
+
+
+def freeze(model: Any) -> None:
+    """Leave only the dense layer trainable: the rest is an embedding, its normalisation fixed."""
+    for layer in model.layers[:-1]:
+        layer.trainable = False
+
+
+def _kernel(graph: Graph, op: Op) -> Float32:
+    """As Keras keeps weights: [h, w, in, out]; [h, w, in, 1] of a depthwise layer; [in, out] of a dense one."""
+    weights = _real(graph, op.inputs[1])
+    return np.ascontiguousarray(weights.transpose(1, 2, 3, 0) if weights.ndim == 4 else weights.T)
+
+
+def _bias(graph: Graph, op: Op) -> Float32:
+    if len(op.inputs) < 3 or op.inputs[2] < 0:
+        return np.zeros(graph.tensor(op.outputs[0]).shape[-1], dtype=np.float32)
+    return _real(graph, op.inputs[2])
+
+
+def _real(graph: Graph, index: int) -> Float32:
+    """The real values of a constant, float32 of its shape."""
+    tensor = graph.tensor(index)
+    assert tensor.data is not None and tensor.quantization is not None, tensor.name
+    scale: npt.NDArray[np.float32] = tensor.quantization.scale
+    if len(scale) > 1:
+        shape = [1] * len(tensor.shape)
+        shape[tensor.quantization.axis or 0] = len(scale)
+        scale = scale.reshape(shape)
+    real: Float32 = (tensor.data.astype(np.float32) * scale).astype(np.float32)
+    return real
+
+
+def _listed(layers: list[tuple[str, tuple[int, ...]]]) -> str:
+    return ", ".join(f"{kind} {'x'.join(map(str, shape))}" for kind, shape in layers)

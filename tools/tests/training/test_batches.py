@@ -1,0 +1,107 @@
+"""Batches: shape, type and labels under every setting; what is off draws nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stapes.datasets import Dataset, synthetic_clips
+from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.training import FeaturePool, build_pool, gallery
+from stapes.training.batches import Batches
+
+LABELS = ("clock_tick", "helicopter", "rooster")
+SETTINGS: dict[str, dict[str, object]] = {
+    "nothing": {"mix": 0.0, "gain_db": 0.0, "equaliser_db": 0.0, "mask_frames": 0, "mask_bands": 0},
+    "defaults": {},
+    "stretch": {"stretch": 0.4},
+    "shift": {"shift_bands": 4.0},
+    "noise": {"noise": 0.5, "noise_snr_db": (0.0, 20.0)},
+    "all": {"stretch": 0.4, "shift_bands": 4.0, "noise": 0.5, "speeds": (0.9, 1.0)},
+}
+
+
+def make_recipe(scores: str = "softmax", **training: object) -> Recipe:
+    return Recipe(
+        name="batches",
+        frontend=FrontendSpec(n_mels=20, fmin=100.0),
+        window=WindowSpec(frames=40, hop_frames=20),
+        model=ModelSpec(filters=(4,), strides=(2,), scores=scores),
+        training=TrainingSpec(**{"batch": 24, "speeds": (1.0,)} | training),
+    )
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> FeaturePool:
+    dataset = Dataset(synthetic_clips(LABELS, 15, 16000, 1.5, seed=1), 16000)
+    return build_pool(make_recipe(speeds=(0.9, 1.0)), dataset, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_shape_type_and_labels(pool: FeaturePool, name: str) -> None:
+    recipe = make_recipe(**SETTINGS[name])
+    features, labels = Batches(recipe, pool, 1).batch(3)
+    assert features.shape == (24, 40, 20, 1)
+    assert labels.shape == (24, 3)
+    assert features.dtype == labels.dtype == np.float32
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(labels.sum(axis=1), 1.0, atol=1e-6)
+    again, _ = Batches(recipe, pool, 1).batch(3)
+    np.testing.assert_array_equal(features, again)
+
+
+@pytest.mark.parametrize("name", ["stretch", "shift", "noise"])
+def test_what_sounds_different_keeps_its_label(pool: FeaturePool, name: str) -> None:
+    """Without mixing every label is whole, and there are as many of each class as there were."""
+    _, plain = Batches(make_recipe(mix=0.0), pool, 1).batch(0)
+    _, labels = Batches(make_recipe(mix=0.0, **SETTINGS[name]), pool, 1).batch(0)
+    assert set(labels.ravel()) == {0.0, 1.0}
+    np.testing.assert_array_equal(labels, plain)
+
+
+def test_without_augmentation_a_window_is_a_piece_of_its_clip(pool: FeaturePool) -> None:
+    features, labels = Batches(make_recipe(**SETTINGS["nothing"]), pool, 1).batch(0)
+    clips = {
+        i: np.tile((pool.clips[1.0][i].log_mel + 8) / 4, (2, 1)) for i in pool.indices(1, held_out=False)
+    }
+    for window, label in zip(features[..., 0], labels, strict=True):
+        found = [
+            i
+            for i, clip in clips.items()
+            for start in range(len(clip) // 2)
+            if np.allclose(clip[start : start + 40], window, atol=2e-3)
+        ]
+        assert found
+        assert pool.targets[found[0]] == label.argmax()
+
+
+def test_tags_are_all_that_is_heard(pool: FeaturePool) -> None:
+    _, shares = Batches(make_recipe(mix=1.0), pool, 1).batch(5)
+    _, tags = Batches(make_recipe(scores="sigmoid", mix=1.0), pool, 1).batch(5)
+    np.testing.assert_array_equal(tags, (shares >= 0.1).astype(np.float32))
+    assert tags.sum(axis=1).max() == 2
+
+
+def test_class_weights_make_classes_count_the_same(tmp_path: Path) -> None:
+    clips = [clip for clip in synthetic_clips(LABELS, 15, 16000, 1.5, seed=1)]
+    kept = [clip for number, clip in enumerate(clips) if clip.label != "rooster" or number < 6]
+    recipe = make_recipe()
+    uneven = build_pool(recipe, Dataset(kept, 16000), tmp_path)
+    train = uneven.indices(1, held_out=False)
+    counts = np.bincount(uneven.targets[train], minlength=3)
+    assert counts.min() < counts.max()
+    weights = Batches(recipe, uneven, 1).class_weights
+    np.testing.assert_allclose(weights * counts, (weights * counts)[0], rtol=1e-6)
+    assert (weights[uneven.targets[train]]).mean() == pytest.approx(1.0)
+
+
+def test_the_gallery_shows_every_augmentation() -> None:
+    recipe = make_recipe()
+    first, second = synthetic_clips(("rooster", "clock_tick"), 2, 16000, 2.0, seed=1)
+    pictures = gallery(recipe, first, second)
+    plain = pictures[0][1]
+    assert all(values.shape == (40, 20) for _, values in pictures)
+    assert len({title for title, _ in pictures}) == len(pictures) == 11
+    assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])
