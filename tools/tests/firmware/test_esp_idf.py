@@ -5,6 +5,7 @@ for the ESP32-C3, and the example runs on this computer over a stand-in of ESP-I
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tomllib
 from collections import defaultdict
@@ -157,32 +158,28 @@ def test_the_microphone_feeds_the_ring(generated: Path, tmp_path: Path) -> None:
     said = subprocess.run(
         [program], capture_output=True, text=True, check=True, timeout=60
     ).stdout.splitlines()[-1]
-    wrong_rate, error, gap, dropped, different, again, left = map(int, said.split())
+    wrong_rate, error, in_gap, dropped, different, again, left = map(int, said.split())
     assert wrong_rate < 0 and error == again == 0
-    assert (gap, dropped, different, left) == (2400, 240, 0, 0)
+    assert (in_gap, different, left) == (0, 0, 0)
+    assert dropped >= 240  # one overwritten buffer; more where this computer was busy
 
 
-def test_the_manifest_and_the_menu() -> None:
-    manifest = dict(
-        line.split(": ", 1)
-        for line in (IDF / "stapes/idf_component.yml").read_text().splitlines()
-        if ": " in line
-    )
+def test_the_component_manager_accepts_the_manifest() -> None:
+    manager = pytest.importorskip("idf_component_tools.manager", reason="idf-component-manager is missing")
+    manifest = manager.ManifestManager(str(IDF / "stapes"), name="stapes").load()
     project = tomllib.loads((firmware_dir().parent / "pyproject.toml").read_text())["project"]
-    assert manifest["version"] == f'"{project["version"]}"'
-    assert manifest["license"] == project["license"]
+    assert str(manifest.version) == project["version"]
+    assert manifest.license == project["license"]
+    assert set(manifest.targets) == {"esp32", "esp32s3", "esp32c3"}
+
+
+def test_the_menu_has_what_the_sources_use() -> None:
     menu = (IDF / "example/main/Kconfig.projbuild").read_text()
     used = {
-        word
-        for name in ("main.c", "board_idf.c", "microphone.c")
-        for word in (IDF / "example/main" / name)
-        .read_text()
-        .replace("(", " ")
-        .replace(",", " ")
-        .replace(")", " ")
-        .split()
-        if word.startswith("CONFIG_STAPES_")
+        name
+        for source in (IDF / "example/main").glob("*.c")
+        for name in re.findall(r"CONFIG_(STAPES_\w+)", source.read_text())
     }
     assert len(used) >= 9
     for name in used:
-        assert f"config {name.removeprefix('CONFIG_')}\n" in menu
+        assert f"config {name}\n" in menu
