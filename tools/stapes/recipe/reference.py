@@ -70,6 +70,8 @@ def _values(field: FieldInfo) -> str:
     if "enum" in schema:
         return ", ".join(f"`{_toml(value)}`" for value in schema["enum"])
     if schema["type"] == "array":
+        if "prefixItems" in schema:
+            return " and ".join(_kind(item) for item in schema["prefixItems"])
         return f"list of {_kind(schema['items'])}"
     return _kind(schema)
 
