@@ -11,10 +11,10 @@ from stapes.targets import require_target
 # Instructions a PCM sample.
 TARGETS = {
     "qemu:mps2-an386": {"pdm64": 420, "pdm128": 540, "i2s": 50, "adc8": 320},
-    "qemu:mps2-an385": {"pdm64": 620, "pdm128": 740, "i2s": 52, "adc8": 420},
+    "qemu:mps2-an385": {"pdm64": 590, "pdm128": 710, "i2s": 50, "adc8": 390},
     "qemu:mps2-an500": {"pdm64": 420, "pdm128": 540, "i2s": 50, "adc8": 320},
-    "qemu:microbit": {"pdm64": 1500, "pdm128": 1700, "i2s": 120, "adc8": 900},
-    "qemu:riscv32-virt": {"pdm64": 900, "pdm128": 1000, "i2s": 60, "adc8": 600},
+    "qemu:microbit": {"pdm64": 1200, "pdm128": 1450, "i2s": 130, "adc8": 780},
+    "qemu:riscv32-virt": {"pdm64": 880, "pdm128": 1020, "i2s": 65, "adc8": 530},
 }
 
 
