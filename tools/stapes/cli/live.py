@@ -250,3 +250,26 @@ def label(
         highlight=False,
     )
     save_json(json, result)
+
+
+def calibrate(
+    bundle: BundleArgument,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")],
+    seconds: Annotated[float, typer.Option("--seconds", min=60.0, help="Sound to calibrate with.")] = 1800.0,
+    write: Annotated[bool, typer.Option("--write", help="Put the result into the bundle.")] = False,
+) -> None:
+    """Thresholds and lags of a bundle's events, from the folds that the network was trained on."""
+    from stapes.datasets import open_dataset
+    from stapes.live import calibrate as fit
+    from stapes.live import section
+    from stapes.recipe import Bundle, load_recipe
+
+    loaded = Bundle.load(bundle)
+    recipe = load_recipe(bundle / "recipe.toml")
+    dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
+    sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
+    live = fit(loaded, sounds, seconds=seconds)
+    console.print(section(live), highlight=False, markup=False)
+    if write:
+        files = {name: (bundle / name).read_bytes() for name in loaded.manifest.files}
+        Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), files)

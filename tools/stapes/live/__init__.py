@@ -1,6 +1,7 @@
 """Listening for ever: devices, recordings, events."""
 
 from stapes.live.bench import bench_live
+from stapes.live.calibrate import calibrate, section
 from stapes.live.events import audacity_labels, json_line, score_of
 from stapes.live.host import HostListener
 from stapes.live.hour import bench_events
@@ -14,9 +15,11 @@ __all__ = [
     "audacity_labels",
     "bench_events",
     "bench_live",
+    "calibrate",
     "json_line",
     "label_recording",
     "listening",
     "run_session",
     "score_of",
+    "section",
 ]

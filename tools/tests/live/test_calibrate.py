@@ -1,0 +1,48 @@
+"""Calibration finds the thresholds and lags that were put into made-up scores."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+
+from stapes.live.calibrate import Heard, fitted, section
+from stapes.live.scene import Truth
+from stapes.recipe import LiveSpec
+
+LABELS = ("bell", "dog", "other")
+
+
+def heard(truth: list[Truth], late: float, hop: float = 0.25, length: float = 1.0) -> list[Heard]:
+    """Windows whose class scores 0.6 (bell) or 0.9 (dog) from `late` seconds after the start to the end of an event."""
+    windows = []
+    for end in np.arange(length, 60.0, hop):
+        scores = [0.3, 0.7, 0.0]
+        for event in truth:
+            if event.start + late <= end <= event.end + 0.5:
+                scores = [0.62, 0.1, 0.0] if event.label == "bell" else [0.1, 0.92, 0.0]
+        windows.append(Heard(end - length, end, tuple(scores)))
+    return windows
+
+
+def test_thresholds_and_lags_are_found() -> None:
+    truth = [Truth(label, start, start + 3.0) for start, label in enumerate(("bell", "dog") * 5)]
+    truth = [Truth(one.label, 5.0 * i + 2.0, 5.0 * i + 5.0) for i, one in enumerate(truth)]
+    live = fitted(LiveSpec(other="other", windows=1), LABELS, heard(truth, 0.5), truth)
+    assert live.thresholds == {"bell": 0.6, "dog": 0.9}
+    assert live.start_lag_seconds == 0.5
+    assert live.end_lag_seconds == 0.5
+    assert live.windows == 1
+
+
+def test_a_class_without_examples_keeps_the_common_threshold() -> None:
+    truth = [Truth("bell", 2.0, 5.0)]
+    assert set(fitted(LiveSpec(), LABELS, heard(truth, 0.5), truth).thresholds) == {"bell"}
+    assert fitted(LiveSpec(), LABELS, [], []) == LiveSpec()
+
+
+def test_the_section_is_what_was_found() -> None:
+    live = LiveSpec(smoothing="energy", gate=True, thresholds={"bell": 0.4}, start_lag_seconds=0.25)
+    parsed = tomllib.loads(section(live))["live"]
+    assert LiveSpec.model_validate(parsed) == live
+    assert tomllib.loads(section(LiveSpec())) == {"live": {}}
