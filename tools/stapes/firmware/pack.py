@@ -6,11 +6,14 @@ import subprocess
 from pathlib import Path
 
 from stapes.errors import BuildError
+from stapes.files import write_atomic
 from stapes.firmware.boards import Board
 from stapes.firmware.tools import require_program
 
 # What every module with the chip can do; the ROM reads the image with these settings.
 FLASH_SETTINGS = ("--flash-mode", "dio", "--flash-freq", "40m", "--flash-size", "4MB")
+# Earlier silicon, which was hardly sold, wants another set-up of its analogue part.
+OLDEST_REVISION = ("--min-rev-full", "3")
 
 
 def needs_packing(board: Board) -> bool:
@@ -24,7 +27,8 @@ def pack_image(elf: Path, board: Board, packed: Path) -> None:
     Raises `ToolError` without esptool, `BuildError` with its complaint.
     """
     assert board.flashers.esptool is not None
-    command = [require_program("esptool"), "--chip", board.flashers.esptool, "elf2image", *FLASH_SETTINGS]
+    command = [require_program("esptool"), "--chip", board.flashers.esptool, "elf2image"]
+    command += [*FLASH_SETTINGS, *OLDEST_REVISION]
     done = subprocess.run(
         [*command, "--output", str(packed), str(elf)],
         capture_output=True,
@@ -34,7 +38,7 @@ def pack_image(elf: Path, board: Board, packed: Path) -> None:
     )
     said = done.stdout + done.stderr
     log = packed.with_name("pack.log")
-    log.write_text(said, encoding="utf-8")
+    write_atomic(log, said)
     if done.returncode != 0:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         raise BuildError(

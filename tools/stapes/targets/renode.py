@@ -20,7 +20,7 @@ from stapes.targets.stream import DescriptorStream
 
 OLDEST = (1, 14)
 ATTEMPTS = 3
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 ANSWER_SECONDS = 60.0
 GREETINGS = 20
 # Each waiting byte makes the next one slower: a burst of 2000 bytes arrives at a tenth of the speed of 100.

@@ -63,6 +63,7 @@ def test_esptool_accepts_it(packed: Path) -> None:
     assert esptool is not None
     said = subprocess.run([esptool, "image-info", packed], capture_output=True, text=True, check=True).stdout
     assert "Detected image type: ESP32-C3" in said
+    assert "Minimal chip revision: v0.3" in said
     assert re.search(r"Checksum: 0x\w\w \(valid\)", said)
     assert re.search(r"Validation hash: \w{64} \(valid\)", said)
 
