@@ -13,6 +13,12 @@ from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar,
 def build(
     bundle: BundleArgument,
     board: Annotated[str, typer.Option("--board", metavar="B", help="A folder of firmware/boards.")] = "host",
+    app: Annotated[
+        str,
+        typer.Option(
+            "--app", metavar="A", help="hil, the harness's server, or live, which listens for ever."
+        ),
+    ] = "hil",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
     ] = None,
@@ -31,7 +37,7 @@ def build(
     directory = out or Path("build") / loaded.manifest.name
     generated = generate(loaded, directory / "generated")
     with progress_bar() as progress:
-        result = build_firmware(generated.directory, board, directory / board, progress=progress)
+        result = build_firmware(generated.directory, board, directory / board, app=app, progress=progress)
     console.print(f"{result.elf}", highlight=False, soft_wrap=True)
     stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
     console.print(
