@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ import typer
 from stapes.cli.common import JsonOption, console, errors, progress_bar, save_json
 
 if TYPE_CHECKING:
-    from stapes.recipe import Recipe
+    from stapes.recipe import Bundle, Recipe
     from stapes.training import Report
 
 
@@ -63,7 +63,6 @@ def train(
     from stapes.training import default_cache, rewrite_figures, seeds_summary
 
     asked = load_recipe(recipe)
-    text = recipe.read_text(encoding="utf-8")
     held_out = asked.dataset.test_fold
     if folds not in ("all", "", str(held_out)):
         raise RecipeError(
@@ -73,7 +72,7 @@ def train(
     labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(text, data, folds or str(held_out), cache or default_cache(), jobs, start)
+    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start)
     with _terminable():
         metrics = run(asked, out, work)
         others = {}
@@ -94,7 +93,7 @@ def train(
 class _Run:
     """What all seeds of one command share; called with a recipe it trains, evaluates and writes a bundle."""
 
-    text: str
+    path: Path
     data: Path | None
     folds: str
     cache: Path
@@ -104,29 +103,9 @@ class _Run:
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
         from stapes.check import evaluate_bundle, recorded
         from stapes.errors import ToolError
-        from stapes.recipe import Bundle
-        from stapes.training import metrics_of, rewrite_figures, train_folds, write_bundle
+        from stapes.training import rewrite_figures
 
-        with _bars() as bars:
-            pool, results = train_folds(
-                recipe,
-                self.data,
-                None if self.folds == "all" else [int(self.folds)],
-                work,
-                self.cache,
-                self.jobs,
-                start=self.start,
-                features=bars.features,
-                progress=bars.training,
-                finished=lambda result: console.print(
-                    f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
-                    f"of {result.clips} clips right"
-                ),
-            )
-        metrics = metrics_of(recipe, results)
-        if self.start:
-            metrics["from"] = Bundle.load(self.start).manifest.name
-        bundle = write_bundle(out, recipe, self.text, pool.labels, results, metrics)
+        bundle, metrics = self.train(recipe, out, work)
         if self.data is None:
             return metrics
         try:
@@ -140,6 +119,44 @@ class _Run:
         metrics = recorded(measured, metrics)
         rewrite_figures(out, recipe, metrics)
         return metrics
+
+    def train(self, recipe: Recipe, out: Path, work: Path) -> tuple[Bundle, dict[str, Any]]:
+        """The bundle and what training knows of it; first that of the recipe to start with, if there is one."""
+        from stapes.recipe import Bundle, load_recipe
+        from stapes.training import metrics_of, train_folds, write_bundle
+
+        start, start_text = self.start, ""
+        if recipe.training.start and start is None:
+            path = self.path.with_name(recipe.training.start)
+            first = load_recipe(path)
+            training = first.training.model_copy(update={"seed": recipe.training.seed})
+            start, start_text = work / "start/bundle", path.read_text(encoding="utf-8")
+            console.print(f"{path.name} first")
+            replace(self, path=path).train(
+                first.model_copy(update={"training": training}), start, work / "start"
+            )
+            console.print(f"{self.path.name} now")
+        with _bars() as bars:
+            pool, results = train_folds(
+                recipe,
+                self.data,
+                None if self.folds == "all" else [int(self.folds)],
+                work,
+                self.cache,
+                self.jobs,
+                start=start,
+                features=bars.features,
+                progress=bars.training,
+                finished=lambda result: console.print(
+                    f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
+                    f"of {result.clips} clips right"
+                ),
+            )
+        metrics = metrics_of(recipe, results)
+        if start is not None:
+            metrics["from"] = Bundle.load(start).manifest.name
+        text = self.path.read_text(encoding="utf-8")
+        return write_bundle(out, recipe, text, pool.labels, results, metrics, start_text), metrics
 
 
 @contextmanager

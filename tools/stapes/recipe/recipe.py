@@ -105,10 +105,10 @@ class WindowSpec(_Section):
 class ModelSpec(_Section):
     """Which network, and how large."""
 
-    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet"] = Field(
+    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "forest"] = Field(
         "plain_cnn",
         description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
-        "with residuals; broadcasted residuals",
+        "with residuals; broadcasted residuals. Or a forest: decision trees on statistics of the bands, no network",
     )
     filters: tuple[int, ...] = Field((16, 24, 48, 64, 96), strict=False, description="channels of each layer")
     strides: tuple[int, ...] = Field(
@@ -122,6 +122,10 @@ class ModelSpec(_Section):
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
     scores: Literal["softmax", "sigmoid"] = Field(
         "softmax", description="softmax: one of the classes; sigmoid: each class by itself (tagging)"
+    )
+    trees: int = Field(50, ge=1, le=1000, description="of a forest")
+    min_samples_leaf: int = Field(
+        20, ge=1, description="of a forest: fewest training windows at a leaf; more make a smaller forest"
     )
 
     @model_validator(mode="after")
@@ -137,6 +141,14 @@ class ModelSpec(_Section):
                 f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} adds maps of equal size'
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_a_forests_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is not used is not written: hashes of other recipes stay.
+        value: dict[str, Any] = handler(self)
+        if self.architecture != "forest":
+            del value["trees"], value["min_samples_leaf"]
+        return value
 
 
 class TrainingSpec(_Section):
@@ -168,9 +180,14 @@ class TrainingSpec(_Section):
     )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
+    start: str = Field(
+        "",
+        pattern=r"^([a-z0-9_-]+\.toml)?$",
+        description="a recipe beside this one that is trained first; training goes on with its weights",
+    )
     freeze: bool = Field(
         False,
-        description="train the dense layer only; the network in front of it comes from `stapes train --from`",
+        description="train the dense layer only; the network in front of it is that of `start` or `--from`",
     )
     average: float = Field(
         0.0,

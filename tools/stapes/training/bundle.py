@@ -60,13 +60,19 @@ def write_bundle(
     labels: Sequence[str],
     results: Sequence[FoldResult],
     metrics: dict[str, Any],
+    start_text: str = "",
 ) -> Bundle:
-    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`."""
+    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`.
+
+    `start_text` is the recipe that `training.start` names.
+    """
     networks = {result.fold: result.network for result in results}
     files = {
         "recipe.toml": recipe_text.encode(),
         "model.tflite": networks[recipe.dataset.test_fold],
     } | _about(recipe, labels, metrics)
+    if start_text:
+        files[recipe.training.start] = start_text.encode()
     files |= {f"folds/fold{fold}.tflite": network for fold, network in networks.items()}
     manifest = BundleManifest(
         name=recipe.name,

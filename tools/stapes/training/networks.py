@@ -155,7 +155,7 @@ def _batch_normalization() -> Any:
 
     class FusedBatchNormalization(base):  # type: ignore[misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-            if not training:
+            if not (training and self.trainable):
                 return super().call(inputs, training=training, mask=mask)
             outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
                 inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True

@@ -304,3 +304,21 @@ def test_the_command_stops_when_told_to_and_goes_on(tmp_path: Path, stop: signal
     assert means == [figures["int8"]["accuracy_mean"], other.metrics()["int8"]["accuracy_mean"]]
     card = (tmp_path / "b/MODEL_CARD.md").read_text()
     assert f"| 2 | {100 * other.metrics()['float']['accuracy_mean']:.2f} % | {100 * means[1]:.2f} % |" in card
+
+
+@pytest.mark.slow
+def test_a_recipe_can_begin_with_another_one(tmp_path: Path) -> None:
+    text = RECIPE.format(steps=3)
+    (tmp_path / "first.toml").write_text(text.replace('"command"', '"padded"'))
+    text = text.replace("strides = [4, 4]", 'strides = [4, 4]\ntime_padding = "valid"')
+    (tmp_path / "recipe.toml").write_text(text + 'start = "first.toml"\n')
+    command = [sys.executable, "-m", "stapes", "train", "recipe.toml", "--out", "b", "--cache", "cache"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("STAPES_")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("first.toml first") < done.stdout.index("recipe.toml now")
+    bundle, first = Bundle.load(tmp_path / "b"), Bundle.load(tmp_path / "b.work/start/bundle")
+    assert bundle.metrics()["from"] == first.manifest.name == "padded"
+    assert (tmp_path / "b/first.toml").read_text() == (tmp_path / "first.toml").read_text()
+    assert "first.toml" in bundle.manifest.files
+    assert "Began with the weights of the bundle padded" in (tmp_path / "b/MODEL_CARD.md").read_text()
