@@ -46,6 +46,7 @@ def bench_events(
     The C in this process hears all of the scene, so does Python (unless `python` is False), `target` its first
     `target_seconds`.
     """
+    _packages()  # before the long part
     rate = bundle.manifest.frontend.sample_rate
     listener = HostListener.build(bundle, directory / "library")
     reference = LiveReference(Reference(bundle)) if python else None
@@ -103,11 +104,7 @@ def score_events(
 
     A clip counts as right when the event with the highest score that overlaps it has its label.
     """
-    try:
-        import dcase_util
-        import sed_eval
-    except ImportError as error:
-        raise ToolError(f"scoring events needs sed_eval ({error})", hint="pip install sed_eval") from error
+    dcase_util, sed_eval = _packages()
     found = [
         Truth(labels[event.class_index], event.start / sample_rate, event.end / sample_rate)
         for event in events
@@ -141,6 +138,17 @@ def score_events(
         right += bool(overlapping) and max(overlapping)[1] == true.label
     result["clip_accuracy"] = right / len(truth) if truth else None
     return result
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        import dcase_util
+        import sed_eval
+    except ImportError as error:
+        raise ToolError(
+            f"scoring events needs sed_eval ({error})", hint="pip install 'stapes[events]'"
+        ) from error
+    return dcase_util, sed_eval
 
 
 def false_alarms(events: Sequence[LiveEvent], truth: Sequence[Truth], sample_rate: int, collar: float) -> int:
