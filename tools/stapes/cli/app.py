@@ -25,6 +25,7 @@ from stapes.cli import (
     link,
     live,
     report,
+    sweep,
     train,
 )
 from stapes.cli.common import console, guarded
@@ -55,6 +56,7 @@ def _main(
 app.command()(doctor.doctor)
 app.command()(train.train)
 app.command()(cost.cost)
+app.command()(sweep.sweep)
 app.command()(augment.augment)
 app.command()(evaluate.evaluate)
 app.command()(generate.generate)

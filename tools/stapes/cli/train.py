@@ -46,6 +46,14 @@ def train(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Folds trained at the same time.")
     ] = os.cpu_count() or 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Train on a Ray cluster (`auto`, `ray://HOST:10001`, `local`); paths must be shared.",
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -72,7 +80,7 @@ def train(
     labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start)
+    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start, ray)
     with _terminable():
         metrics = run(asked, out, work)
         others = {}
@@ -99,6 +107,7 @@ class _Run:
     cache: Path
     jobs: int
     start: Path | None
+    ray: str
 
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
         from stapes.check import evaluate_bundle, recorded
@@ -145,6 +154,7 @@ class _Run:
                 self.cache,
                 self.jobs,
                 start=start,
+                ray=self.ray,
                 features=bars.features,
                 progress=bars.training,
                 finished=lambda result: console.print(

@@ -8,21 +8,19 @@ WORK/foldN.tflite       its int8 network
 from __future__ import annotations
 
 import json
-import multiprocessing
-import queue
-import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stapes.datasets import open_dataset
 from stapes.errors import DataError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.recipe import Bundle, Recipe
 from stapes.training.backend import require_packages
+from stapes.training.crew import open_crew
+from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.pool import FeaturePool, Progress, build_pool
 from stapes.training.transfer import start_network
@@ -67,6 +65,8 @@ def train_fold(
     done = _finished(work, fold, identity)
     if done is not None:
         return done
+    if recipe.model.architecture == "forest":
+        return _kept(work, identity, FoldResult(**forest_fold(recipe, pool, fold)))
     started = time.monotonic()
     checkpoint = work / f"fold{fold}.checkpoint"
     model = train_network(
@@ -91,10 +91,17 @@ def train_fold(
         seconds=time.monotonic() - started,
         network=network,
     )
-    figures = {name: value for name, value in vars(result).items() if name != "network"}
-    write_atomic(work / f"fold{fold}.tflite", network)
-    write_json(work / f"fold{fold}.json", {"identity": identity, "sha256": sha256(network), **figures})
+    _kept(work, identity, result)
     checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _kept(work: Path, identity: str, result: FoldResult) -> FoldResult:
+    """The result, written down for a later run of the same identity."""
+    figures = {name: value for name, value in vars(result).items() if name != "network"}
+    name, network = f"fold{result.fold}", result.network
+    write_atomic(work / f"{name}.tflite", network)
+    write_json(work / f"{name}.json", {"identity": identity, "sha256": sha256(network), **figures})
     return result
 
 
@@ -107,13 +114,15 @@ def train_folds(
     jobs: int,
     *,
     start: Path | None = None,
+    ray: str | None = None,
     features: Progress = lambda what, done, total: None,
     progress: Callable[[Report], None] = lambda report: None,
     finished: Callable[[FoldResult], None] = lambda result: None,
 ) -> tuple[FeaturePool, list[FoldResult]]:
     """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
 
-    `start` is the directory of a bundle whose weights training begins with. `finished` is called as soon as
+    `start` is the directory of a bundle whose weights training begins with. `ray` is the address of a cluster
+    that trains instead of this machine; data, work and cache must be there too. `finished` is called as soon as
     a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
     `DataError` for bad recordings and for a fold that does not exist.
     """
@@ -125,7 +134,7 @@ def train_folds(
             f"the data set has the folds {list(dataset.folds)}, not fold {missing or 'two of them'}",
             hint="choose one of them with --folds and dataset.test_fold",
         )
-    require_packages()
+    (require_forest_packages if recipe.model.architecture == "forest" else require_packages)()
     pool = build_pool(recipe, dataset, cache, features)
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
     results: dict[int, FoldResult] = {}
@@ -135,66 +144,43 @@ def train_folds(
         if done is not None:
             results[fold] = done
             finished(done)
-    context = multiprocessing.get_context("spawn")
-    reports: Any = context.Queue()
-    stopping: Any = context.Event()
     waiting = [fold for fold in chosen if fold not in results]
     if waiting:
-        with ProcessPoolExecutor(
-            min(jobs, len(waiting)), context, initializer=_start_worker, initargs=(reports, stopping)
-        ) as executor:
-            futures = {executor.submit(_work, recipe, data, fold, work, cache, start) for fold in waiting}
+        with open_crew(min(jobs, len(waiting)), ray) as crew:
+            futures = {crew.submit(_work, recipe, data, fold, work, cache, start) for fold in waiting}
             try:
                 while futures:
                     ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
-                    _drain(reports, progress)
+                    for report in crew.reports():
+                        progress(report)
                     for future in ended:
                         result = future.result()
                         results[result.fold] = result
                         finished(result)
             except BaseException:
-                stopping.set()
-                executor.shutdown(cancel_futures=True)
+                crew.stop()
+                # Every fold that was begun writes its checkpoint.
+                wait(futures)
                 raise
     return pool, [results[fold] for fold in chosen]
 
 
-_reports: Any = None
-_stopping: Any = None
-
-
-def _start_worker(reports: Any, stopping: Any) -> None:
-    """Ctrl-C reaches every process of the terminal; only the first one decides what it means."""
-    global _reports, _stopping
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _reports, _stopping = reports, stopping
-
-
 def _work(
-    recipe: Recipe, data: Path | None, fold: int, work: Path, cache: Path, start: Path | None
+    recipe: Recipe,
+    data: Path | None,
+    fold: int,
+    work: Path,
+    cache: Path,
+    start: Path | None,
+    report: Callable[[Report], None],
+    stop: Callable[[], bool],
 ) -> FoldResult:
-    if _stopping.is_set():
+    if stop():
         raise Interrupted
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     pool = build_pool(recipe, dataset, cache)
-    return train_fold(
-        recipe,
-        pool,
-        fold,
-        work,
-        start=Bundle.load(start) if start else None,
-        progress=_reports.put,
-        stop=_stopping.is_set,
-    )
-
-
-def _drain(reports: Any, progress: Callable[[Report], None]) -> None:
-    while True:
-        try:
-            report = reports.get_nowait()
-        except queue.Empty:
-            return
-        progress(report)
+    first = Bundle.load(start) if start else None
+    return train_fold(recipe, pool, fold, work, start=first, progress=report, stop=stop)
 
 
 def _identity(recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None) -> str:

@@ -1,0 +1,143 @@
+"""`stapes sweep`: search for better settings, on folds that are not the test fold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stapes.cli.common import JsonOption, console, progress_bar, save_json, save_text
+
+if TYPE_CHECKING:
+    from stapes.recipe import Recipe
+
+
+def sweep(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe to start from.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Trials, the search's journal, and best.toml.")
+    ],
+    vary: Annotated[
+        list[str],
+        typer.Option("--vary", metavar="KEY=VALUES", help="LOW..HIGH, LOW..HIGH:log or [A, B]; repeat it."),
+    ],
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, metavar="N", help="How many, earlier ones included.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")
+    ] = None,
+    validate: Annotated[
+        int | None,
+        typer.Option(
+            "--validate", metavar="N", help="Fold to judge trials by; default: the first usable one."
+        ),
+    ] = None,
+    storage: Annotated[
+        str,
+        typer.Option(
+            "--storage", metavar="URL", help="Database, e.g. sqlite:///sweep.db; default: a journal."
+        ),
+    ] = "",
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="DIR", help="Where features are kept.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Search with Optuna. Trials never see dataset.test_fold; a recipe over its budget is refused untrained.
+
+    After Ctrl-C the same command goes on; the same command in several terminals searches together.
+    """
+    from stapes.datasets import open_dataset
+    from stapes.errors import ToolError
+    from stapes.recipe import load_recipe
+    from stapes.training import default_cache
+    from stapes.training.backend import require_packages
+    from stapes.training.sweep import Range, for_search, varied
+    from stapes.training.sweep import sweep as search
+
+    try:
+        import tomli_w
+    except ImportError as error:
+        raise ToolError(f"a search needs tomli-w ({error})", hint="pip install 'stapes[scale]'") from error
+    asked = load_recipe(recipe)
+    ranges = [Range.parse(text) for text in vary]
+    require_packages()
+    folds = open_dataset(data, asked.dataset, asked.frontend.sample_rate).folds
+    base = for_search(asked, folds, validate)
+    console.print(
+        f"trials are judged by fold {base.dataset.test_fold}; fold {asked.dataset.test_fold} stays unseen"
+    )
+
+    def tell(number: int, changed: dict[str, Any], score: float | None) -> None:
+        verdict = "refused" if score is None else f"{score:.1%}"
+        values = ", ".join(f"{key} = {value}" for key, value in changed.items())
+        console.print(f"trial {number}: {verdict}  {values}", highlight=False, soft_wrap=True)
+
+    found = search(
+        base,
+        ranges,
+        trials,
+        out,
+        _Score(data, cache or default_cache()),
+        storage=storage,
+        tell=tell,
+    )
+    best = varied(asked, found.changed)
+    text = tomli_w.dumps(best.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
+    save_text(out / "best.toml", text, "--out")
+    console.print(
+        f"best: {found.score:.1%} of {found.trials} trials ({found.refused} refused), {out / 'best.toml'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    save_json(
+        json,
+        {
+            "score": found.score,
+            "changed": found.changed,
+            "trials": found.trials,
+            "refused": found.refused,
+            "validation_fold": base.dataset.test_fold,
+            "recipe": str(out / "best.toml"),
+        },
+    )
+
+
+class _Score:
+    """Train one trial and give its int8 network's accuracy on the validation fold."""
+
+    def __init__(self, data: Path | None, cache: Path) -> None:
+        self._data, self._cache = data, cache
+
+    def __call__(self, recipe: Recipe, place: Path) -> float:
+        from stapes.training import train_folds
+
+        if recipe.budget.flash or recipe.budget.ram or recipe.budget.cpu is not None:
+            self._refuse_over_budget(recipe)
+        fold = recipe.dataset.test_fold
+        with progress_bar() as progress:
+            _, (result,) = train_folds(
+                recipe,
+                self._data,
+                [fold],
+                place,
+                self._cache,
+                os.cpu_count() or 1,
+                features=progress,
+                progress=lambda report: progress("training", report.step, report.steps),
+            )
+        return result.int8_accuracy
+
+    def _refuse_over_budget(self, recipe: Recipe) -> None:
+        from stapes.check.cost import check_budget, recipe_cost
+        from stapes.datasets import open_dataset
+        from stapes.training import untrained_network
+
+        classes = len(open_dataset(self._data, recipe.dataset, recipe.frontend.sample_rate).labels)
+        network = untrained_network(recipe, classes)
+        with TemporaryDirectory() as directory:
+            check_budget(recipe_cost(recipe, network, classes, Path(directory), measure=False), recipe)
