@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,26 @@ def test_the_emulated_uart_carries_the_same(target: str, programs: dict[str, Bui
         assert client.self_test().passed
         client.reset()
         assert client.push(np.ones(700, dtype=np.int16)).frames == 1
+
+
+@pytest.mark.parametrize("target", ["qemu:netduinoplus2", "qemu:stm32vldiscovery"])
+def test_bytes_are_received_while_the_main_loop_is_away(target: str, build: Build) -> None:
+    """Of a UART that is asked in turn only one byte would wait; and what does not fit the ring is not lost."""
+    built = build(target, str(firmware_dir() / "tests/uart_driver.c"))
+    with open_target(target, built.elf, uart=True) as stream:
+        stream.timeout = 60.0
+        text = b""
+        while b"\n" not in text:
+            text += stream.read(100)
+        stream.write(bytes(range(256)))
+        counts: list[int] = []
+        while sum(counts) < 256:
+            received = stream.read(4096)
+            assert received, f"silence after {text!r}"
+            text += received
+            counts = [int(count) for count in re.findall(rb"found (\d+) wrong 0\n", text)]
+    assert sum(counts) == 256
+    assert max(counts) >= 16
 
 
 @pytest.mark.parametrize("target", TARGETS)
