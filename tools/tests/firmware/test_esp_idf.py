@@ -151,6 +151,13 @@ def test_the_hil_server_runs_as_a_task(bundle: Bundle, generated: Path, tmp_path
         assert client.reboot().build_id == "esp-idf"
 
 
+def test_the_live_application_builds_and_says_who_it_is(
+    bundle: Bundle, generated: Path, tmp_path: Path
+) -> None:
+    with open_target("host", build_example(generated, tmp_path, "live")) as stream:
+        assert Client(stream).hello().bundle_hash == bundle.hash
+
+
 def test_the_microphone_feeds_the_ring(generated: Path, tmp_path: Path) -> None:
     program = build_example(
         generated, tmp_path, os.path.relpath(HERE / "microphone_app", firmware_dir() / "app")
