@@ -32,7 +32,7 @@ def test_events_of_the_application_are_those_of_python(tmp_path: Path) -> None:
     assert 0 < result["instructions_per_hop_ideal"] < result["instructions_per_hop"]
     assert result["instructions_per_hop"] < result["instructions_per_window_from_scratch"]
     assert 0 < result["worst_step_instructions"] < result["instructions_per_second"]
-    assert result["ram_bytes"]["total"] < 16_000
+    assert result["ram_bytes"]["total"] < 32_000  # with the microphone's buffers
 
 
 def test_bench_live_without_sharing(tmp_path: Path) -> None:
