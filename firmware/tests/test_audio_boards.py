@@ -1,4 +1,4 @@
-"""Every board with a microphone builds the application that listens, with its driver and room for its interrupt."""
+"""Boards with each kind of microphone build the application that listens, with their driver and room for its interrupt."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,6 @@ from stapes.firmware import build_firmware
 # Number of the DMA's interrupt.
 BOARDS = {
     "stm32f4_discovery": 14,
-    "nucleo_f446re": 14,
     "nucleo_f767zi": 14,
     "nucleo_l476rg": 11,
     "stm32f072b_discovery": 9,

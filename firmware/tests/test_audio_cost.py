@@ -11,8 +11,6 @@ from stapes.targets import require_target
 # Instructions a PCM sample.
 TARGETS = {
     "qemu:mps2-an386": {"pdm64": 420, "pdm128": 540, "i2s": 50, "adc8": 320},
-    "qemu:mps2-an385": {"pdm64": 590, "pdm128": 710, "i2s": 50, "adc8": 390},
-    "qemu:mps2-an500": {"pdm64": 420, "pdm128": 540, "i2s": 50, "adc8": 320},
     "qemu:microbit": {"pdm64": 1200, "pdm128": 1450, "i2s": 130, "adc8": 780},
     "qemu:riscv32-virt": {"pdm64": 880, "pdm128": 1020, "i2s": 65, "adc8": 530},
 }
