@@ -1,4 +1,4 @@
-"""Boards with each kind of microphone build the application that listens, with their driver and room for its interrupt."""
+"""Boards with each kind of microphone build the listening application, with driver and room for its interrupt."""
 
 import shutil
 from pathlib import Path
