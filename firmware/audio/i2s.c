@@ -20,7 +20,7 @@ void stapes_i2s_reset(stapes_i2s_t *i2s) {
     stapes_level_reset(&i2s->level);
 }
 
-void stapes_i2s_push(stapes_i2s_t *i2s, const uint32_t *words, size_t frames, int16_t *pcm) {
+void stapes_i2s_push(stapes_i2s_t *i2s, const stapes_slot_t *words, size_t frames, int16_t *pcm) {
     words += i2s->slot;
     for (size_t i = 0; i < frames; i++) {
         uint32_t word = *words;

@@ -8,6 +8,9 @@
 
 #include "level.h"
 
+/* A slot as a DMA left it: its buffer may be of any type. */
+typedef uint32_t __attribute__((__may_alias__)) stapes_slot_t;
+
 typedef struct {
     stapes_level_t level;
     uint32_t slots;   /* in a frame: 1, or 2 for left and right */
@@ -24,6 +27,6 @@ void stapes_i2s_reset(stapes_i2s_t *i2s);
 
 /* Turns `frames` frames of `slots` words into as many samples. The eight bits of a slot behind the 24 are
  * ignored: nobody drives the line then. */
-void stapes_i2s_push(stapes_i2s_t *i2s, const uint32_t *words, size_t frames, int16_t *pcm);
+void stapes_i2s_push(stapes_i2s_t *i2s, const stapes_slot_t *words, size_t frames, int16_t *pcm);
 
 #endif
