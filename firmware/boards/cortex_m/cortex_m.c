@@ -21,6 +21,7 @@
 #define SCB_DEMCR  REGISTER(0xE000EDFCu)
 #define DWT_CTRL   REGISTER(0xE0001000u)
 #define DWT_CYCCNT REGISTER(0xE0001004u)
+#define DWT_LAR    REGISTER(0xE0001FB0u)
 
 #define AIRCR_RESET        0x05FA0004u /* key and SYSRESETREQ */
 #define DEMCR_TRCENA       0x01000000u
@@ -28,6 +29,7 @@
 #define SYSTICK_ENABLE     1u
 #define SYSTICK_CORE_CLOCK 4u
 #define DWT_CYCCNTENA      1u
+#define LAR_UNLOCK         0xC5ACCE55u
 #define CFSR_MEMORY        0x000000FFu
 #define CFSR_MMFAR_VALID   0x00000080u
 #define CFSR_BUS           0x0000FF00u
@@ -59,6 +61,7 @@ __attribute__((noreturn)) void stapes_reset_handler(void) {
 #if defined(CORTEX_M_CACHES)
     cortex_m_enable_caches();
 #endif
+    __asm volatile("cpsie i" ::: "memory"); /* a boot loader may have masked them */
     (void)main();
     cortex_m_reset();
 }
@@ -130,6 +133,7 @@ __attribute__((noreturn, used)) void cortex_m_fault(const uint32_t *frame, uint3
 #if __ARM_ARCH_ISA_THUMB >= 2
 bool cortex_m_start_cycle_counter(void) {
     SCB_DEMCR |= DEMCR_TRCENA;
+    DWT_LAR = LAR_UNLOCK; /* the Cortex-M7 has it locked */
     DWT_CYCCNT = 0u;
     DWT_CTRL |= DWT_CYCCNTENA;
     uint32_t start = DWT_CYCCNT;

@@ -78,6 +78,11 @@ static void start_counter(uint32_t core_hz) {
 #endif
 
 void board_init(void) {
+#if defined(SYSCFG_CFGR1)
+    SYSCFG_ENABLE |= 1u;
+    (void)SYSCFG_ENABLE;
+    SYSCFG_CFGR1 &= ~CFGR1_MEMORY; /* the chip's boot loader leaves its own vectors there */
+#endif
     if ((RESET_CAUSE & RESET_WATCHDOG) != 0u) {
         fault_keep_watchdog();
     }
