@@ -7,7 +7,6 @@ operators (`stapes.reference.kernels_forest`), so that all that follows from a b
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ Int8 = npt.NDArray[np.int8]
 
 INPUT_SCALE = 1 / 32
 """Of the normalised features: with zero point 0 they reach from -4 to 4 standard deviations."""
+
+_NOISE_WINDOWS = 4000
 
 STATISTICS, FOREST = "CUSTOM:stapes_statistics", "CUSTOM:stapes_forest"
 
@@ -167,4 +168,17 @@ def forest_fold(recipe: Recipe, pool: FeaturePool, fold: int) -> dict[str, Any]:
     }
 
 
-__all__: Sequence[str] = ["forest_fold", "forest_model", "forest_nodes", "statistics_of", "train_forest"]
+def untrained_forest(recipe: Recipe, classes: int) -> bytes:
+    """A forest that learned noise: about as many nodes as one of this recipe may have."""
+    require_forest_packages()
+    from sklearn.ensemble import RandomForestClassifier
+
+    random = np.random.default_rng(0)
+    inputs = random.integers(-128, 128, (_NOISE_WINDOWS, STATISTICS_KINDS * recipe.frontend.n_mels))
+    model = recipe.model
+    forest = RandomForestClassifier(model.trees, min_samples_leaf=model.min_samples_leaf, random_state=0)
+    forest.fit(inputs, np.arange(_NOISE_WINDOWS) % classes)
+    return forest_model(forest, recipe.window.frames, recipe.frontend.n_mels)
+
+
+__all__ = ["forest_fold", "forest_model", "forest_nodes", "statistics_of", "train_forest", "untrained_forest"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from stapes.recipe import Recipe
 from stapes.training.backend import require_packages
+from stapes.training.forest import untrained_forest
 
 _CALIBRATION_WINDOWS = 4
 
@@ -19,6 +20,8 @@ def untrained_network(recipe: Recipe, classes: int) -> bytes:
 
     In a process of its own: TensorFlow stays out of this one, and what it says while converting unsaid.
     """
+    if recipe.model.architecture == "forest":
+        return untrained_forest(recipe, classes)
     require_packages()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_hush) as executor:
