@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -52,12 +53,12 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return build
 
 
-def sound(seed: int, seconds: float = 6.0) -> Pcm:
+def sound(seed: int, seconds: float = 6.0, longest: int = 16_000) -> Pcm:
     """Noise and tones whose level jumps between silence and full scale."""
     random = np.random.default_rng(seed)
     parts: list[npt.NDArray[np.float64]] = []
     while sum(map(len, parts)) < seconds * 16000:
-        length = int(random.integers(400, 16000))
+        length = int(random.integers(400, longest))
         level = float(random.choice([0.0, 1.0, 30.0, 1000.0, 20000.0]))
         tone = np.sin(np.arange(length) * random.uniform(0.02, 1.5))
         parts.append(level * (tone if random.integers(2) else random.normal(0.0, 0.4, length)))
@@ -96,11 +97,11 @@ specs = st.builds(
     release=st.floats(0.3, 1.0),
     margin=st.sampled_from([0.0, 0.05, 0.3]),
     other=st.sampled_from(["", "other", "dog"]),
-    min_seconds=st.sampled_from([0.0, 0.1, 0.5]),
-    merge_seconds=st.sampled_from([0.0, 0.2, 1.0]),
-    refractory_seconds=st.sampled_from([0.0, 0.3, 1.0]),
-    start_lag_seconds=st.sampled_from([0.0, 0.3]),
-    end_lag_seconds=st.sampled_from([0.0, 0.2]),
+    min_seconds=st.sampled_from([0.0, 0.08, 0.1, 0.5]),
+    merge_seconds=st.sampled_from([0.0, 0.06, 0.08, 0.1, 0.24, 1.0]),
+    refractory_seconds=st.sampled_from([0.0, 0.08, 0.16, 1.0]),
+    start_lag_seconds=st.sampled_from([0.0, 0.08, 0.3]),
+    end_lag_seconds=st.sampled_from([0.0, 0.08, 0.2]),
     gate=st.booleans(),
     gate_open_dbfs=st.sampled_from([-40.0, -20.0]),
     gate_close_dbfs=st.sampled_from([-60.0, -40.0]),
@@ -109,7 +110,7 @@ specs = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     live=specs,
     padded=st.booleans(),
@@ -122,6 +123,71 @@ def test_events_are_those_of_python(
 ) -> None:
     c, python = make(live, padded=padded, hop=hop, seed=seed)
     both(c, python, sound(seed), seed, gaps)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """As `make`, with networks that give the scores of a script: decisions change as often as the script does."""
+    objects = tmp_path_factory.mktemp("runtime")
+    runtime = FIRMWARE / "runtime/src"
+    names = [
+        *runtime.glob("frontend*.c"),
+        *(runtime / f"{name}.c" for name in ("fft", "decision", "live", "sound_level")),
+    ]
+    subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
+    counter = iter(range(1_000_000))
+
+    def build(live: LiveSpec, script: npt.NDArray[np.int8]) -> tuple[HostListener, LiveReference]:
+        directory = tmp_path_factory.mktemp(f"bundle{next(counter)}")
+        bundle = make_live_bundle(directory, live)
+        generated = generate(bundle, directory / "generated").directory
+        library = directory / "library.so"
+        files = [
+            FIRMWARE / "app/live_library.c",
+            FIRMWARE / "tests/live_scripted.c",
+            generated / "stapes_live.c",
+            generated / "stapes_frontend_tables.c",
+            *objects.glob("*.o"),
+        ]
+        subprocess.run(
+            ["cc", *FLAGS, f"-I{generated}", "-shared", *map(str, files), "-o", str(library)], check=True
+        )
+        c, python = HostListener(library), LiveReference(Reference(bundle, "numpy"))
+        c._library.stapes_script(script.ctypes.data_as(ctypes.c_void_p))
+        windows = iter(script)
+        python.twin.network = lambda rows: next(windows)
+        return c, python
+
+    return build
+
+
+def scores_of(seed: int, windows: int = 400) -> npt.NDArray[np.int8]:
+    """Scores of windows, int8[windows, classes]: a class stays the best for one to six windows."""
+    random = np.random.default_rng(seed)
+    rows: list[npt.NDArray[np.int64]] = []
+    while len(rows) < windows:
+        best, level = int(random.integers(len(LABELS))), int(random.integers(-60, 128))
+        for _ in range(int(random.integers(1, 7))):
+            row = random.integers(-128, -50, len(LABELS))
+            row[best] = min(127, level + int(random.integers(-10, 11)))
+            rows.append(row)
+    return np.array(rows[:windows], dtype=np.int8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(live=specs, seed=st.integers(0, 1000))
+def test_scripted_events_are_those_of_python(scripted: Make, live: LiveSpec, seed: int) -> None:
+    c, python = scripted(live, scores_of(seed))
+    both(c, python, sound(seed, 20.0, longest=30_000), seed)
+
+
+def test_a_script_makes_many_events(scripted: Make) -> None:
+    """Else the test above would see little."""
+    live = LiveSpec(windows=1, threshold=0.4, merge_seconds=0.0, end_lag_seconds=0.3, level_seconds=0.0)
+    c, python = scripted(live, scores_of(1))
+    ends = [event for event in both(c, python, sound(1, 20.0), 1) if event.kind == LiveKind.END]
+    assert len(ends) > 25
+    assert {event.class_index for event in ends} == set(range(len(LABELS)))
 
 
 def test_gate_saves_the_network_s_work(make: Make) -> None:

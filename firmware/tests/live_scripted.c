@@ -1,0 +1,65 @@
+/* In place of the engine: a network whose windows give the scores of a script, one after the other. */
+#include "stapes_live.h"
+
+static const int8_t *script, *scores;
+static uint32_t rows;
+
+void stapes_script(const int8_t *first);
+
+void stapes_script(const int8_t *first) {
+    script = first;
+}
+
+const stapes_model_t stapes_model = {
+    .api_version = STAPES_API_VERSION,
+    .arena_bytes = STAPES_MODEL_ARENA_BYTES,
+    .output_bytes = STAPES_MODEL_OUTPUT_BYTES,
+    .rows = STAPES_MODEL_INPUT_ROWS,
+    .row_bytes = STAPES_MODEL_INPUT_ROW_BYTES,
+};
+const stapes_slide_t stapes_model_slide = {.hop = 0};
+
+int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes) {
+    (void)bytes;
+    engine->model = model;
+    engine->arena = arena;
+    return STAPES_OK;
+}
+
+void stapes_engine_reset(stapes_engine_t *engine) {
+    (void)engine;
+    rows = 0;
+}
+
+int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
+    (void)engine;
+    (void)row;
+    return STAPES_E_STATE;
+}
+
+const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
+    (void)engine;
+    (void)index;
+    return scores;
+}
+
+int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row) {
+    (void)engine;
+    (void)slide;
+    (void)row;
+    rows++;
+    if (rows < STAPES_MODEL_INPUT_ROWS || (rows - STAPES_MODEL_INPUT_ROWS) % stapes_live_config.hop != 0) {
+        return 0;
+    }
+    scores = script;
+    script += STAPES_MODEL_OUTPUT_BYTES;
+    return 1;
+}
+
+int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row) {
+    (void)engine;
+    (void)slide;
+    (void)row;
+    rows = STAPES_MODEL_INPUT_ROWS;
+    return STAPES_OK;
+}
