@@ -16,13 +16,18 @@ TARGETS = {
 }
 
 
+@pytest.fixture(scope="module")
+def host_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("host")
+
+
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_same_samples_on_every_core_and_at_what_cost(target: str, tmp_path: Path) -> None:
+def test_the_same_samples_on_every_core_and_at_what_cost(target: str, tmp_path: Path, host_dir: Path) -> None:
     try:
         require_target(target)
     except (ToolError, TargetError, BuildError) as error:
         pytest.skip(str(error))
-    found = bench_audio(target, tmp_path)
+    found = bench_audio(target, tmp_path, host_dir)
     assert found["equal"]
     assert found["counter"] == "instructions"
     for name, most in TARGETS[target].items():

@@ -13,18 +13,19 @@ from stapes.targets import board_for_target, open_target, require_target
 SOURCES = ("pdm64", "pdm128", "i2s", "adc8")
 
 
-def bench_audio(target: str, out_dir: Path) -> dict[str, Any]:
+def bench_audio(target: str, out_dir: Path, host_dir: Path | None = None) -> dict[str, Any]:
     """Build, run and measure; returns the keys of `stapes bench audio --json`.
 
     `sources` maps PDM of 64 and 128 bits a PCM sample, I2S, and an ADC of 8 conversions a PCM sample to counts
-    for one PCM sample. `equal` says whether every sample was that of the host.
+    for one PCM sample. `equal` says whether every sample was that of the host,
+    which is built in `host_dir`.
     """
     board = board_for_target(target)
     if board is None:
         raise TargetError(f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME")
     require_target(target)
     answer = _run(target, board, out_dir)
-    reference = _run("host", "host", out_dir / "host")
+    reference = _run("host", "host", host_dir or out_dir / "host")
     scale = answer["numerator"] / answer["denominator"] / max(answer["samples"], 1)
     return {
         "target": target,
