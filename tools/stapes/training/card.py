@@ -33,7 +33,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         _table(folds, metrics),
         *_seeds(metrics.get("seeds")),
         f"`model.tflite` is the network that left out fold {recipe.dataset.test_fold}; "
-        f"`folds/foldN.tflite` left out fold N. Every network is {_CHOSEN[training.average > 0]}; the "
+        f"`folds/foldN.tflite` left out fold N. Every network is {_chosen(recipe)}; the "
         "fold left out had no say in when to stop, in the quantisation's scales or in the normalisation. "
         "The recipe itself (network, augmentation, number of steps) was chosen by people who had seen "
         "results on the same folds: expect a little less on recordings of another origin.",
@@ -81,6 +81,13 @@ _BEGINNING = {
     False: "Began with the weights of the bundle {}. ",
     True: "The network in front of the dense layer is that of the bundle {}, unchanged. ",
 }
+
+
+def _chosen(recipe: Recipe) -> str:
+    if recipe.model.architecture == "forest":
+        return "the forest as it was grown"
+    return _CHOSEN[recipe.training.average > 0]
+
 
 _CHOSEN = {
     False: "the one after the last training step",
