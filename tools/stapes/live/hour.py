@@ -49,7 +49,6 @@ def bench_events(
     _packages()  # before the long part
     rate = bundle.manifest.frontend.sample_rate
     listener = HostListener.build(bundle, directory / "library")
-    reference = LiveReference(Reference(bundle)) if python else None
     events: list[LiveEvent] = []
     truth: list[Truth] = []
     samples = 0
@@ -59,15 +58,20 @@ def bench_events(
         begin = time.monotonic()
         events += listener.push(piece.pcm)
         busy += time.monotonic() - begin
-        if reference:
-            reference.push(piece.pcm)
         truth += [piece.truth] if piece.truth else []
         samples += len(piece.pcm)
         memory.append(_resident_bytes())
         if progress:
             progress("seconds", samples // rate, round(seconds))
     events += listener.flush()
+    reference = LiveReference(Reference(bundle)) if python else None
     if reference:
+        done = 0
+        for piece in scene(sounds, rate, seconds, seed):
+            reference.push(piece.pcm)
+            done += len(piece.pcm)
+            if progress:
+                progress("seconds in Python", done // rate, round(seconds))
         reference.flush()
     result: dict[str, Any] = {
         "bundle": bundle.manifest.name,
