@@ -1,7 +1,7 @@
 /* In place of the engine: a network whose windows give the scores of a script, one after the other. */
 #include "stapes_live.h"
 
-static const int8_t *script, *scores;
+static const int8_t *script;
 static uint32_t rows;
 
 void stapes_script(const int8_t *first);
@@ -34,12 +34,14 @@ void stapes_engine_reset(stapes_engine_t *engine) {
 int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
     (void)engine;
     (void)row;
-    return STAPES_E_STATE;
+    return 0;
 }
 
 const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
     (void)engine;
     (void)index;
+    const int8_t *scores = script; /* asked for once a window */
+    script += STAPES_MODEL_OUTPUT_BYTES;
     return scores;
 }
 
@@ -48,12 +50,7 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
     (void)slide;
     (void)row;
     rows++;
-    if (rows < STAPES_MODEL_INPUT_ROWS || (rows - STAPES_MODEL_INPUT_ROWS) % stapes_live_config.hop != 0) {
-        return 0;
-    }
-    scores = script;
-    script += STAPES_MODEL_OUTPUT_BYTES;
-    return 1;
+    return rows >= STAPES_MODEL_INPUT_ROWS && (rows - STAPES_MODEL_INPUT_ROWS) % stapes_live_config.hop == 0;
 }
 
 int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row) {

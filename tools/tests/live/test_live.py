@@ -97,15 +97,15 @@ specs = st.builds(
     release=st.floats(0.3, 1.0),
     margin=st.sampled_from([0.0, 0.05, 0.3]),
     other=st.sampled_from(["", "other", "dog"]),
-    min_seconds=st.sampled_from([0.0, 0.08, 0.1, 0.5]),
-    merge_seconds=st.sampled_from([0.0, 0.08, 0.16, 0.24, 1.0]),
-    refractory_seconds=st.sampled_from([0.0, 0.08, 0.16, 1.0]),
-    start_lag_seconds=st.sampled_from([0.0, 0.08]),
-    end_lag_seconds=st.sampled_from([0.0, 0.08]),
+    min_seconds=st.sampled_from([0.0, 0.06, 0.1, 0.5]),
+    merge_seconds=st.sampled_from([0.0, 0.02, 0.06, 0.08, 1.0]),
+    refractory_seconds=st.sampled_from([0.0, 0.04, 0.1, 1.0]),
+    start_lag_seconds=st.sampled_from([0.0, 0.06]),
+    end_lag_seconds=st.sampled_from([0.0, 0.02]),
     gate=st.booleans(),
     gate_open_dbfs=st.sampled_from([-40.0, -20.0]),
     gate_close_dbfs=st.sampled_from([-60.0, -40.0]),
-    gate_hold_seconds=st.sampled_from([0.0, 0.1, 0.5]),
+    gate_hold_seconds=st.sampled_from([0.0, 0.06, 0.5]),
     level_seconds=st.sampled_from([0.0, 0.5, 1.0]),
 )
 
@@ -137,9 +137,9 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
 
-    def build(live: LiveSpec, script: npt.NDArray[np.int8]) -> tuple[HostListener, LiveReference]:
+    def build(live: LiveSpec, script: npt.NDArray[np.int8], hop: int) -> tuple[HostListener, LiveReference]:
         directory = tmp_path_factory.mktemp(f"bundle{next(counter)}")
-        bundle = make_live_bundle(directory, live)
+        bundle = make_live_bundle(directory, live, hop=hop)
         generated = generate(bundle, directory / "generated").directory
         library = directory / "library.so"
         files = [
@@ -161,7 +161,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return build
 
 
-def scores_of(seed: int, windows: int = 400) -> npt.NDArray[np.int8]:
+def scores_of(seed: int, windows: int = 1500) -> npt.NDArray[np.int8]:
     """Scores of windows, int8[windows, classes]: a class stays the best for one to six windows."""
     random = np.random.default_rng(seed)
     rows: list[npt.NDArray[np.int64]] = []
@@ -175,16 +175,17 @@ def scores_of(seed: int, windows: int = 400) -> npt.NDArray[np.int8]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(live=specs, seed=st.integers(0, 1000))
-def test_scripted_events_are_those_of_python(scripted: Make, live: LiveSpec, seed: int) -> None:
-    c, python = scripted(live, scores_of(seed))
+@given(live=specs, hop=st.sampled_from([1, 1, HOP]), seed=st.integers(0, 1000))
+def test_scripted_events_are_those_of_python(scripted: Make, live: LiveSpec, hop: int, seed: int) -> None:
+    """With a hop of one frame, so that every comparison of times meets its limit."""
+    c, python = scripted(live, scores_of(seed), hop)
     both(c, python, sound(seed, 20.0, longest=30_000), seed)
 
 
 def test_a_script_makes_many_events(scripted: Make) -> None:
     """Else the test above would see little."""
     live = LiveSpec(windows=1, threshold=0.4, merge_seconds=0.0, end_lag_seconds=0.3, level_seconds=0.0)
-    c, python = scripted(live, scores_of(1))
+    c, python = scripted(live, scores_of(1), HOP)
     ends = [event for event in both(c, python, sound(1, 20.0), 1) if event.kind == LiveKind.END]
     assert len(ends) > 25
     assert {event.class_index for event in ends} == set(range(len(LABELS)))
