@@ -270,7 +270,7 @@ def test_the_command_stops_when_told_to_and_goes_on(tmp_path: Path, stop: signal
         [*command, "--folds", "all"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     work = tmp_path / "b.work"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(work.glob("*.checkpoint")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.2)
