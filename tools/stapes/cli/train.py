@@ -107,7 +107,7 @@ class _Run:
     cache: Path
     jobs: int
     start: Path | None
-    ray: str
+    ray: str | None
 
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
         from stapes.check import evaluate_bundle, recorded
