@@ -62,7 +62,9 @@ def draw_pareto(points: Sequence[Point], path: Path) -> None:
                 capsize=3,
                 label=point.name,
             )
-        panel.set_xscale("log")
+        # Logarithmic from the smallest size on; a forest multiplies nothing at all.
+        positive = [getattr(point, size) for point in points if getattr(point, size) > 0]
+        panel.set_xscale("symlog", linthresh=min(positive, default=1))
         panel.set_xlabel(title)
         panel.grid(visible=True, alpha=0.3)
     panels[0].set_ylabel("accuracy of clips ± sd over folds, %")
