@@ -1,6 +1,6 @@
 """The published data sets that stapes knows: where they are, under which licence, how they are cited.
 
-Checksums are those that the publishers, or the maintained loaders soundata and torchaudio, give.
+Checksums are those that the publishers or public loaders of these sets give.
 """
 
 from __future__ import annotations
