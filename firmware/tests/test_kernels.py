@@ -44,7 +44,12 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     """Compile a network, run it, compare every layer and the outputs."""
     objects = tmp_path_factory.mktemp("runtime")
     runtime = FIRMWARE / "runtime/src"
-    sources = [*sorted(runtime.glob("kernel*.c")), runtime / "engine.c", runtime / "requantize.c"]
+    sources = [
+        *sorted(runtime.glob("kernel*.c")),
+        runtime / "decision.c",
+        runtime / "engine.c",
+        runtime / "requantize.c",
+    ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, sources)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
 

@@ -89,7 +89,10 @@ class LiveClient(Client):
             if len(answer) < _EVENTS.size:
                 raise _malformed()
             waiting, lost = _EVENTS.unpack_from(answer)
-            found += parse_events(answer[_EVENTS.size :])
+            events = parse_events(answer[_EVENTS.size :])
+            if waiting and not events:  # asking again would never end
+                raise _malformed()
+            found += events
             if waiting == 0:
                 return found, lost
 

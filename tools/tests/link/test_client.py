@@ -15,6 +15,7 @@ from stapes.link import Client, LostSamplesError
 from stapes.link import messages as m
 from stapes.link.client import BOOT_BAUD
 from stapes.link.frame import Receiver, encode
+from stapes.link.live import LiveClient
 from stapes.link.messages import PROTOCOL_VERSION, Message, error_code, error_texts
 
 
@@ -159,7 +160,13 @@ def test_another_protocol_is_an_identity_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [x for x in Message if x not in (Message.RESET, Message.REBOOT, Message.BAUD, Message.FAULT)]
+    "message",
+    [
+        message
+        for message in Message
+        if not message.name.startswith("LIVE_")
+        and message not in (Message.RESET, Message.REBOOT, Message.BAUD, Message.FAULT)
+    ],
 )
 @pytest.mark.parametrize("answer", [b"", b"\1", bytes(30), b"\xff" * 61])
 def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer: bytes) -> None:
@@ -177,6 +184,36 @@ def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer:
     }
     with pytest.raises(LinkError):
         calls[message]()
+
+
+@pytest.mark.parametrize(
+    "message", [Message.LIVE_PCM, Message.LIVE_EVENTS, Message.LIVE_STATUS, Message.LIVE_ROWS]
+)
+@pytest.mark.parametrize("answer", [b"", b"\1", b"\xff" * 61])
+def test_answers_of_wrong_length_or_content_are_errors_while_listening(
+    message: Message, answer: bytes
+) -> None:
+    device = FakeDevice()
+    client = LiveClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    device.override[message] = answer
+    calls: dict[Message, Callable[[], object]] = {
+        Message.LIVE_PCM: lambda: client.feed(0, np.zeros(4, dtype=np.int16)),
+        Message.LIVE_EVENTS: client.events,
+        Message.LIVE_STATUS: client.status,
+        Message.LIVE_ROWS: client.rows,
+    }
+    with pytest.raises(LinkError):
+        calls[message]()
+
+
+def test_events_that_are_promised_and_never_come_are_an_error() -> None:
+    device = FakeDevice()
+    client = LiveClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    device.override[Message.LIVE_EVENTS] = struct.pack("<HI", 1, 0)
+    with pytest.raises(LinkError):
+        client.events()
 
 
 def test_a_fault_is_told_in_one_line() -> None:
