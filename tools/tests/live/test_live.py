@@ -191,6 +191,58 @@ def test_a_script_makes_many_events(scripted: Make) -> None:
     assert {event.class_index for event in ends} == set(range(len(LABELS)))
 
 
+Spans = list[tuple[int, int]]
+
+
+@pytest.mark.parametrize(
+    ("limits", "runs", "events"),
+    [
+        pytest.param(  # 5 frames, of runs of 4, 5 and 6
+            {"min_seconds": 0.1},
+            [(30, 34), (60, 65), (90, 96)],
+            [(60, 65), (90, 96)],
+            id="minimum",
+        ),
+        pytest.param(  # 3 frames, with 2, 3 and 4 between
+            {"merge_seconds": 0.06},
+            [(30, 32), (34, 36), (60, 62), (65, 67), (90, 92), (96, 98)],
+            [(30, 36), (60, 67), (90, 92), (96, 98)],
+            id="merge",
+        ),
+        pytest.param(  # 5 frames, with 4, 5 and 6 between; the last run is over before
+            {"refractory_seconds": 0.1},
+            [(30, 32), (36, 40), (60, 62), (67, 70), (90, 92), (98, 101), (120, 122), (124, 127)],
+            [(30, 32), (37, 40), (60, 62), (67, 70), (90, 92), (98, 101), (120, 122)],
+            id="refractory",
+        ),
+        pytest.param(  # what is dropped makes nothing wait
+            {"min_seconds": 0.06, "refractory_seconds": 0.2},
+            [(30, 32), (34, 38)],
+            [(34, 38)],
+            id="dropped",
+        ),
+    ],
+)
+def test_limits_to_the_frame(scripted: Make, limits: dict[str, float], runs: Spans, events: Spans) -> None:
+    """One frame below each limit, at it and one above; `runs` and `events` from a frame to the one after the last."""
+    spec = {"merge_seconds": 0.0, **limits}
+    # A window for every frame, and lags with which n windows are an event of n frames.
+    live = LiveSpec(windows=1, start_lag_seconds=0.04, end_lag_seconds=0.02, level_seconds=0.0, **spec)  # type: ignore[arg-type]
+    script = np.full((150, len(LABELS)), -128, dtype=np.int8)
+    for start, end in runs:
+        script[start - (FRAMES - 2) : end - (FRAMES - 2), 1] = 127
+    c, python = scripted(live, script, 1)
+    got = both(c, python, np.zeros(150 * 320, dtype=np.int16), 1)
+    assert {event.class_index for event in got} == {1}
+    spans = {
+        kind: [(event.start / 320, event.end / 320) for event in got if event.kind == kind]
+        for kind in (LiveKind.BEGIN, LiveKind.END)
+    }
+    assert spans[LiveKind.END] == events
+    least = max(1, round(spec.get("min_seconds", 0.0) * 50))
+    assert spans[LiveKind.BEGIN] == [(start, start + least) for start, _ in events]
+
+
 def test_gate_saves_the_network_s_work(make: Make) -> None:
     live = LiveSpec(gate=True, threshold=0.0)
     c, python = make(live)
