@@ -25,7 +25,10 @@ def generate(name: str, directory: Path) -> None:
 def test_interface(name: str, tmp_path: Path) -> None:
     generate(name, tmp_path)
     runtime = FIRMWARE / "runtime"
-    sources = [*(runtime / "src").glob("kernel*.c"), runtime / "src/engine.c", runtime / "src/requantize.c"]
+    sources = [
+        *(runtime / "src").glob("kernel*.c"),
+        *(runtime / "src" / name for name in ("decision.c", "engine.c", "requantize.c")),
+    ]
     subprocess.run(
         [
             "cc", "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror",
