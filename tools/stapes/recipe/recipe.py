@@ -201,6 +201,19 @@ class TrainingSpec(_Section):
     gain_db: float = Field(6.0, ge=0.0, le=60.0, description="random gain, plus or minus")
     equaliser_db: float = Field(6.0, ge=0.0, le=60.0, description="random 5-knot equaliser, plus or minus")
 
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is not used is not written: hashes of recipes stay when options are added.
+        value: dict[str, Any] = handler(self)
+        for name in _LATER_TRAINING:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del value[name]
+        return value
+
+
+_LATER_TRAINING: tuple[str, ...] = ()
+"""Options of training that recipes had before they were added do not mention."""
+
 
 class DecisionSpec(_Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
