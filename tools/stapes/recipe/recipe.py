@@ -158,7 +158,14 @@ class TrainingSpec(_Section):
     batch: int = Field(64, ge=1, description="windows in a batch")
     learning_rate: float = Field(3e-3, gt=0.0, description="the highest; it falls to 0 along half a cosine")
     warmup_steps: int = Field(50, ge=0, description="steps in which it rises")
-    weight_decay: float = Field(0.02, ge=0.0, description="of AdamW")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="muon: orthogonal steps for convolution kernels (fewer do; give weight_decay about 0.5), Adam for "
+        "the rest",
+    )
+    weight_decay: float = Field(
+        0.02, ge=0.0, description="times the learning rate: share that a step takes off"
+    )
     seed: int = Field(1, ge=0, le=1_000_000, description="of everything random")
     speeds: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = Field(
         (0.8, 0.87, 0.93, 1.0, 1.08, 1.16, 1.25),
@@ -211,7 +218,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ()
+_LATER_TRAINING: tuple[str, ...] = ("optimizer",)
 """Options of training that recipes had before they were added do not mention."""
 
 

@@ -1,4 +1,4 @@
-"""The training loop of one fold: AdamW, warm-up and cosine, checkpoints that continue with the same bits."""
+"""The training loop of one fold: warm-up and cosine, checkpoints that continue with the same bits."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from stapes.training.backend import import_keras, make_deterministic
 from stapes.training.batches import Batches
 from stapes.training.evaluate import float_accuracy
 from stapes.training.networks import build_network
+from stapes.training.optimizers import build_optimizer
 from stapes.training.pool import FeaturePool
 from stapes.training.quantize import calibration_windows
 from stapes.training.transfer import freeze, transfer
@@ -77,7 +78,7 @@ def train_network(
         transfer(model, start, calibration_windows(recipe, pool, fold))
     if settings.freeze:
         freeze(model)
-    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = build_optimizer(settings)
     loss = {
         "softmax": keras.losses.CategoricalCrossentropy,
         "sigmoid": keras.losses.BinaryCrossentropy,
