@@ -49,6 +49,7 @@ typedef struct {
     uint32_t newest, oldest;                      /* open windows, places in `squares_before` */
     uint32_t row;                                 /* where the next one goes */
     uint32_t missing;                             /* rows until a window is complete */
+    uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1]; /* of a majority */
     int8_t rows[STAPES_WINDOW_FRAMES][STAPES_MODEL_INPUT_ROW_BYTES];
 } stapes_classifier_t;
 

@@ -23,7 +23,7 @@ def random_forest(features: int, seed: int = 1, trees: int = 12):
     return RandomForestClassifier(trees, min_samples_leaf=3, random_state=seed).fit(inputs, targets)
 
 
-def make_forest_bundle(directory: Path, *, name: str = "trees") -> Bundle:
+def make_forest_bundle(directory: Path, *, vote: str = "energy", name: str = "trees") -> Bundle:
     """A bundle like `small_bundle`'s, with a forest for a network."""
     model = forest_model(random_forest(6 * BANDS), FRAMES, BANDS)
     manifest = BundleManifest(
@@ -32,6 +32,6 @@ def make_forest_bundle(directory: Path, *, name: str = "trees") -> Bundle:
         frontend=FrontendSpec(n_mels=BANDS),
         normalization=Normalization(mean=-6.0, std=4.0),
         window=WindowSpec(frames=FRAMES, hop_frames=7),
-        decision=DecisionSpec(vote="energy", min_confidence=0.3),
+        decision=DecisionSpec(vote=vote, min_confidence=0.3),
     )
     return Bundle.save(directory, manifest, {"model.tflite": model})

@@ -12,7 +12,14 @@ LABELS = ("bell", "dog", "rain")
 FRAMES, BANDS = 20, 20
 
 
-def make_small_bundle(directory: Path, *, seed: int = 1, vote: str = "energy", name: str = "small") -> Bundle:
+def make_small_bundle(
+    directory: Path,
+    *,
+    seed: int = 1,
+    vote: str = "energy",
+    min_confidence: float = 0.3,
+    name: str = "small",
+) -> Bundle:
     """Two convolutions, pools over frequency and time, dense, softmax; 20 frames of 20 bands."""
     maker = ModelMaker(seed).input((1, FRAMES, BANDS, 1), scale=0.05, zero_point=-3)
     maker.conv_2d(8, kernel=(3, 3), stride=(2, 2), activation="RELU")
@@ -27,6 +34,6 @@ def make_small_bundle(directory: Path, *, seed: int = 1, vote: str = "energy", n
         frontend=FrontendSpec(n_mels=BANDS),
         normalization=Normalization(mean=-6.0, std=4.0),
         window=WindowSpec(frames=FRAMES, hop_frames=7),
-        decision=DecisionSpec(vote=vote, min_confidence=0.3),
+        decision=DecisionSpec(vote=vote, min_confidence=min_confidence),
     )
     return Bundle.save(directory, manifest, {"model.tflite": maker.build()})

@@ -72,3 +72,35 @@ int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t 
     verdict->class_index = mean < decision->rule->threshold ? (int16_t)STAPES_UNKNOWN : (int16_t)best;
     return STAPES_OK;
 }
+
+void stapes_majority_add(stapes_decision_t *decision, uint32_t *votes, const int8_t *scores) {
+    uint16_t best = 0;
+    for (uint16_t c = 0; c < decision->rule->classes; c++) {
+        if (decision->windows == 0) {
+            votes[c] = 0;
+        }
+        if (scores[c] > scores[best]) {
+            best = c;
+        }
+    }
+    votes[best]++;
+    stapes_decision_add(decision, scores, 1);
+}
+
+int stapes_majority_verdict(const stapes_decision_t *decision, const uint32_t *votes, int16_t full_score,
+                            stapes_verdict_t *verdict) {
+    const stapes_decision_rule_t *rule = decision->rule;
+    if (decision->windows == 0) {
+        return STAPES_E_STATE;
+    }
+    uint16_t best = 0;
+    for (uint16_t c = 1; c < rule->classes; c++) {
+        if (votes[c] > votes[best] || (votes[c] == votes[best] && decision->sum[c] > decision->sum[best])) {
+            best = c;
+        }
+    }
+    verdict->best = (int16_t)best;
+    verdict->confidence = (int32_t)((int64_t)votes[best] * full_score / decision->windows);
+    verdict->class_index = verdict->confidence < rule->threshold ? (int16_t)STAPES_UNKNOWN : (int16_t)best;
+    return STAPES_OK;
+}

@@ -15,10 +15,11 @@ def generate_bundle(
     frontend_hash: str,
     zero_point: int,
     threshold: int,
+    full_score: int,
     directory: Path,
     provenance: Provenance,
 ) -> list[Path]:
-    """Write both files into `directory`; `zero_point` and `threshold` are in steps of the network's output."""
+    """Write both files into `directory`; the three numbers are in steps of the network's output."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {manifest.name}: labels, windows, decision",
@@ -28,6 +29,7 @@ def generate_bundle(
         "decision": manifest.decision,
         "zero_point": zero_point,
         "threshold": threshold,
+        "full_score": full_score,
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }

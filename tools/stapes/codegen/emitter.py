@@ -19,7 +19,7 @@ from stapes.files import write_atomic
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-API_VERSION = 1
+API_VERSION = 2
 """Interface between generated code and runtime; equals STAPES_API_VERSION in stapes/version.h."""
 
 

@@ -70,6 +70,7 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
             frontend_hash=front_end,
             zero_point=rule.zero_point,
             threshold=rule.threshold,
+            full_score=rule.full_score,
             directory=directory,
             provenance=provenance,
         ),

@@ -225,10 +225,17 @@ _LATER_TRAINING: tuple[str, ...] = ("optimizer",)
 class DecisionSpec(_Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
 
-    vote: Literal["mean", "energy"] = Field(
-        "energy", description="mean: every window counts the same; energy: weighted by the window's RMS"
+    vote: Literal["mean", "energy", "majority"] = Field(
+        "energy",
+        description="mean: every window counts the same; energy: weighted by the window's RMS; majority: every window "
+        "has one vote, for its best class; equal votes: the larger sum of scores",
     )
-    min_confidence: float = Field(0.0, ge=0.0, le=1.0, description="below this the decision is 'unknown'")
+    min_confidence: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="below this mean score (majority: share of the windows) the decision is 'unknown'",
+    )
 
 
 _SIZE = r"^[1-9][0-9]* (B|KiB|MiB)$"

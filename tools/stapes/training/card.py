@@ -97,6 +97,7 @@ _CHOSEN = {
 _VOTES = {
     "mean": "mean of the window scores",
     "energy": "mean of the window scores, weighted with the root mean square of each window's samples",
+    "majority": "the class that most windows have for their best; between equally many votes the larger sum of scores",
 }
 
 

@@ -28,7 +28,7 @@ def window_starts(frames: int, recipe: Recipe) -> range:
 
 def window_weight(features: Features, start: int, recipe: Recipe) -> int:
     """The window's weight in the vote: 1, or the root mean square of its samples in int16 steps (≥ 1)."""
-    if recipe.decision.vote == "mean":
+    if recipe.decision.vote != "energy":
         return 1
     end = start + recipe.window.frames - 1
     return max(1, math.isqrt(int(features.after[end] - features.before[start]) // recipe.window_samples))
@@ -49,16 +49,26 @@ def windows_of(
     return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
 
 
+def decide(scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], vote: str) -> int:
+    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1."""
+    sums = (scores * weights[:, None]).sum(axis=0)
+    if vote == "majority":
+        votes = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
+        sums = np.where(votes == votes.max(), sums, -np.inf)
+    return int(np.argmax(sums))
+
+
 def clip_accuracy(
     scores: Callable[[Float32], npt.NDArray[np.floating[Any]]],
     recipe: Recipe,
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` whose weighted mean of `scores(windows)` [n, classes] is greatest where it should."""
+    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says what it should."""
     windows, weights, owners = windows_of(pool, recipe, clips)
-    weighted = scores(windows) * weights[:, None]
-    decided = [int(np.argmax(weighted[owners == clip].sum(axis=0))) for clip in clips]
+    found = scores(windows)
+    vote = recipe.decision.vote
+    decided = [decide(found[owners == clip], weights[owners == clip], vote) for clip in clips]
     return float(np.mean(np.array(decided) == pool.targets[clips]))
 
 

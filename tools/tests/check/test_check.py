@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from planting import Alter, number
 from small_bundle import FRAMES, make_small_bundle
 
 from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
+from stapes.cli.app import run as run_command
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
-from stapes.recipe import Bundle
+from stapes.recipe import Bundle, DecisionSpec
 from stapes.reference import Reference
+
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -146,6 +151,45 @@ def test_a_wrong_vote_is_named(rig: Rig) -> None:
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)
+
+
+def test_the_vote_of_a_majority_is_equal(tmp_path: Path) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote="majority", min_confidence=0.7)
+    prepared, clips = prepare(bundle, "host", tmp_path), select_clips(bundle, None, 3)
+    report = check_bundle(bundle, "host", clips, tmp_path, prepared=prepared)
+    assert report.passed, str(report.first_difference)
+    assert [report.prediction(result) for result in report.results] == ["unknown", "rain", "rain"]
+    reference = Reference(bundle)
+    with connect(bundle, "host", prepared.build.elf) as (client, _):
+        for clip, result in zip(clips.clips, report.results, strict=True):
+            scores = np.stack([window.scores for window in reference.clip(clip.pcm).windows]).astype(int)
+            best = np.bincount(scores.argmax(axis=1)).max()
+            assert result.verdict.confidence == 256 * best // len(scores)
+            client.reset()
+            position = 0
+            while position < len(clip.pcm):
+                position = client.push(clip.pcm[position:]).samples
+            decided = client.decision()
+            assert decided.weight == decided.windows == len(scores)
+            assert decided.sums == tuple((scores + 128).sum(axis=0))
+
+
+def test_a_trained_network_may_get_another_vote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`stapes check` on the host; in the first clip two classes have three votes each."""
+    nano = Bundle.load(ROOT / "models/esc10-nano")
+    manifest = nano.manifest.model_copy(update={"decision": DecisionSpec(vote="majority")})
+    bundle = Bundle.save(tmp_path / "bundle", manifest, {"model.tflite": nano.model})
+    assert bundle.hash != nano.hash
+    monkeypatch.chdir(tmp_path)
+    arguments = ["check", str(bundle.directory), "--target", "host", "--clips", "1", "--json", "x.json"]
+    monkeypatch.setattr(sys, "argv", ["stapes", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+    assert ended.value.code == 0, capsys.readouterr().out
+    (clip,) = json.loads((tmp_path / "x.json").read_text())["results"]
+    assert clip["windows"] == 6 and clip["confidence"] == 0.5 and clip["decision_equal"]
 
 
 def test_another_bundle_is_refused(rig: Rig, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from small_bundle import make_small_bundle
 
+from stapes.check import select_clips
 from stapes.cli.app import run as run_command
 from stapes.errors import StapesError, ToolError
 from stapes.export import FORMATS, Exported, export_bundle, library
@@ -137,6 +138,23 @@ def test_the_cmake_example_gives_the_references_scores(way: str, built: Path, bu
     ]
     index = expected.verdict.class_index
     assert lines[-1] == ("unknown" if index < 0 else spec.labels[index])
+
+
+@pytest.mark.parametrize(("least", "word"), [(0.6, "rain"), (0.7, "unknown")])
+def test_the_example_counts_votes(tmp_path: Path, least: float, word: str) -> None:
+    need("cc")
+    bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote="majority", min_confidence=least)
+    export = export_bundle(bundle, "cmake", tmp_path / "export").directory
+    includes = [f"-I{export / folder}" for folder in ("src", "src/runtime")]
+    sources = [*(export / "src").rglob("*.c"), export / "examples/classify/main.c"]
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    run("cc", *STRICT, "-Wno-conversion", *checks, *includes, *sources, "-o", tmp_path / "classify")
+    pcm = select_clips(bundle, None, 1).clips[0].pcm
+    (tmp_path / "clip.raw").write_bytes(pcm.astype("<i2").tobytes())
+    lines = run(tmp_path / "classify", tmp_path / "clip.raw").splitlines()
+    votes = [max(range(3), key=list(map(int, line.split())).__getitem__) for line in lines[:-1]]
+    assert 0.6 < votes.count(2) / len(votes) < 0.7
+    assert lines[-1] == word
 
 
 def test_the_self_test_passes_and_can_fail(built: Path, exports: dict[str, Exported], tmp_path: Path) -> None:

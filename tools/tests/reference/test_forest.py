@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from stapes.check import check_bundle, prepare, select_clips
 from stapes.errors import ModelError
 from stapes.graph import STATISTICS_LAG, check_supported, read_tflite, write_tflite
-from stapes.reference import run_graph
+from stapes.reference import Reference, run_graph
 from stapes.training.forest import forest_model, forest_nodes, statistics_of
 
 pytest.importorskip("emlearn", reason="emlearn is not installed")
@@ -91,6 +92,17 @@ def test_the_firmware_of_a_forest_is_equal_in_every_stage(tmp_path: Path, target
     assert report.passed, str(report.first_difference)
     assert [layer.name for layer in report.plan.layers] == ["statistics", "forest"]
     assert report.reference == "numpy"
+
+
+def test_a_forest_whose_windows_vote_is_equal_too(tmp_path: Path) -> None:
+    bundle = make_forest_bundle(tmp_path / "bundle", vote="majority")
+    clips = select_clips(bundle, None, 2)
+    report = check_bundle(bundle, "host", clips, tmp_path)
+    assert report.passed, str(report.first_difference)
+    reference = Reference(bundle)
+    windows = reference.clip(clips.clips[1].pcm).windows
+    mean = replace(reference.rule, vote="mean").verdict([one.scores for one in windows], [1] * len(windows))
+    assert report.results[1].verdict.class_index != mean.class_index, "else another vote would pass"
 
 
 def test_the_file_says_what_was_written() -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("emlearn", reason="emlearn is not installed")
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.errors import RecipeError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.recipe import Bundle, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.recipe import Bundle, DecisionSpec, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import (
     FeaturePool,
     build_pool,
@@ -60,6 +60,16 @@ def test_a_forest_learns_without_tensorflow(
     assert Bundle.load(bundle.directory).hash == bundle.hash
     card = (bundle.directory / "MODEL_CARD.md").read_text()
     assert "15 trees" in card and "AdamW" not in card
+    assert "Decision: mean of the window scores, weighted" in card
+
+
+def test_a_forest_of_a_majority(pool: FeaturePool, tmp_path: Path) -> None:
+    recipe = make_recipe().model_copy(update={"decision": DecisionSpec(vote="majority")})
+    result = train_fold(recipe, pool, 1, tmp_path / "a")
+    assert result.float_accuracy >= 0.8 and result.int8_accuracy >= 0.8
+    bundle = write_bundle(tmp_path / "b", recipe, "", pool.labels, [result], metrics_of(recipe, [result]))
+    assert bundle.manifest.decision.vote == "majority"
+    assert "Decision: the class that most windows have" in (bundle.directory / "MODEL_CARD.md").read_text()
 
 
 def test_more_statistics_than_a_node_can_name_are_refused(pool: FeaturePool, tmp_path: Path) -> None:

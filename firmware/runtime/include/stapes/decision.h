@@ -20,6 +20,7 @@ typedef struct {
     int16_t threshold; /* least confidence, in steps of the score; below it the class is STAPES_UNKNOWN */
 } stapes_decision_rule_t;
 
+/* Exact for up to 2^32 - 1 windows. */
 typedef struct {
     const stapes_decision_rule_t *rule;
     int64_t sum[STAPES_MAX_CLASSES]; /* weighted scores less the zero point */
@@ -30,7 +31,8 @@ typedef struct {
 typedef struct {
     int16_t class_index; /* or STAPES_UNKNOWN */
     int16_t best;        /* the class with the highest vote, unknown or not */
-    int32_t confidence;  /* weighted mean score of `best`, in steps above the zero point, rounded down */
+    int32_t confidence;  /* in steps of the score, rounded down: weighted mean score of `best` above the zero
+                          * point, or the share of windows in a majority that voted for it */
 } stapes_verdict_t;
 
 /* Returns STAPES_E_ARGUMENT for a NULL pointer or a rule with no class or more than STAPES_MAX_CLASSES. */
@@ -48,5 +50,16 @@ void stapes_decision_add(stapes_decision_t *decision, const int8_t *scores, uint
 
 /* The vote so far; STAPES_E_STATE when no window was added. */
 int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t *verdict);
+
+/* A majority: every window has one vote, for its best class; between equally many votes the larger sum
+ * decides. These two take the place of the two above, so that other votes need no counters. The rule says
+ * STAPES_VOTE_MEAN. `votes` is one counter a class, the same at every call; what it holds before the first
+ * window does not matter. */
+void stapes_majority_add(stapes_decision_t *decision, uint32_t *votes, const int8_t *scores);
+
+/* `full_score` is the confidence when all windows voted for one class, at least 1, in steps of the score.
+ * STAPES_E_STATE when no window was added. */
+int stapes_majority_verdict(const stapes_decision_t *decision, const uint32_t *votes, int16_t full_score,
+                            stapes_verdict_t *verdict);
 
 #endif
