@@ -178,6 +178,12 @@ class TrainingSpec(_Section):
     noise_snr_db: tuple[float, float] = Field(
         (0.0, 30.0), strict=False, description="least and greatest distance of that noise below the sound"
     )
+    silence: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of windows of which only a random piece is left between digital silence",
+    )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
     start: str = Field(
@@ -211,7 +217,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ()
+_LATER_TRAINING: tuple[str, ...] = ("silence",)
 """Options of training that recipes had before they were added do not mention."""
 
 

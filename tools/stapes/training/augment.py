@@ -14,6 +14,8 @@ from stapes.recipe import FrontendSpec
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
+_CUT_TRIES = 4
+_CUT_KEEPS = 0.25
 _UNITS = {"ln": 1.0, "db": 10.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
@@ -70,6 +72,25 @@ def stretch(power: Float32, frames: int) -> Float32:
     part = (position - low).astype(np.float32)[:, None]
     result: Float32 = power[low] * (1 - part) + power[np.minimum(low + 1, len(power) - 1)] * part
     return result
+
+
+def cut(power: Float32, rng: np.random.Generator) -> None:
+    """Make all of `power` [frames, n_mels] digital silence but one random run of frames, in place.
+
+    The run has at least a quarter of the frames, less where it would reach past an end, and begins anywhere. Recordings
+    are often filled up with zeros: a network must not take those for a class. A run with less than a quarter of the
+    window's energy could have lost the sound, so another one is tried; after four the window stays whole.
+    """
+    frames = len(power)
+    total = np.concatenate([[0.0], np.cumsum(power.sum(axis=1, dtype=np.float64))])
+    for _ in range(_CUT_TRIES):
+        length = int(rng.integers(max(frames // 4, 1), max(frames, 2)))
+        start = int(rng.integers(frames)) - length // 2
+        first, last = max(start, 0), min(start + length, frames)
+        if total[last] - total[first] >= _CUT_KEEPS * total[-1]:
+            power[:first] = 0
+            power[last:] = 0
+            return
 
 
 def shift(power: Float32, bands: npt.NDArray[np.float64]) -> None:

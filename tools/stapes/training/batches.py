@@ -10,6 +10,7 @@ from stapes.training.augment import (
     Int64,
     add_noise,
     crop,
+    cut,
     equaliser,
     mask,
     mix,
@@ -107,6 +108,8 @@ class Batches:
                 place[:] = stretch(crop(wrapped, energies, heard, rng), frames)
             else:
                 place[:] = crop(wrapped, energies, frames, rng)
+            if settings.silence and rng.random() < settings.silence:
+                cut(place, rng)
         return drawn
 
 

@@ -11,6 +11,7 @@ from stapes.training.augment import (
     Float32,
     add_noise,
     crop,
+    cut,
     equaliser,
     mask,
     mix,
@@ -38,6 +39,8 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
     whole, other = heard(first), heard(second)
     window = whole[:frames]
     random = np.random.default_rng(1)
+    filled_up = window.copy()
+    cut(filled_up, np.random.default_rng(1))
     shifted = window[None].copy()
     shift(shifted, np.array([6.0]))
     noisy = window[None].copy()
@@ -56,6 +59,7 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
             shown(crop(whole, energies[: len(whole) - frames], frames, random)),
         ),
         ("stretch 0.5: slower, as high", shown(stretch(window[: frames // 2], frames))),
+        ("silence around a random piece", shown(filled_up)),
         ("shift by 6 bands: higher, as fast", shown(shifted[0])),
         (
             "mix: one half of each as heard",

@@ -9,6 +9,7 @@ from stapes.recipe import FrontendSpec
 from stapes.training.augment import (
     add_noise,
     crop,
+    cut,
     equaliser,
     mask,
     mix,
@@ -139,6 +140,49 @@ def test_stretch_changes_the_tempo_and_nothing_else() -> None:
     faster = stretch(power, 15)
     np.testing.assert_allclose(faster[[0, -1]], power[[0, -1]], rtol=1e-5)
     np.testing.assert_allclose(stretch(power[:1], 4), np.repeat(power[:1], 4, axis=0))
+
+
+def test_cut_leaves_one_run_with_a_quarter_of_the_energy_between_silence() -> None:
+    power = noise(13, 400, 40, 8)
+    random = np.random.default_rng(15)
+    whole, first, last = 0, [], []
+    for example in power:
+        left = example.copy()
+        cut(left, random)
+        assert left.dtype == np.float32
+        heard = np.flatnonzero(left.any(axis=1))
+        run = slice(heard[0], heard[-1] + 1)
+        assert len(heard) == run.stop - run.start, "one run"
+        np.testing.assert_array_equal(left[run], example[run])
+        assert (left[: run.start] == 0).all()
+        assert (left[run.stop :] == 0).all()
+        assert left.sum() >= 0.2499 * example.sum()
+        whole += len(heard) == 40
+        first.append(run.start)
+        last.append(run.stop)
+    assert whole < 20
+    assert set(range(25)) <= set(first), "it begins anywhere"
+    assert set(range(16, 41)) <= set(last), "it ends anywhere"
+
+
+def test_cut_never_takes_the_sound_out_of_a_window() -> None:
+    power = np.zeros((200, 40, 4), np.float32)
+    power[:, 7] = 1.0
+    random = np.random.default_rng(16)
+    for example in power:
+        cut(example, random)
+    assert (power[:, 7] == 1.0).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_cut_of_very_short_and_of_silent_windows(frames: int) -> None:
+    for seed in range(20):
+        power = noise(17, frames, 4)
+        cut(power, np.random.default_rng(seed))
+        assert power.any()
+        silent = np.zeros((frames, 4), np.float32)
+        cut(silent, np.random.default_rng(seed))
+        assert not silent.any()
 
 
 def test_shift_moves_bands_and_lets_silence_in() -> None:

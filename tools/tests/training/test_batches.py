@@ -10,7 +10,8 @@ import pytest
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, build_pool, gallery
-from stapes.training.batches import Batches
+from stapes.training.augment import to_log
+from stapes.training.batches import Batches, normalize
 
 LABELS = ("clock_tick", "helicopter", "rooster")
 SETTINGS: dict[str, dict[str, object]] = {
@@ -19,7 +20,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "stretch": {"stretch": 0.4},
     "shift": {"shift_bands": 4.0},
     "noise": {"noise": 0.5, "noise_snr_db": (0.0, 20.0)},
-    "all": {"stretch": 0.4, "shift_bands": 4.0, "noise": 0.5, "speeds": (0.9, 1.0)},
+    "silence": {"silence": 0.5},
+    "all": {"stretch": 0.4, "silence": 0.5, "shift_bands": 4.0, "noise": 0.5, "speeds": (0.9, 1.0)},
 }
 
 
@@ -52,7 +54,7 @@ def test_shape_type_and_labels(pool: FeaturePool, name: str) -> None:
     np.testing.assert_array_equal(features, again)
 
 
-@pytest.mark.parametrize("name", ["stretch", "shift", "noise"])
+@pytest.mark.parametrize("name", ["stretch", "silence", "shift", "noise"])
 def test_what_sounds_different_keeps_its_label(pool: FeaturePool, name: str) -> None:
     """Without mixing every label is whole, and there are as many of each class as there were."""
     _, plain = Batches(make_recipe(mix=0.0), pool, 1).batch(0)
@@ -77,6 +79,34 @@ def test_without_augmentation_a_window_is_a_piece_of_its_clip(pool: FeaturePool)
         assert pool.targets[found[0]] == label.argmax()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_silence_has_its_share_of_windows(pool: FeaturePool, share: float) -> None:
+    recipe = make_recipe(**SETTINGS["nothing"] | {"silence": share})
+    batches = Batches(recipe, pool, 1)
+    silence = normalize(to_log(np.zeros(1, np.float32), recipe.frontend), recipe)[0]
+    windows = np.concatenate([batches.batch(step)[0][..., 0] for step in range(40)])
+    silent = (windows == silence).all(axis=2)
+    partly = silent.any(axis=1).mean()
+    # Few runs reach over the whole window; four tries that all lose the sound are rare.
+    assert 0.8 * share <= partly <= 1.15 * share
+    assert not silent.all(axis=1).any()
+
+
+def test_what_is_not_asked_for_draws_nothing(pool: FeaturePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(np.random.Generator):
+        drawn = 0
+
+        def random(self, *args: object, **kwargs: object) -> object:
+            Counted.drawn += 1
+            return super().random(*args, **kwargs)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Counted(np.random.PCG64(seed)))
+    Batches(make_recipe(), pool, 1).batch(0)
+    assert Counted.drawn == 2, "which examples are mixed, and how"
+    Batches(make_recipe(silence=0.1), pool, 1).batch(0)
+    assert Counted.drawn >= 4 + 48, "and one for each window"
+
+
 def test_tags_are_all_that_is_heard(pool: FeaturePool) -> None:
     _, shares = Batches(make_recipe(mix=1.0), pool, 1).batch(5)
     _, tags = Batches(make_recipe(scores="sigmoid", mix=1.0), pool, 1).batch(5)
@@ -98,10 +128,10 @@ def test_class_weights_make_classes_count_the_same(tmp_path: Path) -> None:
 
 
 def test_the_gallery_shows_every_augmentation() -> None:
-    recipe = make_recipe()
-    first, second = synthetic_clips(("rooster", "clock_tick"), 2, 16000, 2.0, seed=1)
+    recipe = make_recipe().model_copy(update={"window": WindowSpec(frames=63)})
+    first, second = synthetic_clips(("rooster", "clock_tick"), 2, 16000, 5.0, seed=1)
     pictures = gallery(recipe, first, second)
     plain = pictures[0][1]
-    assert all(values.shape == (40, 20) for _, values in pictures)
-    assert len({title for title, _ in pictures}) == len(pictures) == 11
+    assert all(values.shape == (63, 20) for _, values in pictures)
+    assert len({title for title, _ in pictures}) == len(pictures) == 12
     assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])
