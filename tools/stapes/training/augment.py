@@ -19,13 +19,14 @@ _CUT_KEEPS = 0.25
 _UNITS = {"ln": 1.0, "db": 10.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
-def to_power(log_mel: Float32, spec: FrontendSpec) -> Float32:
-    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0."""
-    power = np.exp(log_mel / np.float32(_UNITS[spec.log]))
+def to_power(log_mel: Float32, spec: FrontendSpec, out: Float32 | None = None) -> Float32:
+    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0; in `out` if given."""
+    power: Float32 = np.divide(log_mel, np.float32(_UNITS[spec.log]), out=out, dtype=np.float32)
+    np.exp(power, out=power)
     if spec.log_floor_mode == "offset":
-        power = np.maximum(power - np.float32(spec.log_floor), 0)
-    result: Float32 = power.astype(np.float32)
-    return result
+        np.subtract(power, np.float32(spec.log_floor), out=power)
+        np.maximum(power, 0, out=power)
+    return power
 
 
 def to_log(power: Float32, spec: FrontendSpec) -> Float32:
@@ -48,21 +49,22 @@ def window_energies(power: Float32, frames: int) -> Float32:
     return result
 
 
-def wrap(power: Float32, frames: int) -> Float32:
-    """`power` going on at its beginning past the end, so that `frames` frames follow every one; float32."""
-    turns = -(-(frames - 1) // len(power)) + 1
-    return np.tile(power, (turns, 1))[: len(power) + frames - 1]
+def piece(rows: Float32, start: int, frames: int) -> Float32:
+    """`frames` rows from `start` on, beginning again past the end; a view where it does not reach so far."""
+    end = start + frames
+    if end <= len(rows):
+        return rows[start:end]
+    return rows[np.arange(start, end) % len(rows)]
 
 
-def crop(wrapped: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
-    """`frames` frames from the louder of two random places of a `wrap`ped power; a view.
+def crop(rows: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
+    """The `piece` of `frames` rows at the louder of two random places of a clip's powers or features.
 
     `energies` are those of `window_energies`, one a start. The louder of two, because a window of silence
     does not carry its clip's label.
     """
     first, second = rng.integers(len(energies), size=2)
-    start = first if energies[first] >= energies[second] else second
-    return wrapped[start : start + frames]
+    return piece(rows, int(first if energies[first] >= energies[second] else second), frames)
 
 
 def stretch(power: Float32, frames: int) -> Float32:

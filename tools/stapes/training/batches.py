@@ -19,7 +19,6 @@ from stapes.training.augment import (
     to_log,
     to_power,
     window_energies,
-    wrap,
 )
 from stapes.training.pool import FeaturePool
 
@@ -37,19 +36,17 @@ class Batches:
         self._train = pool.indices(fold, held_out=False)
         self._targets = pool.targets
         self._one_hot = np.eye(len(pool.labels), dtype=np.float32)
-        power = {
-            speed: {i: to_power(pool.clips[speed][i].log_mel, recipe.frontend) for i in self._train}
+        # Features stay on disk, where the pool has mapped them from: only energies are kept, one a frame.
+        self._log_mel = {
+            speed: {i: np.asarray(pool.clips[speed][i].log_mel) for i in self._train}
             for speed in recipe.training.speeds
         }
-        frames = recipe.window.frames
-        self._longest = round(frames * (1.0 + recipe.training.stretch))
         self._energies = {
-            speed: {i: window_energies(clip, frames) for i, clip in powers.items()}
-            for speed, powers in power.items()
-        }
-        self._wrapped = {
-            speed: {i: wrap(clip, self._longest) for i, clip in powers.items()}
-            for speed, powers in power.items()
+            speed: {
+                i: window_energies(to_power(log_mel, recipe.frontend), recipe.window.frames)
+                for i, log_mel in clips.items()
+            }
+            for speed, clips in self._log_mel.items()
         }
         counts = np.bincount(self._targets[self._train], minlength=len(pool.labels))
         self.class_weights: Float32 = (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(
@@ -97,17 +94,17 @@ class Batches:
 
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
         settings = self._recipe.training
-        speeds = settings.speeds
+        speeds, spec = settings.speeds, self._recipe.frontend
         frames = self._recipe.window.frames
-        drawn = np.empty((len(clips), frames, self._recipe.frontend.n_mels), dtype=np.float32)
+        drawn = np.empty((len(clips), frames, spec.n_mels), dtype=np.float32)
         for place, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
-            wrapped, energies = self._wrapped[speed][clip], self._energies[speed][clip]
+            log_mel, energies = self._log_mel[speed][clip], self._energies[speed][clip]
             if settings.stretch:
                 heard = round(frames * rng.uniform(1.0 - settings.stretch, 1.0 + settings.stretch))
-                place[:] = stretch(crop(wrapped, energies, heard, rng), frames)
+                place[:] = stretch(to_power(crop(log_mel, energies, heard, rng), spec), frames)
             else:
-                place[:] = crop(wrapped, energies, frames, rng)
+                to_power(crop(log_mel, energies, frames, rng), spec, out=place)
             if settings.silence and rng.random() < settings.silence:
                 cut(place, rng)
         return drawn

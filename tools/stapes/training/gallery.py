@@ -15,12 +15,12 @@ from stapes.training.augment import (
     equaliser,
     mask,
     mix,
+    piece,
     shift,
     stretch,
     to_log,
     to_power,
     window_energies,
-    wrap,
 )
 from stapes.training.batches import normalize
 
@@ -31,13 +31,14 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
     frontend = FixedFrontend(spec)
 
     def heard(clip: Clip, speed: float = 1.0) -> Float32:
-        return wrap(to_power(frontend.log_mel_float(clip.at_speed(speed)), spec), 2 * frames)
+        return to_power(frontend.log_mel_float(clip.at_speed(speed)), spec)
 
     def shown(power: Float32) -> Float32:
         return normalize(to_log(power, spec), recipe)
 
     whole, other = heard(first), heard(second)
-    window = whole[:frames]
+    window = piece(whole, 0, frames)
+    second_window = piece(other, 0, frames)
     random = np.random.default_rng(1)
     filled_up = window.copy()
     cut(filled_up, np.random.default_rng(1))
@@ -49,21 +50,20 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
     masked = shown(window)[None].copy()
     mask(masked, 1, frames // 3, np.random.default_rng(5))
     mask(masked, 2, spec.n_mels // 3, np.random.default_rng(5))
-    energies = window_energies(whole, frames)
     return [
         (f"as it is: {first.label}", shown(window)),
-        (f"as it is: {second.label}", shown(other[:frames])),
-        ("speed 1.25: faster and higher", shown(heard(first, 1.25)[:frames])),
+        (f"as it is: {second.label}", shown(second_window)),
+        ("speed 1.25: faster and higher", shown(piece(heard(first, 1.25), 0, frames))),
         (
             "crop: the louder of two places",
-            shown(crop(whole, energies[: len(whole) - frames], frames, random)),
+            shown(crop(whole, window_energies(whole, frames), frames, random)),
         ),
         ("stretch 0.5: slower, as high", shown(stretch(window[: frames // 2], frames))),
         ("silence around a random piece", shown(filled_up)),
         ("shift by 6 bands: higher, as fast", shown(shifted[0])),
         (
             "mix: one half of each as heard",
-            shown(mix(window[None], other[None, :frames], np.array([0.5]))[0]),
+            shown(mix(window[None], second_window[None], np.array([0.5]))[0]),
         ),
         ("noise 5 dB below", shown(noisy[0])),
         ("equaliser of 5 knots", shown(coloured)),

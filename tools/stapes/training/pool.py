@@ -136,6 +136,8 @@ def _at_speed(
                     problems.append(error.message)
             if len(problems) == before:
                 save(path, known)
+                # From here on it is on disk only, as it is the next time.
+                known = load(path, len(part), spec.n_mels) or known
         else:
             problems += _too_short(known, part, minimum, spec)
         found += known

@@ -13,12 +13,12 @@ from stapes.training.augment import (
     equaliser,
     mask,
     mix,
+    piece,
     shift,
     stretch,
     to_log,
     to_power,
     window_energies,
-    wrap,
 )
 
 
@@ -51,11 +51,17 @@ def test_window_energies_wrap_around() -> None:
         np.testing.assert_allclose(window_energies(power, frames), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("start", "frames"), [(0, 7), (2, 5), (2, 6), (6, 1), (6, 2), (3, 30), (0, 14)])
+def test_a_piece_begins_again_past_the_end(start: int, frames: int) -> None:
+    power = noise(2, 7, 5)
+    np.testing.assert_array_equal(piece(power, start, frames), np.tile(power, (9, 1))[start : start + frames])
+
+
 def test_crop_keeps_the_order_of_frames_and_goes_round() -> None:
     power = np.arange(10, dtype=np.float32)[:, None] * np.ones((1, 4), np.float32)
     rng = np.random.default_rng(3)
     for _ in range(50):
-        piece = crop(wrap(power, 6), window_energies(power, 6), 6, rng)
+        piece = crop(power, window_energies(power, 6), 6, rng)
         assert piece.shape == (6, 4)
         assert piece.dtype == np.float32
         assert (np.diff(piece[:, 0]) % 10 == 1).all()
@@ -66,7 +72,7 @@ def test_crop_prefers_what_sounds_but_goes_everywhere() -> None:
     power[20:30] = 1.0
     rng = np.random.default_rng(4)
     energies = window_energies(power, 20)
-    crops = np.stack([crop(wrap(power, 20), energies, 20, rng) for _ in range(400)])
+    crops = np.stack([crop(power, energies, 20, rng) for _ in range(400)])
     loud = (crops.max(axis=(1, 2)) > 0.5).mean()
     # 29 of 100 starts touch the sound: one draw finds it in 29 % of the crops, the louder of two in 50 %.
     assert 0.42 < loud < 0.58

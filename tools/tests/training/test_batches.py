@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, build_pool, gallery
-from stapes.training.augment import to_log
+from stapes.training.augment import equaliser, mask, mix, stretch, to_log
 from stapes.training.batches import Batches, normalize
 
 LABELS = ("clock_tick", "helicopter", "rooster")
@@ -52,6 +53,74 @@ def test_shape_type_and_labels(pool: FeaturePool, name: str) -> None:
     np.testing.assert_allclose(labels.sum(axis=1), 1.0, atol=1e-6)
     again, _ = Batches(recipe, pool, 1).batch(3)
     np.testing.assert_array_equal(features, again)
+
+
+def plain_batch(recipe: Recipe, pool: FeaturePool, fold: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """A batch the plain way, from the powers of whole clips, without `shift`, `noise` and `silence`."""
+    settings, frames, train = recipe.training, recipe.window.frames, pool.indices(fold, held_out=False)
+    random = np.random.default_rng([settings.seed, fold, step])
+    turns = -(-settings.batch // len(train))
+    chosen = [
+        np.concatenate([random.permutation(train) for _ in range(turns)])[: settings.batch] for _ in range(2)
+    ]
+    mixed = random.random(settings.batch) < settings.mix
+    ratio = np.where(mixed, random.random(settings.batch), 1.0)
+    drawn = []
+    for clips in chosen:
+        windows = []
+        for clip in clips:
+            log_mel = np.array(
+                pool.clips[settings.speeds[random.integers(len(settings.speeds))]][clip].log_mel
+            )
+            power = np.exp(log_mel) - np.float32(recipe.frontend.log_floor)
+            power[power < 0] = 0
+            heard = frames
+            if settings.stretch:
+                heard = round(frames * random.uniform(1 - settings.stretch, 1 + settings.stretch))
+            endless = np.concatenate([power] * 9)
+            sums = np.concatenate([[0], np.cumsum(endless.sum(axis=1, dtype=np.float64))])
+            starts = random.integers(len(power), size=2)
+            energies = (sums[starts + frames] - sums[starts]).astype(np.float32)
+            start = starts[0] if energies[0] >= energies[1] else starts[1]
+            window = endless[start : start + heard]
+            windows.append(stretch(window, frames) if settings.stretch else window)
+        drawn.append(np.stack(windows))
+    power = mix(drawn[0], drawn[1], ratio)
+    knots = random.uniform(-settings.equaliser_db, settings.equaliser_db, (settings.batch, 5))
+    knots += random.uniform(-settings.gain_db, settings.gain_db, (settings.batch, 1))
+    power = power * equaliser(recipe.frontend.n_mels, knots)[:, None]
+    features = normalize(to_log(power, recipe.frontend), recipe)
+    mask(features, 1, settings.mask_frames, random)
+    mask(features, 2, settings.mask_bands, random)
+    share = ratio.astype(np.float32)[:, None]
+    labels = [np.eye(3, dtype=np.float32)[pool.targets[clips]] for clips in chosen]
+    return features[..., None], labels[0] * share + labels[1] * (1 - share)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stretch": 0.4}, {"speeds": (0.9, 1.0), "mix": 1.0}])
+@pytest.mark.parametrize("frames", [10, 40, 72])
+def test_a_batch_is_bit_for_bit_that_of_whole_clips(
+    pool: FeaturePool, settings: dict[str, object], frames: int
+) -> None:
+    """Networks of a recipe stay what they are, however features are kept; windows here reach past the end."""
+    recipe = make_recipe(**settings).model_copy(update={"window": WindowSpec(frames=frames)})
+    batches = Batches(recipe, pool, 2)
+    for step in (0, 5):
+        for found, expected in zip(batches.batch(step), plain_batch(recipe, pool, 2, step), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_clips_are_not_kept_in_memory(pool: FeaturePool) -> None:
+    on_disk = sum(clip.log_mel.nbytes for clip in pool.clips[1.0])
+    tracemalloc.start()
+    try:
+        batches = Batches(make_recipe(), pool, 1)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert batches.class_weights.shape == (3,)
+    assert kept < on_disk / 4, "energies are one of twenty numbers a frame"
+    assert most < on_disk / 2, "powers of one clip at a time"
 
 
 @pytest.mark.parametrize("name", ["stretch", "silence", "shift", "noise"])
