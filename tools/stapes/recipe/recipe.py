@@ -175,6 +175,12 @@ class TrainingSpec(_Section):
     noise: float = Field(
         0.0, ge=0.0, le=1.0, description="share of the batch that gets noise of a random colour"
     )
+    noise_sampled: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the batch that gets a random piece of a recording of `--noise DIR`",
+    )
     noise_snr_db: tuple[float, float] = Field(
         (0.0, 30.0), strict=False, description="least and greatest distance of that noise below the sound"
     )
@@ -217,7 +223,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ("silence",)
+_LATER_TRAINING: tuple[str, ...] = ("silence", "noise_sampled")
 """Options of training that recipes had before they were added do not mention."""
 
 

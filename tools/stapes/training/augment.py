@@ -129,7 +129,12 @@ def add_noise(
             continue
         colour = 10.0 ** (tilt * np.linspace(0.0, 0.1, n_mels))
         noise = rng.standard_gamma(2.0, example.shape, dtype=np.float32) * colour.astype(np.float32)
-        example += noise * np.float32(example.mean() / (10.0 ** (snr / 10.0) * noise.mean()))
+        add_below(example, noise, snr)
+
+
+def add_below(power: Float32, noise: Float32, snr_db: float) -> None:
+    """Add `noise` so that its mean power lies `snr_db` below that of `power` (both [frames, n_mels]), in place."""
+    power += noise * np.float32(power.mean() / (10.0 ** (snr_db / 10.0) * noise.mean()))
 
 
 def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Float32:

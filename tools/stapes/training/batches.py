@@ -8,12 +8,14 @@ from stapes.recipe import Recipe
 from stapes.training.augment import (
     Float32,
     Int64,
+    add_below,
     add_noise,
     crop,
     cut,
     equaliser,
     mask,
     mix,
+    piece,
     shift,
     stretch,
     to_log,
@@ -27,6 +29,9 @@ _TILT_DB = 20.0
 _HEARD = 0.1
 """Share of a mixture from which on a sound counts as present, where several may be."""
 
+_AUDIBLE = 2.0
+"""Times the front end's floor: mean power from which on a piece of noise is not silence."""
+
 
 class Batches:
     """`batch(step)` depends on recipe, fold and step alone, so training can go on from any step."""
@@ -36,6 +41,7 @@ class Batches:
         self._train = pool.indices(fold, held_out=False)
         self._targets = pool.targets
         self._one_hot = np.eye(len(pool.labels), dtype=np.float32)
+        self._noise = [np.asarray(features.log_mel) for features in pool.noise]
         # Features stay on disk, where the pool has mapped them from: only energies are kept, one a frame.
         self._log_mel = {
             speed: {i: np.asarray(pool.clips[speed][i].log_mel) for i in self._train}
@@ -85,6 +91,20 @@ class Batches:
             snr = rng.uniform(*settings.noise_snr_db, size)
             snr[rng.random(size) >= settings.noise] = np.inf
             add_noise(power, snr, rng.uniform(-_TILT_DB, _TILT_DB, size), rng)
+        if settings.noise_sampled:
+            snr = rng.uniform(*settings.noise_snr_db, size)
+            chosen = rng.random(size) < settings.noise_sampled
+            for index in np.flatnonzero(chosen):
+                self._add_recorded(power[index], float(snr[index]), rng)
+
+    def _add_recorded(self, power: Float32, snr_db: float, rng: np.random.Generator) -> None:
+        """A random piece of a random recording of noise under one example; nothing where that piece is silence."""
+        spec = self._recipe.frontend
+        log_mel = self._noise[int(rng.integers(len(self._noise)))]
+        noise = to_power(piece(log_mel, int(rng.integers(len(log_mel))), len(power)), spec)
+        # What lies below the floor is the rounding of a logarithm: no noise that could be made louder.
+        if noise.mean() > _AUDIBLE * spec.log_floor:
+            add_below(power, noise, snr_db)
 
     def _choose(self, rng: np.random.Generator) -> Int64:
         """Clips of one batch, none twice as long as there are enough."""

@@ -9,6 +9,7 @@ from stapes.features import FixedFrontend
 from stapes.recipe import Recipe
 from stapes.training.augment import (
     Float32,
+    add_below,
     add_noise,
     crop,
     cut,
@@ -46,6 +47,8 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
     shift(shifted, np.array([6.0]))
     noisy = window[None].copy()
     add_noise(noisy, np.array([5.0]), np.array([-15.0]), random)
+    among = window.copy()
+    add_below(among, second_window, 5.0)
     coloured = window * equaliser(spec.n_mels, np.array([[12.0, -12.0, 12.0, -12.0, 12.0]]))[0]
     masked = shown(window)[None].copy()
     mask(masked, 1, frames // 3, np.random.default_rng(5))
@@ -66,6 +69,7 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
             shown(mix(window[None], second_window[None], np.array([0.5]))[0]),
         ),
         ("noise 5 dB below", shown(noisy[0])),
+        (f"noise from a recording ({second.label}) 5 dB below", shown(among)),
         ("equaliser of 5 knots", shown(coloured)),
         ("gain of -12 dB", shown(window * np.float32(10**-1.2))),
         ("masks of time and bands", masked[0]),

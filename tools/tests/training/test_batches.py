@@ -202,5 +202,5 @@ def test_the_gallery_shows_every_augmentation() -> None:
     pictures = gallery(recipe, first, second)
     plain = pictures[0][1]
     assert all(values.shape == (63, 20) for _, values in pictures)
-    assert len({title for title, _ in pictures}) == len(pictures) == 12
+    assert len({title for title, _ in pictures}) == len(pictures) == 13
     assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])
