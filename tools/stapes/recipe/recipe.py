@@ -147,7 +147,8 @@ class ModelSpec(_Section):
         # What is not used is not written: hashes of other recipes stay.
         value: dict[str, Any] = handler(self)
         if self.architecture != "forest":
-            del value["trees"], value["min_samples_leaf"]
+            for name in ("trees", "min_samples_leaf"):
+                value.pop(name, None)
         return value
 
 
@@ -219,7 +220,7 @@ class TrainingSpec(_Section):
         value: dict[str, Any] = handler(self)
         for name in _LATER_TRAINING:
             if getattr(self, name) == type(self).model_fields[name].default:
-                del value[name]
+                value.pop(name, None)
         return value
 
 
