@@ -30,6 +30,10 @@ def sweep(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")
     ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option("--noise", metavar="DIR", help="Recordings of noise, for training.noise_sampled."),
+    ] = None,
     validate: Annotated[
         int | None,
         typer.Option(
@@ -56,6 +60,7 @@ def sweep(
     from stapes.recipe import load_recipe
     from stapes.training import default_cache
     from stapes.training.backend import require_packages
+    from stapes.training.noise import open_noise, require_use
     from stapes.training.sweep import Range, for_search, varied
     from stapes.training.sweep import sweep as search
 
@@ -65,6 +70,9 @@ def sweep(
         raise ToolError(f"a search needs tomli-w ({error})", hint="pip install 'stapes[scale]'") from error
     asked = load_recipe(recipe)
     ranges = [Range.parse(text) for text in vary]
+    varies = any(each.key == "training.noise_sampled" for each in ranges)
+    require_use(noise, used=bool(asked.training.noise_sampled) or varies)
+    open_noise(asked, noise)
     require_packages()
     folds = open_dataset(data, asked.dataset, asked.frontend.sample_rate).folds
     base = for_search(asked, folds, validate)
@@ -82,7 +90,7 @@ def sweep(
         ranges,
         trials,
         out,
-        _Score(data, cache or default_cache()),
+        _Score(data, noise, cache or default_cache()),
         storage=storage,
         tell=tell,
     )
@@ -110,8 +118,8 @@ def sweep(
 class _Score:
     """Train one trial and give its int8 network's accuracy on the validation fold."""
 
-    def __init__(self, data: Path | None, cache: Path) -> None:
-        self._data, self._cache = data, cache
+    def __init__(self, data: Path | None, noise: Path | None, cache: Path) -> None:
+        self._data, self._noise, self._cache = data, noise, cache
 
     def __call__(self, recipe: Recipe, place: Path) -> float:
         from stapes.training import train_folds
@@ -127,6 +135,7 @@ class _Score:
                 place,
                 self._cache,
                 os.cpu_count() or 1,
+                noise=self._noise,
                 features=progress,
                 progress=lambda report: progress("training", report.step, report.steps),
             )

@@ -37,6 +37,10 @@ def train(
         Path | None,
         typer.Option("--from", metavar="BUNDLE", help="Begin with the weights of this bundle's networks."),
     ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option("--noise", metavar="DIR", help="Recordings of noise, for training.noise_sampled."),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -69,6 +73,7 @@ def train(
     from stapes.recipe import load_recipe
     from stapes.report import evaluation_table
     from stapes.training import default_cache, rewrite_figures, seeds_summary
+    from stapes.training.noise import open_noise, require_use
 
     asked = load_recipe(recipe)
     held_out = asked.dataset.test_fold
@@ -77,10 +82,12 @@ def train(
             f"--folds {folds}: the bundle's network leaves out fold {held_out}",
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
+    require_use(noise, used=bool(asked.training.noise_sampled or asked.training.start))
+    open_noise(asked, noise)
     labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start, ray)
+    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start, ray, noise)
     with _terminable():
         metrics = run(asked, out, work)
         others = {}
@@ -108,6 +115,7 @@ class _Run:
     jobs: int
     start: Path | None
     ray: str | None
+    noise: Path | None
 
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
         from stapes.check import evaluate_bundle, recorded
@@ -154,6 +162,7 @@ class _Run:
                 self.cache,
                 self.jobs,
                 start=start,
+                noise=self.noise,
                 ray=self.ray,
                 features=bars.features,
                 progress=bars.training,

@@ -3,6 +3,7 @@
 from stapes.datasets.audio import AudioInfo, Span, audio_info, read_audio
 from stapes.datasets.dataset import Clip, Dataset
 from stapes.datasets.esc50 import ESC10_LABELS
+from stapes.datasets.noise import noise_clips
 from stapes.datasets.open import open_dataset
 from stapes.datasets.synthetic import synthetic_clips
 
@@ -13,6 +14,7 @@ __all__ = [
     "Dataset",
     "Span",
     "audio_info",
+    "noise_clips",
     "open_dataset",
     "read_audio",
     "synthetic_clips",

@@ -50,7 +50,7 @@ def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip
 
 def _folders(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     pieces = []
-    for path in _recordings(directory):
+    for path in recordings(directory):
         label, *between, _ = path.relative_to(directory).parts if path.parent != directory else ("", "")
         if not label:
             raise DataError(
@@ -102,7 +102,7 @@ def _csv_piece(directory: Path, row: Row) -> Piece:
 def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     pieces: list[Piece] = []
     problems = []
-    for path in _recordings(directory):
+    for path in recordings(directory):
         track = path.with_suffix(".txt")
         name = path.relative_to(directory).as_posix()
         if not track.is_file():
@@ -124,7 +124,8 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
     return pieces, []
 
 
-def _recordings(directory: Path) -> list[Path]:
+def recordings(directory: Path) -> list[Path]:
+    """Every audio file below `directory`, by path; hidden ones are left out."""
     return sorted(
         path
         for path in directory.rglob("*")

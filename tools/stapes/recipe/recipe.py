@@ -147,7 +147,8 @@ class ModelSpec(_Section):
         # What is not used is not written: hashes of other recipes stay.
         value: dict[str, Any] = handler(self)
         if self.architecture != "forest":
-            del value["trees"], value["min_samples_leaf"]
+            for name in ("trees", "min_samples_leaf"):
+                value.pop(name, None)
         return value
 
 
@@ -182,8 +183,20 @@ class TrainingSpec(_Section):
     noise: float = Field(
         0.0, ge=0.0, le=1.0, description="share of the batch that gets noise of a random colour"
     )
+    noise_sampled: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the batch that gets a random piece of a recording of `--noise DIR`",
+    )
     noise_snr_db: tuple[float, float] = Field(
         (0.0, 30.0), strict=False, description="least and greatest distance of that noise below the sound"
+    )
+    silence: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of windows of which only a random piece is left between digital silence",
     )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
@@ -214,11 +227,11 @@ class TrainingSpec(_Section):
         value: dict[str, Any] = handler(self)
         for name in _LATER_TRAINING:
             if getattr(self, name) == type(self).model_fields[name].default:
-                del value[name]
+                value.pop(name, None)
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ("optimizer",)
+_LATER_TRAINING: tuple[str, ...] = ("optimizer", "silence", "noise_sampled")
 """Options of training that recipes had before they were added do not mention."""
 
 

@@ -14,16 +14,19 @@ from stapes.recipe import FrontendSpec
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
+_CUT_TRIES = 4
+_CUT_KEEPS = 0.25
 _UNITS = {"ln": 1.0, "db": 10.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
-def to_power(log_mel: Float32, spec: FrontendSpec) -> Float32:
-    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0."""
-    power = np.exp(log_mel / np.float32(_UNITS[spec.log]))
+def to_power(log_mel: Float32, spec: FrontendSpec, out: Float32 | None = None) -> Float32:
+    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0; in `out` if given."""
+    power: Float32 = np.divide(log_mel, np.float32(_UNITS[spec.log]), out=out, dtype=np.float32)
+    np.exp(power, out=power)
     if spec.log_floor_mode == "offset":
-        power = np.maximum(power - np.float32(spec.log_floor), 0)
-    result: Float32 = power.astype(np.float32)
-    return result
+        np.subtract(power, np.float32(spec.log_floor), out=power)
+        np.maximum(power, 0, out=power)
+    return power
 
 
 def to_log(power: Float32, spec: FrontendSpec) -> Float32:
@@ -46,21 +49,22 @@ def window_energies(power: Float32, frames: int) -> Float32:
     return result
 
 
-def wrap(power: Float32, frames: int) -> Float32:
-    """`power` going on at its beginning past the end, so that `frames` frames follow every one; float32."""
-    turns = -(-(frames - 1) // len(power)) + 1
-    return np.tile(power, (turns, 1))[: len(power) + frames - 1]
+def piece(rows: Float32, start: int, frames: int) -> Float32:
+    """`frames` rows from `start` on, beginning again past the end; a view where it does not reach so far."""
+    end = start + frames
+    if end <= len(rows):
+        return rows[start:end]
+    return rows[np.arange(start, end) % len(rows)]
 
 
-def crop(wrapped: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
-    """`frames` frames from the louder of two random places of a `wrap`ped power; a view.
+def crop(rows: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
+    """The `piece` of `frames` rows at the louder of two random places of a clip's powers or features.
 
     `energies` are those of `window_energies`, one a start. The louder of two, because a window of silence
     does not carry its clip's label.
     """
     first, second = rng.integers(len(energies), size=2)
-    start = first if energies[first] >= energies[second] else second
-    return wrapped[start : start + frames]
+    return piece(rows, int(first if energies[first] >= energies[second] else second), frames)
 
 
 def stretch(power: Float32, frames: int) -> Float32:
@@ -70,6 +74,25 @@ def stretch(power: Float32, frames: int) -> Float32:
     part = (position - low).astype(np.float32)[:, None]
     result: Float32 = power[low] * (1 - part) + power[np.minimum(low + 1, len(power) - 1)] * part
     return result
+
+
+def cut(power: Float32, rng: np.random.Generator) -> None:
+    """Make all of `power` [frames, n_mels] digital silence but one random run of frames, in place.
+
+    The run has at least a quarter of the frames, less where it would reach past an end, and begins anywhere. Recordings
+    are often filled up with zeros: a network must not take those for a class. A run with less than a quarter of the
+    window's energy could have lost the sound, so another one is tried; after four the window stays whole.
+    """
+    frames = len(power)
+    total = np.concatenate([[0.0], np.cumsum(power.sum(axis=1, dtype=np.float64))])
+    for _ in range(_CUT_TRIES):
+        length = int(rng.integers(max(frames // 4, 1), max(frames, 2)))
+        start = int(rng.integers(frames)) - length // 2
+        first, last = max(start, 0), min(start + length, frames)
+        if total[last] - total[first] >= _CUT_KEEPS * total[-1]:
+            power[:first] = 0
+            power[last:] = 0
+            return
 
 
 def shift(power: Float32, bands: npt.NDArray[np.float64]) -> None:
@@ -106,7 +129,12 @@ def add_noise(
             continue
         colour = 10.0 ** (tilt * np.linspace(0.0, 0.1, n_mels))
         noise = rng.standard_gamma(2.0, example.shape, dtype=np.float32) * colour.astype(np.float32)
-        example += noise * np.float32(example.mean() / (10.0 ** (snr / 10.0) * noise.mean()))
+        add_below(example, noise, snr)
+
+
+def add_below(power: Float32, noise: Float32, snr_db: float) -> None:
+    """Add `noise` so that its mean power lies `snr_db` below that of `power` (both [frames, n_mels]), in place."""
+    power += noise * np.float32(power.mean() / (10.0 ** (snr_db / 10.0) * noise.mean()))
 
 
 def mix(first: Float32, second: Float32, ratio: npt.NDArray[np.float64]) -> Float32:

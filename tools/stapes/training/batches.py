@@ -8,17 +8,19 @@ from stapes.recipe import Recipe
 from stapes.training.augment import (
     Float32,
     Int64,
+    add_below,
     add_noise,
     crop,
+    cut,
     equaliser,
     mask,
     mix,
+    piece,
     shift,
     stretch,
     to_log,
     to_power,
     window_energies,
-    wrap,
 )
 from stapes.training.pool import FeaturePool
 
@@ -26,6 +28,9 @@ _KNOTS = 5
 _TILT_DB = 20.0
 _HEARD = 0.1
 """Share of a mixture from which on a sound counts as present, where several may be."""
+
+_AUDIBLE = 2.0
+"""Times the front end's floor: mean power from which on a piece of noise is not silence."""
 
 
 class Batches:
@@ -36,19 +41,18 @@ class Batches:
         self._train = pool.indices(fold, held_out=False)
         self._targets = pool.targets
         self._one_hot = np.eye(len(pool.labels), dtype=np.float32)
-        power = {
-            speed: {i: to_power(pool.clips[speed][i].log_mel, recipe.frontend) for i in self._train}
+        self._noise = [np.asarray(features.log_mel) for features in pool.noise]
+        # Features stay on disk, where the pool has mapped them from: only energies are kept, one a frame.
+        self._log_mel = {
+            speed: {i: np.asarray(pool.clips[speed][i].log_mel) for i in self._train}
             for speed in recipe.training.speeds
         }
-        frames = recipe.window.frames
-        self._longest = round(frames * (1.0 + recipe.training.stretch))
         self._energies = {
-            speed: {i: window_energies(clip, frames) for i, clip in powers.items()}
-            for speed, powers in power.items()
-        }
-        self._wrapped = {
-            speed: {i: wrap(clip, self._longest) for i, clip in powers.items()}
-            for speed, powers in power.items()
+            speed: {
+                i: window_energies(to_power(log_mel, recipe.frontend), recipe.window.frames)
+                for i, log_mel in clips.items()
+            }
+            for speed, clips in self._log_mel.items()
         }
         counts = np.bincount(self._targets[self._train], minlength=len(pool.labels))
         self.class_weights: Float32 = (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(
@@ -87,6 +91,20 @@ class Batches:
             snr = rng.uniform(*settings.noise_snr_db, size)
             snr[rng.random(size) >= settings.noise] = np.inf
             add_noise(power, snr, rng.uniform(-_TILT_DB, _TILT_DB, size), rng)
+        if settings.noise_sampled:
+            snr = rng.uniform(*settings.noise_snr_db, size)
+            chosen = rng.random(size) < settings.noise_sampled
+            for index in np.flatnonzero(chosen):
+                self._add_recorded(power[index], float(snr[index]), rng)
+
+    def _add_recorded(self, power: Float32, snr_db: float, rng: np.random.Generator) -> None:
+        """A random piece of a random recording of noise under one example; nothing where that piece is silence."""
+        spec = self._recipe.frontend
+        log_mel = self._noise[int(rng.integers(len(self._noise)))]
+        noise = to_power(piece(log_mel, int(rng.integers(len(log_mel))), len(power)), spec)
+        # What lies below the floor is the rounding of a logarithm: no noise that could be made louder.
+        if noise.mean() > _AUDIBLE * spec.log_floor:
+            add_below(power, noise, snr_db)
 
     def _choose(self, rng: np.random.Generator) -> Int64:
         """Clips of one batch, none twice as long as there are enough."""
@@ -96,17 +114,19 @@ class Batches:
 
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
         settings = self._recipe.training
-        speeds = settings.speeds
+        speeds, spec = settings.speeds, self._recipe.frontend
         frames = self._recipe.window.frames
-        drawn = np.empty((len(clips), frames, self._recipe.frontend.n_mels), dtype=np.float32)
+        drawn = np.empty((len(clips), frames, spec.n_mels), dtype=np.float32)
         for place, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
-            wrapped, energies = self._wrapped[speed][clip], self._energies[speed][clip]
+            log_mel, energies = self._log_mel[speed][clip], self._energies[speed][clip]
             if settings.stretch:
                 heard = round(frames * rng.uniform(1.0 - settings.stretch, 1.0 + settings.stretch))
-                place[:] = stretch(crop(wrapped, energies, heard, rng), frames)
+                place[:] = stretch(to_power(crop(log_mel, energies, heard, rng), spec), frames)
             else:
-                place[:] = crop(wrapped, energies, frames, rng)
+                to_power(crop(log_mel, energies, frames, rng), spec, out=place)
+            if settings.silence and rng.random() < settings.silence:
+                cut(place, rng)
         return drawn
 
 

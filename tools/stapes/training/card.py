@@ -52,7 +52,8 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
         f"{speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
-        "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`.",
+        f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
+        "--out BUNDLE --folds all`.",
         "## Data",
         describe(recipe.dataset),
         "## Limits",

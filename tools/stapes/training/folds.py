@@ -22,6 +22,7 @@ from stapes.training.backend import require_packages
 from stapes.training.crew import open_crew
 from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
+from stapes.training.noise import open_noise
 from stapes.training.pool import FeaturePool, Progress, build_pool
 from stapes.training.transfer import start_network
 
@@ -114,6 +115,7 @@ def train_folds(
     jobs: int,
     *,
     start: Path | None = None,
+    noise: Path | None = None,
     ray: str | None = None,
     features: Progress = lambda what, done, total: None,
     progress: Callable[[Report], None] = lambda report: None,
@@ -121,7 +123,8 @@ def train_folds(
 ) -> tuple[FeaturePool, list[FoldResult]]:
     """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
 
-    `start` is the directory of a bundle whose weights training begins with. `ray` is the address of a cluster
+    `start` is the directory of a bundle whose weights training begins with. `noise` is the directory of the
+    recordings for `training.noise_sampled`. `ray` is the address of a cluster
     that trains instead of this machine; data, work and cache must be there too. `finished` is called as soon as
     a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
     `DataError` for bad recordings and for a fold that does not exist.
@@ -135,7 +138,7 @@ def train_folds(
             hint="choose one of them with --folds and dataset.test_fold",
         )
     (require_forest_packages if recipe.model.architecture == "forest" else require_packages)()
-    pool = build_pool(recipe, dataset, cache, features)
+    pool = build_pool(recipe, dataset, cache, features, noise=open_noise(recipe, noise))
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
     results: dict[int, FoldResult] = {}
     for fold in chosen:
@@ -147,7 +150,7 @@ def train_folds(
     waiting = [fold for fold in chosen if fold not in results]
     if waiting:
         with open_crew(min(jobs, len(waiting)), ray) as crew:
-            futures = {crew.submit(_work, recipe, data, fold, work, cache, start) for fold in waiting}
+            futures = {crew.submit(_work, recipe, data, fold, work, cache, start, noise) for fold in waiting}
             try:
                 while futures:
                     ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -172,13 +175,14 @@ def _work(
     work: Path,
     cache: Path,
     start: Path | None,
+    noise: Path | None,
     report: Callable[[Report], None],
     stop: Callable[[], bool],
 ) -> FoldResult:
     if stop():
         raise Interrupted
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
-    pool = build_pool(recipe, dataset, cache)
+    pool = build_pool(recipe, dataset, cache, noise=open_noise(recipe, noise))
     first = Bundle.load(start) if start else None
     return train_fold(recipe, pool, fold, work, start=first, progress=report, stop=stop)
 

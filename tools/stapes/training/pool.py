@@ -42,7 +42,10 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class FeaturePool:
-    """Features of a data set: `clips[speed][i]`; `targets` and `folds` int64[n]; `key` names the content."""
+    """Features of a data set: `clips[speed][i]`; `targets` and `folds` int64[n]; `key` names the content.
+
+    `noise` are recordings that are no clips, at speed 1.
+    """
 
     spec: FrontendSpec
     labels: tuple[str, ...]
@@ -50,6 +53,7 @@ class FeaturePool:
     folds: Int64
     clips: dict[float, list[Features]]
     key: str
+    noise: Sequence[Features] = ()
 
     def indices(self, fold: int, *, held_out: bool) -> Int64:
         """Clips of the fold (held_out), or of all the others."""
@@ -57,9 +61,14 @@ class FeaturePool:
 
 
 def build_pool(
-    recipe: Recipe, dataset: Dataset, cache: Path, progress: Progress = lambda what, done, total: None
+    recipe: Recipe,
+    dataset: Dataset,
+    cache: Path,
+    progress: Progress = lambda what, done, total: None,
+    *,
+    noise: Sequence[Clip] = (),
 ) -> FeaturePool:
-    """The pool of `dataset` at speed 1 and every speed of the recipe; from the cache where it holds them.
+    """The pool of `dataset` at speed 1 and every speed of the recipe, and of `noise`; from the cache where it can be.
 
     Raises one `DataError` for all corrupt and too short recordings, `RecipeError` for a
     front end whose features are not logarithms of mel powers: mixing and filtering work on those powers.
@@ -71,30 +80,40 @@ def build_pool(
             hint="train with log-mel features",
         )
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))
-    identities = _identities(dataset)
-    total = len(speeds) * len(dataset.clips)
+    identities, noises = _identities(dataset.clips), _identities(noise)
+    directory = cache / "features"
+    done = 0
+
+    def step(more: int) -> None:
+        progress("features", done + more, len(speeds) * len(dataset.clips) + len(noise))
+
+    # Noise first: what is wrong with it is said together with what is wrong with the clips.
+    problems: list[str] = []
+    recorded = _at_speed(spec, noise, 1.0, noises, directory, spec.frame_length, problems, step)
+    done += len(noise)
     clips: dict[float, list[Features]] = {}
-    for number, speed in enumerate(speeds):
-
-        def step(done: int, start: int = number * len(dataset.clips)) -> None:
-            progress("features", start + done, total)
-
-        clips[speed] = _at_speed(recipe, dataset, speed, identities, cache / "features", step)
+    for speed in speeds:
+        minimum = recipe.window_samples if speed == 1.0 else spec.frame_length
+        clips[speed] = _at_speed(spec, dataset.clips, speed, identities, directory, minimum, problems, step)
+        report(problems)
+        done += len(dataset.clips)
     keys = [_key(spec, speed, identities) for speed in speeds]
     labels = dataset.labels
+    content = [sorted(keys), [(clip.label, clip.fold) for clip in dataset.clips]]
     return FeaturePool(
-        spec=recipe.frontend,
+        spec=spec,
         labels=labels,
         targets=np.array([labels.index(clip.label) for clip in dataset.clips], dtype=np.int64),
         folds=np.array([clip.fold for clip in dataset.clips], dtype=np.int64),
         clips=clips,
-        key=sha256(canonical_json([sorted(keys), [(clip.label, clip.fold) for clip in dataset.clips]])),
+        noise=recorded,
+        key=sha256(canonical_json([*content, *([_key(spec, 1.0, noises)] if noise else [])])),
     )
 
 
-def _identities(dataset: Dataset) -> list[str]:
+def _identities(clips: Sequence[Clip]) -> list[str]:
     problems, found = [], []
-    for clip in dataset.clips:
+    for clip in clips:
         try:
             found.append(clip.identity())
         except OSError as error:
@@ -108,20 +127,22 @@ def _key(spec: FrontendSpec, speed: float, identities: Sequence[str]) -> str:
 
 
 def _at_speed(
-    recipe: Recipe,
-    dataset: Dataset,
+    spec: FrontendSpec,
+    clips: Sequence[Clip],
     speed: float,
     identities: Sequence[str],
     directory: Path,
+    minimum: int,
+    problems: list[str],
     progress: Callable[[int], None],
 ) -> list[Features]:
-    """The features of every clip, file by file: what the cache holds, and what it lacks computed and added."""
-    spec = recipe.frontend
-    minimum = recipe.window_samples if speed == 1.0 else spec.frame_length
-    problems: list[str] = []
+    """The features of every clip, file by file: what the cache holds, and what it lacks computed and added.
+
+    What is wrong with clips, shorter than `minimum` samples included, is added to `problems`.
+    """
     found: list[Features] = []
-    for first in range(0, len(dataset.clips), CLIPS):
-        part = dataset.clips[first : first + CLIPS]
+    for first in range(0, len(clips), CLIPS):
+        part = clips[first : first + CLIPS]
         path = directory / f"{_key(spec, speed, identities[first : first + CLIPS])}.npy"
         known = load(path, len(part), spec.n_mels)
         if known is None:
@@ -136,11 +157,12 @@ def _at_speed(
                     problems.append(error.message)
             if len(problems) == before:
                 save(path, known)
+                # From here on it is on disk only, as it is the next time.
+                known = load(path, len(part), spec.n_mels) or known
         else:
             problems += _too_short(known, part, minimum, spec)
         found += known
         progress(first + len(part))
-    report(problems)
     return found
 
 

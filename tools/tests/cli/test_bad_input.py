@@ -154,6 +154,19 @@ def test_firmware_of_another_bundle(tmp_path: Path) -> None:
     assert_one_error(result, "another bundle")
 
 
+def test_noise_that_is_missing_and_noise_that_nothing_asks_for(tmp_path: Path) -> None:
+    ask = '[dataset]\nkind = "synthetic"\n[training]\nnoise_sampled = '
+    for share, more, pattern in (
+        (0.5, (), r"noise_sampled = 0\.5 takes recordings of noise, none are given"),
+        (0.0, ("--noise", tmp_path), "puts no recorded noise under its sounds"),
+        (0.5, ("--noise", tmp_path), "no recordings of noise"),
+    ):
+        recipe = write_recipe(tmp_path / "recipe.toml", f"{ask}{share}")
+        result = stapes("train", recipe, "--out", tmp_path / "b", *more, cwd=tmp_path)
+        assert_one_error(result, pattern)
+    assert not (tmp_path / "b.work").exists()
+
+
 def test_corrupt_and_empty_recordings_are_named_together(tmp_path: Path) -> None:
     (tmp_path / "audio").mkdir()
     (tmp_path / "meta").mkdir()

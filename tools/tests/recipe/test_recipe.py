@@ -115,6 +115,25 @@ def test_a_budget_is_read_and_changes_no_hash(tmp_path: Path) -> None:
     assert "budget" not in plain.model_dump(exclude={"budget"}), "as the identity of a training leaves it out"
 
 
+def test_later_options_are_written_where_they_are_used_only() -> None:
+    plain = Recipe(name="x")
+    assert {"silence", "noise_sampled"}.isdisjoint(plain.model_dump(mode="json")["training"])
+    used = Recipe.model_validate({"name": "x", "training": {"silence": 0.1, "noise_sampled": 0.2}})
+    written = used.model_dump(mode="json")
+    assert (written["training"]["silence"], written["training"]["noise_sampled"]) == (0.1, 0.2)
+    assert Recipe.model_validate(written, strict=False) == used
+
+
+@pytest.mark.parametrize("training", [{}, {"silence": 0.1}])
+def test_a_recipe_can_be_written_without_its_defaults(training: dict[str, float]) -> None:
+    """As `stapes sweep` writes the best one."""
+    recipe = Recipe.model_validate({"name": "x", "training": training, "model": {"dropout": 0.1}})
+    short = recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    assert short["model"] == {"dropout": 0.1}
+    assert short.get("training", {}) == training
+    assert Recipe.model_validate(short, strict=False) == recipe
+
+
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load(tmp_path, 'name = "x"\nhue = 1\n[training]\nsteps = 0\n[window]\nframes = 0\n')

@@ -9,15 +9,16 @@ from stapes.recipe import FrontendSpec
 from stapes.training.augment import (
     add_noise,
     crop,
+    cut,
     equaliser,
     mask,
     mix,
+    piece,
     shift,
     stretch,
     to_log,
     to_power,
     window_energies,
-    wrap,
 )
 
 
@@ -50,11 +51,17 @@ def test_window_energies_wrap_around() -> None:
         np.testing.assert_allclose(window_energies(power, frames), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("start", "frames"), [(0, 7), (2, 5), (2, 6), (6, 1), (6, 2), (3, 30), (0, 14)])
+def test_a_piece_begins_again_past_the_end(start: int, frames: int) -> None:
+    power = noise(2, 7, 5)
+    np.testing.assert_array_equal(piece(power, start, frames), np.tile(power, (9, 1))[start : start + frames])
+
+
 def test_crop_keeps_the_order_of_frames_and_goes_round() -> None:
     power = np.arange(10, dtype=np.float32)[:, None] * np.ones((1, 4), np.float32)
     rng = np.random.default_rng(3)
     for _ in range(50):
-        piece = crop(wrap(power, 6), window_energies(power, 6), 6, rng)
+        piece = crop(power, window_energies(power, 6), 6, rng)
         assert piece.shape == (6, 4)
         assert piece.dtype == np.float32
         assert (np.diff(piece[:, 0]) % 10 == 1).all()
@@ -65,7 +72,7 @@ def test_crop_prefers_what_sounds_but_goes_everywhere() -> None:
     power[20:30] = 1.0
     rng = np.random.default_rng(4)
     energies = window_energies(power, 20)
-    crops = np.stack([crop(wrap(power, 20), energies, 20, rng) for _ in range(400)])
+    crops = np.stack([crop(power, energies, 20, rng) for _ in range(400)])
     loud = (crops.max(axis=(1, 2)) > 0.5).mean()
     # 29 of 100 starts touch the sound: one draw finds it in 29 % of the crops, the louder of two in 50 %.
     assert 0.42 < loud < 0.58
@@ -139,6 +146,49 @@ def test_stretch_changes_the_tempo_and_nothing_else() -> None:
     faster = stretch(power, 15)
     np.testing.assert_allclose(faster[[0, -1]], power[[0, -1]], rtol=1e-5)
     np.testing.assert_allclose(stretch(power[:1], 4), np.repeat(power[:1], 4, axis=0))
+
+
+def test_cut_leaves_one_run_with_a_quarter_of_the_energy_between_silence() -> None:
+    power = noise(13, 400, 40, 8)
+    random = np.random.default_rng(15)
+    whole, first, last = 0, [], []
+    for example in power:
+        left = example.copy()
+        cut(left, random)
+        assert left.dtype == np.float32
+        heard = np.flatnonzero(left.any(axis=1))
+        run = slice(heard[0], heard[-1] + 1)
+        assert len(heard) == run.stop - run.start, "one run"
+        np.testing.assert_array_equal(left[run], example[run])
+        assert (left[: run.start] == 0).all()
+        assert (left[run.stop :] == 0).all()
+        assert left.sum() >= 0.2499 * example.sum()
+        whole += len(heard) == 40
+        first.append(run.start)
+        last.append(run.stop)
+    assert whole < 20
+    assert set(range(25)) <= set(first), "it begins anywhere"
+    assert set(range(16, 41)) <= set(last), "it ends anywhere"
+
+
+def test_cut_never_takes_the_sound_out_of_a_window() -> None:
+    power = np.zeros((200, 40, 4), np.float32)
+    power[:, 7] = 1.0
+    random = np.random.default_rng(16)
+    for example in power:
+        cut(example, random)
+    assert (power[:, 7] == 1.0).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_cut_of_very_short_and_of_silent_windows(frames: int) -> None:
+    for seed in range(20):
+        power = noise(17, frames, 4)
+        cut(power, np.random.default_rng(seed))
+        assert power.any()
+        silent = np.zeros((frames, 4), np.float32)
+        cut(silent, np.random.default_rng(seed))
+        assert not silent.any()
 
 
 def test_shift_moves_bands_and_lets_silence_in() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, build_pool, gallery
-from stapes.training.batches import Batches
+from stapes.training.augment import equaliser, mask, mix, stretch, to_log
+from stapes.training.batches import Batches, normalize
 
 LABELS = ("clock_tick", "helicopter", "rooster")
 SETTINGS: dict[str, dict[str, object]] = {
@@ -19,7 +21,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "stretch": {"stretch": 0.4},
     "shift": {"shift_bands": 4.0},
     "noise": {"noise": 0.5, "noise_snr_db": (0.0, 20.0)},
-    "all": {"stretch": 0.4, "shift_bands": 4.0, "noise": 0.5, "speeds": (0.9, 1.0)},
+    "silence": {"silence": 0.5},
+    "all": {"stretch": 0.4, "silence": 0.5, "shift_bands": 4.0, "noise": 0.5, "speeds": (0.9, 1.0)},
 }
 
 
@@ -52,7 +55,75 @@ def test_shape_type_and_labels(pool: FeaturePool, name: str) -> None:
     np.testing.assert_array_equal(features, again)
 
 
-@pytest.mark.parametrize("name", ["stretch", "shift", "noise"])
+def plain_batch(recipe: Recipe, pool: FeaturePool, fold: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """A batch the plain way, from the powers of whole clips, without `shift`, `noise` and `silence`."""
+    settings, frames, train = recipe.training, recipe.window.frames, pool.indices(fold, held_out=False)
+    random = np.random.default_rng([settings.seed, fold, step])
+    turns = -(-settings.batch // len(train))
+    chosen = [
+        np.concatenate([random.permutation(train) for _ in range(turns)])[: settings.batch] for _ in range(2)
+    ]
+    mixed = random.random(settings.batch) < settings.mix
+    ratio = np.where(mixed, random.random(settings.batch), 1.0)
+    drawn = []
+    for clips in chosen:
+        windows = []
+        for clip in clips:
+            log_mel = np.array(
+                pool.clips[settings.speeds[random.integers(len(settings.speeds))]][clip].log_mel
+            )
+            power = np.exp(log_mel) - np.float32(recipe.frontend.log_floor)
+            power[power < 0] = 0
+            heard = frames
+            if settings.stretch:
+                heard = round(frames * random.uniform(1 - settings.stretch, 1 + settings.stretch))
+            endless = np.concatenate([power] * 9)
+            sums = np.concatenate([[0], np.cumsum(endless.sum(axis=1, dtype=np.float64))])
+            starts = random.integers(len(power), size=2)
+            energies = (sums[starts + frames] - sums[starts]).astype(np.float32)
+            start = starts[0] if energies[0] >= energies[1] else starts[1]
+            window = endless[start : start + heard]
+            windows.append(stretch(window, frames) if settings.stretch else window)
+        drawn.append(np.stack(windows))
+    power = mix(drawn[0], drawn[1], ratio)
+    knots = random.uniform(-settings.equaliser_db, settings.equaliser_db, (settings.batch, 5))
+    knots += random.uniform(-settings.gain_db, settings.gain_db, (settings.batch, 1))
+    power = power * equaliser(recipe.frontend.n_mels, knots)[:, None]
+    features = normalize(to_log(power, recipe.frontend), recipe)
+    mask(features, 1, settings.mask_frames, random)
+    mask(features, 2, settings.mask_bands, random)
+    share = ratio.astype(np.float32)[:, None]
+    labels = [np.eye(3, dtype=np.float32)[pool.targets[clips]] for clips in chosen]
+    return features[..., None], labels[0] * share + labels[1] * (1 - share)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stretch": 0.4}, {"speeds": (0.9, 1.0), "mix": 1.0}])
+@pytest.mark.parametrize("frames", [10, 40, 72])
+def test_a_batch_is_bit_for_bit_that_of_whole_clips(
+    pool: FeaturePool, settings: dict[str, object], frames: int
+) -> None:
+    """Networks of a recipe stay what they are, however features are kept; windows here reach past the end."""
+    recipe = make_recipe(**settings).model_copy(update={"window": WindowSpec(frames=frames)})
+    batches = Batches(recipe, pool, 2)
+    for step in (0, 5):
+        for found, expected in zip(batches.batch(step), plain_batch(recipe, pool, 2, step), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_clips_are_not_kept_in_memory(pool: FeaturePool) -> None:
+    on_disk = sum(clip.log_mel.nbytes for clip in pool.clips[1.0])
+    tracemalloc.start()
+    try:
+        batches = Batches(make_recipe(), pool, 1)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert batches.class_weights.shape == (3,)
+    assert kept < on_disk / 4, "energies are one of twenty numbers a frame"
+    assert most < on_disk / 2, "powers of one clip at a time"
+
+
+@pytest.mark.parametrize("name", ["stretch", "silence", "shift", "noise"])
 def test_what_sounds_different_keeps_its_label(pool: FeaturePool, name: str) -> None:
     """Without mixing every label is whole, and there are as many of each class as there were."""
     _, plain = Batches(make_recipe(mix=0.0), pool, 1).batch(0)
@@ -77,6 +148,34 @@ def test_without_augmentation_a_window_is_a_piece_of_its_clip(pool: FeaturePool)
         assert pool.targets[found[0]] == label.argmax()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_silence_has_its_share_of_windows(pool: FeaturePool, share: float) -> None:
+    recipe = make_recipe(**SETTINGS["nothing"] | {"silence": share})
+    batches = Batches(recipe, pool, 1)
+    silence = normalize(to_log(np.zeros(1, np.float32), recipe.frontend), recipe)[0]
+    windows = np.concatenate([batches.batch(step)[0][..., 0] for step in range(40)])
+    silent = (windows == silence).all(axis=2)
+    partly = silent.any(axis=1).mean()
+    # Few runs reach over the whole window; four tries that all lose the sound are rare.
+    assert 0.8 * share <= partly <= 1.15 * share
+    assert not silent.all(axis=1).any()
+
+
+def test_what_is_not_asked_for_draws_nothing(pool: FeaturePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(np.random.Generator):
+        drawn = 0
+
+        def random(self, *args: object, **kwargs: object) -> object:
+            Counted.drawn += 1
+            return super().random(*args, **kwargs)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Counted(np.random.PCG64(seed)))
+    Batches(make_recipe(), pool, 1).batch(0)
+    assert Counted.drawn == 2, "which examples are mixed, and how"
+    Batches(make_recipe(silence=0.1), pool, 1).batch(0)
+    assert Counted.drawn >= 4 + 48, "and one for each window"
+
+
 def test_tags_are_all_that_is_heard(pool: FeaturePool) -> None:
     _, shares = Batches(make_recipe(mix=1.0), pool, 1).batch(5)
     _, tags = Batches(make_recipe(scores="sigmoid", mix=1.0), pool, 1).batch(5)
@@ -98,10 +197,10 @@ def test_class_weights_make_classes_count_the_same(tmp_path: Path) -> None:
 
 
 def test_the_gallery_shows_every_augmentation() -> None:
-    recipe = make_recipe()
-    first, second = synthetic_clips(("rooster", "clock_tick"), 2, 16000, 2.0, seed=1)
+    recipe = make_recipe().model_copy(update={"window": WindowSpec(frames=63)})
+    first, second = synthetic_clips(("rooster", "clock_tick"), 2, 16000, 5.0, seed=1)
     pictures = gallery(recipe, first, second)
     plain = pictures[0][1]
-    assert all(values.shape == (40, 20) for _, values in pictures)
-    assert len({title for title, _ in pictures}) == len(pictures) == 11
+    assert all(values.shape == (63, 20) for _, values in pictures)
+    assert len({title for title, _ in pictures}) == len(pictures) == 13
     assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])

@@ -126,15 +126,15 @@ def test_an_interrupted_run_keeps_what_it_computed(tmp_path: Path, monkeypatch: 
 
 def test_cached_features_stay_on_disk(tmp_path: Path) -> None:
     recipe = make_recipe(speeds=(1.0,))
-    build_pool(recipe, make_dataset(), tmp_path)
-    again = build_pool(recipe, make_dataset(), tmp_path)
-    assert all(isinstance(clip.log_mel, np.memmap) for clip in again.clips[1.0])
+    for _ in range(2):
+        pool = build_pool(recipe, make_dataset(), tmp_path)
+        assert all(isinstance(clip.log_mel, np.memmap) for clip in pool.clips[1.0])
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
 def test_a_damaged_cache_is_computed_again(tmp_path: Path, damage: str) -> None:
     recipe, dataset = make_recipe(speeds=(1.0,)), make_dataset()
-    first = build_pool(recipe, dataset, tmp_path)
+    first = build_pool(recipe, dataset, tmp_path).clips[1.0][0].log_mel.copy()
     (path,) = (tmp_path / "features").iterdir()
     content = path.read_bytes()
     broken = bytearray(content)
@@ -149,7 +149,7 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path, damage: str) -> None:
         }[damage]
     )
     again = build_pool(recipe, dataset, tmp_path)
-    np.testing.assert_array_equal(again.clips[1.0][0].log_mel, first.clips[1.0][0].log_mel)
+    np.testing.assert_array_equal(again.clips[1.0][0].log_mel, first)
     assert path.read_bytes() == content
     assert [p.name for p in (tmp_path / "features").iterdir()] == [path.name], "no temporary file is left"
 
