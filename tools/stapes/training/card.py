@@ -49,7 +49,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         _grown(recipe)
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
-        f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
+        f"{training.steps} steps of {training.batch} windows, {_OPTIMIZERS[training.optimizer]}, seed {training.seed}; playing speeds "
         f"{speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
@@ -94,6 +94,8 @@ _CHOSEN = {
     False: "the one after the last training step",
     True: "the running average of the weights when training ends (a rule set beforehand)",
 }
+
+_OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
 
 _VOTES = {
     "mean": "mean of the window scores",
