@@ -189,6 +189,23 @@ class TrainingSpec(_Section):
         False,
         description="train the dense layer only; the network in front of it is that of `start` or `--from`",
     )
+    teachers: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_-]+\.toml$")], ...] = Field(
+        (),
+        strict=False,
+        description="recipes beside this one that are trained first; the network learns from their answers",
+    )
+    distill: float = Field(
+        0.8,
+        ge=0.0,
+        le=1.0,
+        description="with teachers: weight of their answers in the loss; the rest is the labels'",
+    )
+    temperature: float = Field(
+        2.0,
+        gt=0.0,
+        le=100.0,
+        description="with teachers: what all logits are divided by before they are compared",
+    )
     average: float = Field(
         0.0,
         ge=0.0,
@@ -201,6 +218,12 @@ class TrainingSpec(_Section):
     gain_db: float = Field(6.0, ge=0.0, le=60.0, description="random gain, plus or minus")
     equaliser_db: float = Field(6.0, ge=0.0, le=60.0, description="random 5-knot equaliser, plus or minus")
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len(set(self.teachers)) != len(self.teachers):
+            raise ValueError("teachers holds a repeated recipe")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What is not used is not written: hashes of recipes stay when options are added.
@@ -211,7 +234,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ()
+_LATER_TRAINING: tuple[str, ...] = ("teachers", "distill", "temperature")
 """Options of training that recipes had before they were added do not mention."""
 
 
@@ -280,6 +303,12 @@ class Recipe(_Section):
     decision: DecisionSpec = DecisionSpec()
     live: LiveSpec = LiveSpec()
     budget: BudgetSpec = BudgetSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.model.architecture == "forest" and self.training.teachers:
+            raise ValueError("training.teachers: a forest learns from no teachers")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

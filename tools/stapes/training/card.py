@@ -49,6 +49,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         _grown(recipe)
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
+        f"{_taught(recipe, metrics)}"
         f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
         f"{speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
@@ -61,6 +62,20 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "and mixtures will do worse. Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _taught(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    """Who taught the network; nothing where nobody did."""
+    names = metrics.get("teachers", ())
+    if not names:
+        return ""
+    some = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
+    training = recipe.training
+    return (
+        f"Taught by the bundle{'s' if len(names) > 1 else ''} {some}: their answers to every batch, at the "
+        f"temperature {training.temperature:g}, have the weight {training.distill:g} in the loss and the labels "
+        "the rest. "
+    )
 
 
 def _grown(recipe: Recipe) -> str:

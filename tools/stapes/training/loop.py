@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from stapes.recipe import Recipe, TrainingSpec
 from stapes.training.backend import import_keras, make_deterministic
 from stapes.training.batches import Batches
 from stapes.training.evaluate import float_accuracy
+from stapes.training.losses import compile_loss, pack
 from stapes.training.networks import build_network
 from stapes.training.pool import FeaturePool
 from stapes.training.quantize import calibration_windows
+from stapes.training.teachers import Teacher, Teachers
 from stapes.training.transfer import freeze, transfer
 
 CHECKPOINT_STEPS = 200
@@ -55,6 +57,7 @@ def train_network(
     fold: int,
     *,
     start: bytes | None = None,
+    teachers: Sequence[Teacher] = (),
     checkpoint: Path | None = None,
     identity: str = "",
     progress: Callable[[Report], None] = lambda report: None,
@@ -62,12 +65,12 @@ def train_network(
 ) -> Any:
     """The Keras model after the last step, trained on every fold but `fold`.
 
-    It begins with random weights, or with those of the int8 network `start`. With `training.average` it is
-    the running average of the weights (and of the statistics of the batch normalisation) over the steps,
-    whatever the accuracies. The held-out fold is looked at for the progress report only; nothing is chosen
-    by it. With `checkpoint`, weights and optimiser are kept there every 200 steps, and when `stop()` says so
-    `Interrupted` is raised. A checkpoint with the same `identity` is continued: the same bits come out as
-    without the interruption.
+    It begins with random weights, or with those of the int8 network `start`. `teachers` answer for every batch
+    as it is, augmented and mixed. With `training.average` it is the running average of the weights (and of the
+    statistics of the batch normalisation) over the steps, whatever the accuracies. The held-out fold is looked
+    at for the progress report only; nothing is chosen by it. With `checkpoint`, weights and optimiser are kept
+    there every 200 steps, and when `stop()` says so `Interrupted` is raised. A checkpoint with the same
+    `identity` is continued: the same bits come out as without the interruption.
     """
     keras = import_keras()
     settings = recipe.training
@@ -78,20 +81,18 @@ def train_network(
     if settings.freeze:
         freeze(model)
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
-    loss = {
-        "softmax": keras.losses.CategoricalCrossentropy,
-        "sigmoid": keras.losses.BinaryCrossentropy,
-    }
-    model.compile(
-        optimizer,
-        loss[recipe.model.scores](from_logits=True, label_smoothing=settings.label_smoothing),
-        jit_compile=False,
-    )
+    model.compile(optimizer, compile_loss(recipe, taught=bool(teachers)), jit_compile=False)
     optimizer.build(model.trainable_variables)
     average = Average(model.variables, settings.average) if settings.average else None
     variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
     batches = Batches(recipe, pool, fold)
+    # Built after the student: its random weights are those that it has without teachers.
+    ensemble = (
+        Teachers(teachers, recipe, len(pool.labels), calibration_windows(recipe, pool, fold))
+        if teachers
+        else None
+    )
     losses: list[float] = []
     while step < settings.steps:
         if stop():
@@ -102,7 +103,8 @@ def train_network(
         features, labels = batches.batch(step)
         model.reset_metrics()
         weights = labels @ batches.class_weights if settings.class_weights else None
-        losses.append(float(model.train_on_batch(features, labels, sample_weight=weights)))
+        targets = pack(labels, ensemble.answers(features) if ensemble else None)
+        losses.append(float(model.train_on_batch(features, targets, sample_weight=weights)))
         step += 1
         if average:
             average.update(step)
