@@ -156,6 +156,12 @@ class TrainingSpec(_Section):
 
     steps: int = Field(2400, ge=1, description="batches")
     batch: int = Field(64, ge=1, description="windows in a batch")
+    bag: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="windows of one clip that are judged together, as the device decides a clip; 1: each by itself",
+    )
     learning_rate: float = Field(3e-3, gt=0.0, description="the highest; it falls to 0 along half a cosine")
     warmup_steps: int = Field(50, ge=0, description="steps in which it rises")
     weight_decay: float = Field(0.02, ge=0.0, description="of AdamW")
@@ -222,6 +228,8 @@ class TrainingSpec(_Section):
     def _possible(self) -> Self:
         if len(set(self.teachers)) != len(self.teachers):
             raise ValueError("teachers holds a repeated recipe")
+        if self.batch % self.bag:
+            raise ValueError(f"batch = {self.batch} is not a multiple of bag = {self.bag}")
         return self
 
     @model_serializer(mode="wrap")
@@ -234,7 +242,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ("teachers", "distill", "temperature")
+_LATER_TRAINING: tuple[str, ...] = ("bag", "teachers", "distill", "temperature")
 """Options of training that recipes had before they were added do not mention."""
 
 
@@ -306,8 +314,11 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.model.architecture == "forest" and self.training.teachers:
-            raise ValueError("training.teachers: a forest learns from no teachers")
+        if self.model.architecture == "forest":
+            if self.training.teachers:
+                raise ValueError("training.teachers: a forest learns from no teachers")
+            if self.training.bag > 1:
+                raise ValueError("training.bag: a forest learns from single windows")
         return self
 
     @model_serializer(mode="wrap")

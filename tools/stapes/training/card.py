@@ -50,7 +50,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
         f"{_taught(recipe, metrics)}"
-        f"{training.steps} steps of {training.batch} windows, AdamW, seed {training.seed}; playing speeds "
+        f"{training.steps} steps of {training.batch} windows{_judged(recipe)}, AdamW, seed {training.seed}; playing speeds "
         f"{speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`.",
@@ -62,6 +62,12 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "and mixtures will do worse. Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _judged(recipe: Recipe) -> str:
+    """How many windows are judged together; nothing where each is judged by itself."""
+    bag = recipe.training.bag
+    return f" ({bag} of a clip judged together, as in its decision)" if bag > 1 else ""
 
 
 def _taught(recipe: Recipe, metrics: dict[str, Any]) -> str:

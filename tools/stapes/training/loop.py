@@ -100,10 +100,11 @@ def train_network(
                 _save(checkpoint, identity, variables, step)
             raise Interrupted
         optimizer.learning_rate.assign(learning_rate(step, settings))
-        features, labels = batches.batch(step)
+        features, labels, votes = batches.bags(step)
         model.reset_metrics()
         weights = labels @ batches.class_weights if settings.class_weights else None
-        targets = pack(labels, ensemble.answers(features) if ensemble else None)
+        answers = ensemble.answers(features) if ensemble else None
+        targets = pack(labels, answers, votes if settings.bag > 1 else None)
         losses.append(float(model.train_on_batch(features, targets, sample_weight=weights)))
         step += 1
         if average:
