@@ -212,6 +212,11 @@ class TrainingSpec(_Section):
         le=100.0,
         description="with teachers: what all logits are divided by before they are compared",
     )
+    quantize_steps: int = Field(
+        0,
+        ge=0,
+        description="the last so many steps are trained with weights and activations rounded as in the int8 network",
+    )
     average: float = Field(
         0.0,
         ge=0.0,
@@ -230,6 +235,8 @@ class TrainingSpec(_Section):
             raise ValueError("teachers holds a repeated recipe")
         if self.batch % self.bag:
             raise ValueError(f"batch = {self.batch} is not a multiple of bag = {self.bag}")
+        if self.quantize_steps > self.steps:
+            raise ValueError(f"quantize_steps = {self.quantize_steps} is more than steps = {self.steps}")
         return self
 
     @model_serializer(mode="wrap")
@@ -242,7 +249,7 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ("bag", "teachers", "distill", "temperature")
+_LATER_TRAINING: tuple[str, ...] = ("bag", "teachers", "distill", "temperature", "quantize_steps")
 """Options of training that recipes had before they were added do not mention."""
 
 
@@ -319,6 +326,10 @@ class Recipe(_Section):
                 raise ValueError("training.teachers: a forest learns from no teachers")
             if self.training.bag > 1:
                 raise ValueError("training.bag: a forest learns from single windows")
+        if self.training.quantize_steps and self.model.architecture not in ("plain_cnn", "ds_cnn"):
+            raise ValueError(
+                f"training.quantize_steps is for plain_cnn and ds_cnn, not for {self.model.architecture}"
+            )
         return self
 
     @model_serializer(mode="wrap")

@@ -50,8 +50,8 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
         f"{_taught(recipe, metrics)}"
-        f"{training.steps} steps of {training.batch} windows{_judged(recipe)}, AdamW, seed {training.seed}; playing speeds "
-        f"{speeds}; {training.mix:.0%} of the windows mixed from two "
+        f"{training.steps} steps of {training.batch} windows{_judged(recipe)}, AdamW, seed {training.seed}"
+        f"{_rehearsed(recipe)}; playing speeds {speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`.",
         "## Data",
@@ -68,6 +68,12 @@ def _judged(recipe: Recipe) -> str:
     """How many windows are judged together; nothing where each is judged by itself."""
     bag = recipe.training.bag
     return f" ({bag} of a clip judged together, as in its decision)" if bag > 1 else ""
+
+
+def _rehearsed(recipe: Recipe) -> str:
+    """How many steps rounded as the int8 network does; nothing where none did."""
+    steps = recipe.training.quantize_steps
+    return f", the last {steps} with weights and activations rounded as in the int8 network" if steps else ""
 
 
 def _taught(recipe: Recipe, metrics: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from stapes.training.losses import compile_loss, pack
 from stapes.training.networks import build_network
 from stapes.training.pool import FeaturePool
 from stapes.training.quantize import calibration_windows
+from stapes.training.rehearsal import Rehearsal
 from stapes.training.teachers import Teacher, Teachers
 from stapes.training.transfer import freeze, transfer
 
@@ -81,10 +82,15 @@ def train_network(
     if settings.freeze:
         freeze(model)
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
-    model.compile(optimizer, compile_loss(recipe, taught=bool(teachers)), jit_compile=False)
+    # The last steps go through the twin that rounds; it has the network's weights and no others.
+    rehearsal = Rehearsal(model) if settings.quantize_steps else None
+    learners = [model, rehearsal.model] if rehearsal else [model]
+    for learner in learners:
+        learner.compile(optimizer, compile_loss(recipe, taught=bool(teachers)), jit_compile=False)
     optimizer.build(model.trainable_variables)
     average = Average(model.variables, settings.average) if settings.average else None
     variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
+    variables += rehearsal.variables if rehearsal else []
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
     batches = Batches(recipe, pool, fold)
     # Built after the student: its random weights are those that it has without teachers.
@@ -99,13 +105,17 @@ def train_network(
             if checkpoint:
                 _save(checkpoint, identity, variables, step)
             raise Interrupted
+        left = settings.steps - step
+        if rehearsal and left == settings.quantize_steps:
+            rehearsal.calibrate(calibration_windows(recipe, pool, fold))
+        learner = learners[-1] if left <= settings.quantize_steps else model
         optimizer.learning_rate.assign(learning_rate(step, settings))
         features, labels, votes = batches.bags(step)
-        model.reset_metrics()
+        learner.reset_metrics()
         weights = labels @ batches.class_weights if settings.class_weights else None
         answers = ensemble.answers(features) if ensemble else None
         targets = pack(labels, answers, votes if settings.bag > 1 else None)
-        losses.append(float(model.train_on_batch(features, targets, sample_weight=weights)))
+        losses.append(float(learner.train_on_batch(features, targets, sample_weight=weights)))
         step += 1
         if average:
             average.update(step)
