@@ -41,6 +41,14 @@ def train(
         Path | None,
         typer.Option("--noise", metavar="DIR", help="Recordings of noise, for training.noise_sampled."),
     ] = None,
+    teachers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            metavar="BUNDLE",
+            help="Learn from this bundle's networks too; repeat it. Instead of training.teachers.",
+        ),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -82,12 +90,23 @@ def train(
             f"--folds {folds}: the bundle's network leaves out fold {held_out}",
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
-    require_use(noise, used=bool(asked.training.noise_sampled or asked.training.start))
+    stages = asked.training.start or asked.training.teachers  # may use it
+    require_use(noise, used=bool(asked.training.noise_sampled or stages))
     open_noise(asked, noise)
     labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(recipe, data, folds or str(held_out), cache or default_cache(), jobs, start, ray, noise)
+    run = _Run(
+        recipe,
+        data,
+        folds or str(held_out),
+        cache or default_cache(),
+        jobs,
+        start,
+        tuple(teachers or ()),
+        ray,
+        noise,
+    )
     with _terminable():
         metrics = run(asked, out, work)
         others = {}
@@ -114,8 +133,11 @@ class _Run:
     cache: Path
     jobs: int
     start: Path | None
+    teachers: tuple[Path, ...]
     ray: str | None
     noise: Path | None
+    within: tuple[Path, ...] = ()
+    """Recipes that wait for this one."""
 
     def __call__(self, recipe: Recipe, out: Path, work: Path) -> dict[str, Any]:
         from stapes.check import evaluate_bundle, recorded
@@ -138,20 +160,20 @@ class _Run:
         return metrics
 
     def train(self, recipe: Recipe, out: Path, work: Path) -> tuple[Bundle, dict[str, Any]]:
-        """The bundle and what training knows of it; first that of the recipe to start with, if there is one."""
-        from stapes.recipe import Bundle, load_recipe
+        """The bundle and what training knows of it; first those of the recipes that it begins with or learns from."""
+        from stapes.recipe import Bundle
         from stapes.training import metrics_of, train_folds, write_bundle
 
-        start, start_text = self.start, ""
+        start, teachers = self.start, self.teachers
+        others: dict[str, str] = {}
         if recipe.training.start and start is None:
-            path = self.path.with_name(recipe.training.start)
-            first = load_recipe(path)
-            training = first.training.model_copy(update={"seed": recipe.training.seed})
-            start, start_text = work / "start/bundle", path.read_text(encoding="utf-8")
-            console.print(f"{path.name} first")
-            replace(self, path=path).train(
-                first.model_copy(update={"training": training}), start, work / "start"
+            start = self.first(recipe.training.start, recipe, work / "start", others)
+        if recipe.training.teachers and not teachers:
+            teachers = tuple(
+                self.first(name, recipe, work / f"teacher{number}", others)
+                for number, name in enumerate(recipe.training.teachers, start=1)
             )
+        if others:
             console.print(f"{self.path.name} now")
         with _bars() as bars:
             pool, results = train_folds(
@@ -163,6 +185,7 @@ class _Run:
                 self.jobs,
                 start=start,
                 noise=self.noise,
+                teachers=teachers,
                 ray=self.ray,
                 features=bars.features,
                 progress=bars.training,
@@ -174,8 +197,30 @@ class _Run:
         metrics = metrics_of(recipe, results)
         if start is not None:
             metrics["from"] = Bundle.load(start).manifest.name
+        if teachers:
+            metrics["teachers"] = [Bundle.load(teacher).manifest.name for teacher in teachers]
         text = self.path.read_text(encoding="utf-8")
-        return write_bundle(out, recipe, text, pool.labels, results, metrics, start_text), metrics
+        return write_bundle(out, recipe, text, pool.labels, results, metrics, others), metrics
+
+    def first(self, name: str, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
+        """Train the recipe `name` beside this one with this one's seed: its bundle. Its text goes to `others`."""
+        from stapes.errors import RecipeError
+        from stapes.recipe import load_recipe
+
+        path = self.path.with_name(name)
+        within = (*self.within, self.path.resolve())
+        if path.resolve() in within:
+            raise RecipeError(
+                f"{self.path}: {name} waits for this recipe and cannot be trained before it",
+                hint="name other recipes in training.start and training.teachers",
+            )
+        asked = load_recipe(path)
+        training = asked.training.model_copy(update={"seed": recipe.training.seed})
+        others[name] = path.read_text(encoding="utf-8")
+        console.print(f"{name} first")
+        run = replace(self, path=path, start=None, teachers=(), within=within)
+        run.train(asked.model_copy(update={"training": training}), work / "bundle", work)
+        return work / "bundle"
 
 
 @contextmanager

@@ -157,6 +157,12 @@ class TrainingSpec(_Section):
 
     steps: int = Field(2400, ge=1, description="batches")
     batch: int = Field(64, ge=1, description="windows in a batch")
+    bag: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="windows of one clip that are judged together, as the device decides a clip; 1: each by itself",
+    )
     learning_rate: float = Field(3e-3, gt=0.0, description="the highest; it falls to 0 along half a cosine")
     warmup_steps: int = Field(50, ge=0, description="steps in which it rises")
     optimizer: Literal["adamw", "muon"] = Field(
@@ -209,6 +215,28 @@ class TrainingSpec(_Section):
         False,
         description="train the dense layer only; the network in front of it is that of `start` or `--from`",
     )
+    teachers: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_-]+\.toml$")], ...] = Field(
+        (),
+        strict=False,
+        description="recipes beside this one that are trained first; the network learns from their answers",
+    )
+    distill: float = Field(
+        0.8,
+        ge=0.0,
+        le=1.0,
+        description="with teachers: weight of their answers in the loss; the rest is the labels'",
+    )
+    temperature: float = Field(
+        2.0,
+        gt=0.0,
+        le=100.0,
+        description="with teachers: what all logits are divided by before they are compared",
+    )
+    quantize_steps: int = Field(
+        0,
+        ge=0,
+        description="the last so many steps are trained with weights and activations rounded as in the int8 network",
+    )
     average: float = Field(
         0.0,
         ge=0.0,
@@ -221,6 +249,16 @@ class TrainingSpec(_Section):
     gain_db: float = Field(6.0, ge=0.0, le=60.0, description="random gain, plus or minus")
     equaliser_db: float = Field(6.0, ge=0.0, le=60.0, description="random 5-knot equaliser, plus or minus")
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len(set(self.teachers)) != len(self.teachers):
+            raise ValueError("teachers holds a repeated recipe")
+        if self.batch % self.bag:
+            raise ValueError(f"batch = {self.batch} is not a multiple of bag = {self.bag}")
+        if self.quantize_steps > self.steps:
+            raise ValueError(f"quantize_steps = {self.quantize_steps} is more than steps = {self.steps}")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What is not used is not written: hashes of recipes stay when options are added.
@@ -231,7 +269,16 @@ class TrainingSpec(_Section):
         return value
 
 
-_LATER_TRAINING: tuple[str, ...] = ("optimizer", "silence", "noise_sampled")
+_LATER_TRAINING: tuple[str, ...] = (
+    "optimizer",
+    "silence",
+    "noise_sampled",
+    "bag",
+    "teachers",
+    "distill",
+    "temperature",
+    "quantize_steps",
+)
 """Options of training that recipes had before they were added do not mention."""
 
 
@@ -307,6 +354,19 @@ class Recipe(_Section):
     decision: DecisionSpec = DecisionSpec()
     live: LiveSpec = LiveSpec()
     budget: BudgetSpec = BudgetSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.model.architecture == "forest":
+            if self.training.teachers:
+                raise ValueError("training.teachers: a forest learns from no teachers")
+            if self.training.bag > 1:
+                raise ValueError("training.bag: a forest learns from single windows")
+        if self.training.quantize_steps and self.model.architecture not in ("plain_cnn", "ds_cnn"):
+            raise ValueError(
+                f"training.quantize_steps is for plain_cnn and ds_cnn, not for {self.model.architecture}"
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -62,12 +62,22 @@ class Batches:
 
     def batch(self, step: int) -> tuple[Float32, Float32]:
         """float32[batch, frames, n_mels, 1] normalised features and float32[batch, classes] labels."""
+        features, labels, _ = self.bags(step)
+        return features, labels
+
+    def bags(self, step: int) -> tuple[Float32, Float32, Float32]:
+        """The same, and float32[batch] the share of each window in the vote of its bag.
+
+        The windows of a bag follow each other; they are of the same clips and have the same label.
+        """
         settings, recipe = self._recipe.training, self._recipe
         rng = np.random.default_rng([settings.seed, self._fold, step])
         first, second = self._choose(rng), self._choose(rng)
-        ratio = np.where(rng.random(len(first)) < settings.mix, rng.random(len(first)), 1.0)
+        count = len(first) // settings.bag
+        ratio = np.where(rng.random(count) < settings.mix, rng.random(count), 1.0).repeat(settings.bag)
         power = mix(self._draw(first, rng), self._draw(second, rng), ratio)
         self._disturb(power, rng)
+        votes = self._votes(power)
         share = ratio.astype(np.float32)[:, None]
         labels = self._one_hot[self._targets[first]] * share + self._one_hot[self._targets[second]] * (
             1 - share
@@ -80,7 +90,21 @@ class Batches:
         features = normalize(to_log(power, recipe.frontend), recipe)
         mask(features, 1, settings.mask_frames, rng)
         mask(features, 2, settings.mask_bands, rng)
-        return features[..., None], labels
+        return features[..., None], labels, votes
+
+    def _votes(self, power: Float32) -> Float32:
+        """As the device weighs windows: all the same, or by the root of their power.
+
+        The microphone's random gain and equaliser come after it: on a device all windows share them.
+        """
+        bag = self._recipe.training.bag
+        if bag == 1 or self._recipe.decision.vote == "mean":
+            return np.full(len(power), 1.0 / bag, dtype=np.float32)
+        roots = np.sqrt(power.sum(axis=(1, 2), dtype=np.float64)).reshape(-1, bag)
+        # Silence has a small vote, and among silences all have the same.
+        roots += 1e-6 * roots.max(axis=1, keepdims=True) + 1e-30
+        votes: Float32 = (roots / roots.sum(axis=1, keepdims=True)).ravel().astype(np.float32)
+        return votes
 
     def _disturb(self, power: Float32, rng: np.random.Generator) -> None:
         """Pitch and noise, in place; nothing is drawn for what is not asked for."""
@@ -107,10 +131,11 @@ class Batches:
             add_below(power, noise, snr_db)
 
     def _choose(self, rng: np.random.Generator) -> Int64:
-        """Clips of one batch, none twice as long as there are enough."""
-        size = self._recipe.training.batch
+        """Clips of one batch, none in two bags as long as there are enough."""
+        bag = self._recipe.training.bag
+        size = self._recipe.training.batch // bag
         rounds = -(-size // len(self._train))
-        return np.concatenate([rng.permutation(self._train) for _ in range(rounds)])[:size]
+        return np.concatenate([rng.permutation(self._train) for _ in range(rounds)])[:size].repeat(bag)
 
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
         settings = self._recipe.training

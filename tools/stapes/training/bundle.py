@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,21 @@ def write_bundle(
     labels: Sequence[str],
     results: Sequence[FoldResult],
     metrics: dict[str, Any],
-    start_text: str = "",
+    others: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`.
 
-    `start_text` is the recipe that `training.start` names.
+    `others` are the recipes that it names (`training.start`, `training.teachers`), text by file name.
     """
     networks = {result.fold: result.network for result in results}
-    files = {
-        "recipe.toml": recipe_text.encode(),
-        "model.tflite": networks[recipe.dataset.test_fold],
-    } | _about(recipe, labels, metrics)
-    if start_text:
-        files[recipe.training.start] = start_text.encode()
+    files = (
+        {name: text.encode() for name, text in (others or {}).items()}
+        | {
+            "recipe.toml": recipe_text.encode(),
+            "model.tflite": networks[recipe.dataset.test_fold],
+        }
+        | _about(recipe, labels, metrics)
+    )
     files |= {f"folds/fold{fold}.tflite": network for fold, network in networks.items()}
     manifest = BundleManifest(
         name=recipe.name,

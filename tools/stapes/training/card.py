@@ -49,8 +49,10 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         _grown(recipe)
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
-        f"{training.steps} steps of {training.batch} windows, {_OPTIMIZERS[training.optimizer]}, seed {training.seed}; playing speeds "
-        f"{speeds}; {training.mix:.0%} of the windows mixed from two "
+        f"{_taught(recipe, metrics)}"
+        f"{training.steps} steps of {training.batch} windows{_judged(recipe)}, {_OPTIMIZERS[training.optimizer]}, "
+        f"seed {training.seed}"
+        f"{_rehearsed(recipe)}; playing speeds {speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
         "--out BUNDLE --folds all`.",
@@ -62,6 +64,32 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "and mixtures will do worse. Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _judged(recipe: Recipe) -> str:
+    """How many windows are judged together; nothing where each is judged by itself."""
+    bag = recipe.training.bag
+    return f" ({bag} of a clip judged together, as in its decision)" if bag > 1 else ""
+
+
+def _rehearsed(recipe: Recipe) -> str:
+    """How many steps rounded as the int8 network does; nothing where none did."""
+    steps = recipe.training.quantize_steps
+    return f", the last {steps} with weights and activations rounded as in the int8 network" if steps else ""
+
+
+def _taught(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    """Who taught the network; nothing where nobody did."""
+    names = metrics.get("teachers", ())
+    if not names:
+        return ""
+    some = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
+    training = recipe.training
+    return (
+        f"Taught by the bundle{'s' if len(names) > 1 else ''} {some}: their answers to every batch, at the "
+        f"temperature {training.temperature:g}, have the weight {training.distill:g} in the loss and the labels "
+        "the rest. "
+    )
 
 
 def _grown(recipe: Recipe) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stapes.datasets import open_dataset
-from stapes.errors import DataError
+from stapes.errors import DataError, RecipeError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.recipe import Bundle, Recipe
 from stapes.training.backend import require_packages
@@ -24,6 +24,7 @@ from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.noise import open_noise
 from stapes.training.pool import FeaturePool, Progress, build_pool
+from stapes.training.teachers import Teacher, open_teacher
 from stapes.training.transfer import start_network
 
 _FORMAT = 1
@@ -50,6 +51,7 @@ def train_fold(
     work: Path,
     *,
     start: Bundle | None = None,
+    teachers: Sequence[Bundle] = (),
     progress: Callable[[Report], None] = lambda report: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
@@ -62,7 +64,8 @@ def train_fold(
     from stapes.training.quantize import calibration_windows, int8_accuracy, quantize
 
     network = start_network(start, fold) if start else None
-    identity = _identity(recipe, pool, fold, network)
+    taught_by = [open_teacher(bundle, recipe, pool.labels, fold) for bundle in teachers]
+    identity = _identity(recipe, pool, fold, network, taught_by)
     done = _finished(work, fold, identity)
     if done is not None:
         return done
@@ -75,6 +78,7 @@ def train_fold(
         pool,
         fold,
         start=network,
+        teachers=taught_by,
         checkpoint=checkpoint,
         identity=identity,
         progress=progress,
@@ -116,6 +120,7 @@ def train_folds(
     *,
     start: Path | None = None,
     noise: Path | None = None,
+    teachers: Sequence[Path] = (),
     ray: str | None = None,
     features: Progress = lambda what, done, total: None,
     progress: Callable[[Report], None] = lambda report: None,
@@ -123,13 +128,20 @@ def train_folds(
 ) -> tuple[FeaturePool, list[FoldResult]]:
     """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
 
-    `start` is the directory of a bundle whose weights training begins with. `noise` is the directory of the
-    recordings for `training.noise_sampled`. `ray` is the address of a cluster
-    that trains instead of this machine; data, work and cache must be there too. `finished` is called as soon as
-    a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
-    `DataError` for bad recordings and for a fold that does not exist.
+    `start` is the directory of a bundle whose weights training begins with, `teachers` are those of bundles that it
+    learns from. `noise` is the directory of the recordings for `training.noise_sampled`. `ray` is the address of a
+    cluster that trains instead of this machine; data, work and cache must be there too. `finished` is called as soon
+    as a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
+    `DataError` for bad recordings and for a fold that does not exist, `RecipeError` for a recipe that names teachers
+    where none are given and for teachers that do not fit it.
     """
     first = Bundle.load(start) if start else None
+    ensemble = [Bundle.load(teacher) for teacher in teachers]
+    if recipe.training.teachers and not ensemble:
+        raise RecipeError(
+            f"training.teachers: {', '.join(recipe.training.teachers)} would have to be trained first",
+            hint="train with `stapes train`, or leave training.teachers out",
+        )
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
@@ -143,14 +155,18 @@ def train_folds(
     results: dict[int, FoldResult] = {}
     for fold in chosen:
         network = start_network(first, fold) if first else None
-        done = _finished(work, fold, _identity(recipe, pool, fold, network))
+        taught_by = [open_teacher(bundle, recipe, pool.labels, fold) for bundle in ensemble]
+        done = _finished(work, fold, _identity(recipe, pool, fold, network, taught_by))
         if done is not None:
             results[fold] = done
             finished(done)
     waiting = [fold for fold in chosen if fold not in results]
     if waiting:
         with open_crew(min(jobs, len(waiting)), ray) as crew:
-            futures = {crew.submit(_work, recipe, data, fold, work, cache, start, noise) for fold in waiting}
+            futures = {
+                crew.submit(_work, recipe, data, fold, work, cache, start, noise, tuple(teachers))
+                for fold in waiting
+            }
             try:
                 while futures:
                     ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -176,6 +192,7 @@ def _work(
     cache: Path,
     start: Path | None,
     noise: Path | None,
+    teachers: tuple[Path, ...],
     report: Callable[[Report], None],
     stop: Callable[[], bool],
 ) -> FoldResult:
@@ -184,13 +201,18 @@ def _work(
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
     pool = build_pool(recipe, dataset, cache, noise=open_noise(recipe, noise))
     first = Bundle.load(start) if start else None
-    return train_fold(recipe, pool, fold, work, start=first, progress=report, stop=stop)
+    ensemble = [Bundle.load(teacher) for teacher in teachers]
+    return train_fold(recipe, pool, fold, work, start=first, teachers=ensemble, progress=report, stop=stop)
 
 
-def _identity(recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None) -> str:
+def _identity(
+    recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None, teachers: Sequence[Teacher] = ()
+) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(mode="json", exclude={"name": True, "budget": True, "dataset": {"test_fold"}})
-    first = [sha256(start)] if start is not None else []
+    first: list[object] = [sha256(start)] if start is not None else []
+    if teachers:
+        first.append({"teachers": [sha256(teacher.network) for teacher in teachers]})
     return sha256(canonical_json([_FORMAT, asked, pool.key, fold, *first]))
 
 

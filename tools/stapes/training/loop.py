@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from stapes.recipe import Recipe, TrainingSpec
 from stapes.training.backend import import_keras, make_deterministic
 from stapes.training.batches import Batches
 from stapes.training.evaluate import float_accuracy
+from stapes.training.losses import compile_loss, pack
 from stapes.training.networks import build_network
 from stapes.training.optimizers import build_optimizer
 from stapes.training.pool import FeaturePool
 from stapes.training.quantize import calibration_windows
+from stapes.training.rehearsal import Rehearsal
+from stapes.training.teachers import Teacher, Teachers
 from stapes.training.transfer import freeze, transfer
 
 CHECKPOINT_STEPS = 200
@@ -56,6 +59,7 @@ def train_network(
     fold: int,
     *,
     start: bytes | None = None,
+    teachers: Sequence[Teacher] = (),
     checkpoint: Path | None = None,
     identity: str = "",
     progress: Callable[[Report], None] = lambda report: None,
@@ -63,14 +67,13 @@ def train_network(
 ) -> Any:
     """The Keras model after the last step, trained on every fold but `fold`.
 
-    It begins with random weights, or with those of the int8 network `start`. With `training.average` it is
-    the running average of the weights (and of the statistics of the batch normalisation) over the steps,
-    whatever the accuracies. The held-out fold is looked at for the progress report only; nothing is chosen
-    by it. With `checkpoint`, weights and optimiser are kept there every 200 steps, and when `stop()` says so
-    `Interrupted` is raised. A checkpoint with the same `identity` is continued: the same bits come out as
-    without the interruption.
+    It begins with random weights, or with those of the int8 network `start`. `teachers` answer for every batch
+    as it is, augmented and mixed. With `training.average` it is the running average of the weights (and of the
+    statistics of the batch normalisation) over the steps, whatever the accuracies. The held-out fold is looked
+    at for the progress report only; nothing is chosen by it. With `checkpoint`, weights and optimiser are kept
+    there every 200 steps, and when `stop()` says so `Interrupted` is raised. A checkpoint with the same
+    `identity` is continued: the same bits come out as without the interruption.
     """
-    keras = import_keras()
     settings = recipe.training
     make_deterministic(settings.seed * 1000 + fold)
     model = build_network(recipe, len(pool.labels))
@@ -79,31 +82,40 @@ def train_network(
     if settings.freeze:
         freeze(model)
     optimizer = build_optimizer(settings)
-    loss = {
-        "softmax": keras.losses.CategoricalCrossentropy,
-        "sigmoid": keras.losses.BinaryCrossentropy,
-    }
-    model.compile(
-        optimizer,
-        loss[recipe.model.scores](from_logits=True, label_smoothing=settings.label_smoothing),
-        jit_compile=False,
-    )
+    # The last steps go through the twin that rounds; it has the network's weights and no others.
+    rehearsal = Rehearsal(model) if settings.quantize_steps else None
+    learners = [model, rehearsal.model] if rehearsal else [model]
+    for learner in learners:
+        learner.compile(optimizer, compile_loss(recipe, taught=bool(teachers)), jit_compile=False)
     optimizer.build(model.trainable_variables)
     average = Average(model.variables, settings.average) if settings.average else None
     variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
+    variables += rehearsal.variables if rehearsal else []
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
     batches = Batches(recipe, pool, fold)
+    # Built after the student: its random weights are those that it has without teachers.
+    ensemble = (
+        Teachers(teachers, recipe, len(pool.labels), calibration_windows(recipe, pool, fold))
+        if teachers
+        else None
+    )
     losses: list[float] = []
     while step < settings.steps:
         if stop():
             if checkpoint:
                 _save(checkpoint, identity, variables, step)
             raise Interrupted
+        left = settings.steps - step
+        if rehearsal and left == settings.quantize_steps:
+            rehearsal.calibrate(calibration_windows(recipe, pool, fold))
+        learner = learners[-1] if left <= settings.quantize_steps else model
         optimizer.learning_rate.assign(learning_rate(step, settings))
-        features, labels = batches.batch(step)
-        model.reset_metrics()
+        features, labels, votes = batches.bags(step)
+        learner.reset_metrics()
         weights = labels @ batches.class_weights if settings.class_weights else None
-        losses.append(float(model.train_on_batch(features, labels, sample_weight=weights)))
+        answers = ensemble.answers(features) if ensemble else None
+        targets = pack(labels, answers, votes if settings.bag > 1 else None)
+        losses.append(float(learner.train_on_batch(features, targets, sample_weight=weights)))
         step += 1
         if average:
             average.update(step)
