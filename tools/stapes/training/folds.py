@@ -209,7 +209,9 @@ def _identity(
     recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None, teachers: Sequence[Teacher] = ()
 ) -> str:
     """Hash of everything that a fold's network follows from."""
-    asked = recipe.model_dump(mode="json", exclude={"name": True, "budget": True, "dataset": {"test_fold"}})
+    asked = recipe.model_dump(
+        mode="json", exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold"}}
+    )
     first: list[object] = [sha256(start)] if start is not None else []
     if teachers:
         first.append({"teachers": [sha256(teacher.network) for teacher in teachers]})

@@ -19,7 +19,7 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tr
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.errors import RecipeError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.recipe import Bundle, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.recipe import Bundle, FrontendSpec, LiveSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, Interrupted, build_pool, metrics_of, train_fold, write_bundle
 from stapes.training.loop import Average, learning_rate, train_network
 from stapes.training.networks import build_network, count_macs
@@ -135,6 +135,10 @@ def test_a_finished_fold_is_not_trained_again(pool: FeaturePool, tmp_path: Path)
         raise AssertionError("trained again")
 
     assert train_fold(recipe, pool, 1, tmp_path, stop=fail) == first
+    listening = recipe.model_copy(update={"live": LiveSpec(gate=True)})
+    assert train_fold(listening, pool, 1, tmp_path, stop=fail) == first, (
+        "how it listens is no matter of training"
+    )
     (tmp_path / "fold1.tflite").write_bytes(b"damaged")
     with pytest.raises(AssertionError, match="trained again"):
         train_fold(recipe, pool, 1, tmp_path, stop=fail)
