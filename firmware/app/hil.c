@@ -124,7 +124,7 @@ static int run_window(void) {
     return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
 }
 
-static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void checksum_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     (void)context;
     (void)row;
     uint32_t start = board_ticks();
@@ -133,7 +133,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
     hil.observer_ticks += board_ticks() - start;
 }
 
-static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void capture_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     const capture_t *capture = context;
     size_t start = (size_t)row * bytes;
     board_watchdog_feed();
@@ -330,8 +330,8 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_layer_t *layer = &stapes_model.layers[capture.layer];
-    size_t total = (size_t)layer->rows * layer->row_bytes;
+    const stapes_tensor_t *tensor = stapes_layer_output(&stapes_model, capture.layer);
+    size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
     }

@@ -130,9 +130,10 @@ def _input_text(plan: Plan, window: Input) -> str:
 
 def _storage_text(plan: Plan, number: int) -> str:
     storage: Storage = plan.storages[number]
-    data = _constant_name(number) if storage.data is not None else "NULL"
+    is_constant = storage.data is not None
+    place = f".data = {_constant_name(number)}" if is_constant else f".offset = {storage.offset}"
     return (
-        f"{{{data}, {storage.offset}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
+        f"{{{{{place}}}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
         f"{storage.last_consumer}, {storage.zero_point}}}"
     )
 

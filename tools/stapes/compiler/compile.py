@@ -160,7 +160,7 @@ def _lay_out(
         steps = schedule.stepping[layer.index]
         buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, span(steps)))
         buffers.append(Buffer(f"{layer.name} scratch", layer.scratch_bytes, steps))
-    counters = align(2 * (input_count + len(layers)))
+    counters = align(4 * (input_count + len(layers)))
     offsets, end = place(buffers, counters)
     regions = [Region("counters", 0, counters, 0, schedule.events - 1)]
     for buffer, offset in zip(buffers, offsets, strict=True):

@@ -26,8 +26,8 @@ class Array:
         """Size in flash."""
         if self.ctype == "stapes_forest_node_t":
             return 6 * len(self.values)
-        sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "stapes_channel_t": 4}
-        return self.values.size * sizes[self.ctype]
+        sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2}
+        return self.values.size * sizes.get(self.ctype, 4)
 
 
 Value = int | list[int] | Array | dict[str, "Value"]
