@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stapes.compiler import compile_graph
 from stapes.errors import BundleError
+from stapes.graph import load_graph
 from stapes.recipe import Bundle
-from stapes.reference import load_graph
 
 SIZES = {
     "macs_per_window": "multiplications a window",
