@@ -153,7 +153,7 @@ class Bundle:
         return cls(directory, manifest, files)
 
     def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json, or an empty dictionary where the bundle has none; `BundleError` if it is none."""
+        """The content of metrics.json, or an empty dictionary where the bundle has none. Raises `BundleError`."""
         if "metrics.json" not in self.files:
             return {}
         try:
