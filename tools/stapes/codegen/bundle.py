@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, render
 from stapes.recipe import BundleManifest
 
 
-def generate_bundle(
+def bundle_sources(
     manifest: BundleManifest,
     *,
     bundle_hash: str,
@@ -16,10 +14,9 @@ def generate_bundle(
     zero_point: int,
     threshold: int,
     full_score: int,
-    directory: Path,
     provenance: Provenance,
-) -> list[Path]:
-    """Write both files into `directory`; the three numbers are in steps of the network's output."""
+) -> dict[str, str]:
+    """The text of both files by name; the three numbers are in steps of the network's output."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {manifest.name}: labels, windows, decision",
@@ -33,7 +30,7 @@ def generate_bundle(
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }
-    return [
-        write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
+    return {
+        name: render(f"{name.removeprefix('stapes_')}.j2", **context)
         for name in ("stapes_bundle.h", "stapes_bundle.c")
-    ]
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, render, write_sources
 from stapes.compiler.plan import Array, Input, Layer, Plan, Storage, Value, layer_arrays
 from stapes.compiler.widths import input_fields, layer_fields, tensor_fields
 
@@ -48,6 +48,11 @@ class LayerText:
 
 def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Path]:
     """Write all four files into `out_dir`."""
+    return write_sources(out_dir, model_sources(plan, provenance))
+
+
+def model_sources(plan: Plan, provenance: Provenance) -> dict[str, str]:
+    """The text of all four files by name."""
     constants = _constants(plan)
     context = {
         "provenance": provenance,
@@ -58,9 +63,7 @@ def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Pa
         "storages": [_storage_text(plan, number) for number in range(len(plan.storages))],
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
-    return [
-        write_source(out_dir, name, render(f"{name.removeprefix('stapes_')}.j2", **context)) for name in FILES
-    ]
+    return {name: render(f"{name.removeprefix('stapes_')}.j2", **context) for name in FILES}
 
 
 def _constants(plan: Plan) -> list[Constant]:

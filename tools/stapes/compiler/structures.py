@@ -7,7 +7,7 @@ Anything else is an error, which the tests would see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from stapes.definitions import firmware_dir
 
-Initialiser = int | str | npt.NDArray[Any] | list["Initialiser"] | Mapping[str, "Initialiser"]
+Initialiser = int | str | npt.NDArray[Any] | Sequence["Initialiser"] | Mapping[Any, "Initialiser"]
 """What a constant is made of: numbers, expressions of C, arrays of numbers or of structures of numbers (a row each),
-and members of a structure by their order or by their names."""
+and the members of a structure or array by their names or their order."""
 
 INTEGERS = {
     f"{sign}int{bits}_t": (0 if sign else -(2 ** (bits - 1)), 2 ** (bits - bool(not sign)) - 1)
@@ -56,8 +56,10 @@ class Structure:
     members: tuple[Member, ...]
     is_union: bool = False
 
-    def member(self, name: str) -> Member:
-        """The member called `name`."""
+    def member(self, name: str | int) -> Member:
+        """The member called `name`, or at that place."""
+        if isinstance(name, int):
+            return self.members[name]
         found = next((member for member in self.members if member.name == name), None)
         if found is None:
             raise AssertionError(f"{self.name} has no member {name}")
@@ -126,23 +128,16 @@ class Headers:
                 yield Misfit(path, value, ctype)
         elif isinstance(value, np.ndarray):
             yield from self._column_misfits(ctype, value, path)
-        elif isinstance(value, list):
-            members = self.structures[ctype].members
-            for member, part in zip(members[: len(value)], value, strict=True):
-                yield from self._member_misfits(
-                    member, part, f"{path}.{member.name}" if path else member.name
-                )
-        else:
+        elif isinstance(value, Mapping):
             for name, part in value.items():
                 member = self.structures[ctype].member(name)
-                yield from self._member_misfits(member, part, f"{path}.{name}" if path else name)
-
-    def _member_misfits(self, member: Member, value: Initialiser, path: str) -> Iterator[Misfit]:
-        if member.count is not None and isinstance(value, list):
-            for index, part in enumerate(value):
-                yield from self.misfits(member.ctype, part, f"{path}[{index}]")
+                where = f"{path}.{member.name}" if path else member.name
+                if member.count is not None and isinstance(part, Mapping):
+                    part = list(part.values())
+                yield from self.misfits(member.ctype, part, where)
         else:
-            yield from self.misfits(member.ctype, value, path)
+            for index, part in enumerate(value):
+                yield from self.misfits(ctype, part, f"{path}[{index}]")
 
     def _column_misfits(self, ctype: str, values: npt.NDArray[Any], path: str) -> Iterator[Misfit]:
         """Of an array of numbers, or of structures of numbers, a row each: the first that does not fit in a column."""

@@ -44,7 +44,11 @@ def tensor_fields(plan: Plan, number: int) -> dict[str, int]:
 
 def check_widths(plan: Plan) -> None:
     """Raise `UnsupportedModelError` with everything that a C constant does not hold."""
-    findings = [str(finding) for finding in _findings(plan, runtime())]
+    refuse(list(_findings(plan, runtime())))
+
+
+def refuse(findings: list[str]) -> None:
+    """Raise `UnsupportedModelError` with the findings, where there are any."""
     if findings:
         count = len(findings)
         raise UnsupportedModelError(
@@ -98,4 +102,4 @@ def _plain(value: Value) -> Initialiser:
         return value.values
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
-    return value if isinstance(value, int) else list(value)
+    return value

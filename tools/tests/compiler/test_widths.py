@@ -86,7 +86,8 @@ def test_what_a_header_may_hold() -> None:
         #define STAPES_SIZE 3u /* a number */
         typedef struct stapes_x stapes_x_t; /* uint8_t */
         typedef void (*stapes_f_t)(const stapes_x_t *x);
-        struct stapes_x { const int8_t *a; const int8_t *const *b; stapes_f_t f; void (*g)(void); uint16_t c[STAPES_SIZE], d;
+        struct stapes_x { const int8_t *a; const int8_t *const *b; stapes_f_t f; void (*g)(void);
+            uint16_t c[STAPES_SIZE], d;
             union { uint64_t wide; struct { uint8_t low; } narrow; } u; };
         typedef stapes_x_t stapes_y_t, stapes_z_t;
         static inline int f(void) { return sizeof(int[2]) > 3 ? 1 : 0; }
