@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever left half written, and hashing them."""
+"""Writing files so that nothing is ever left half written, hashing them; where the C sources are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from stapes.errors import ToolError
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -44,3 +46,14 @@ def sha256(data: bytes) -> str:
 def canonical_json(value: Any) -> bytes:
     """The one JSON text of `value` that hashes are taken from: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def firmware_dir() -> Path:
+    """The directory `firmware/`: inside an installed package `stapes/_firmware`, else beside the checkout's
+    tools.
+    """
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "_firmware", package.parents[1] / "firmware"):
+        if (candidate / "CMakeLists.txt").is_file():
+            return candidate
+    raise ToolError("the firmware sources are missing from this installation", hint="install stapes again")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stapes.codegen.emitter import Provenance, render, write_source
 from stapes.recipe import BundleManifest
+from stapes.reference import DecisionRule
 
 
 def generate_bundle(
@@ -13,23 +14,18 @@ def generate_bundle(
     *,
     bundle_hash: str,
     frontend_hash: str,
-    zero_point: int,
-    threshold: int,
-    full_score: int,
+    rule: DecisionRule,
     directory: Path,
     provenance: Provenance,
 ) -> list[Path]:
-    """Write both files into `directory`; the three numbers are in steps of the network's output."""
+    """Write both files into `directory`."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {manifest.name}: labels, windows, decision",
         "labels": manifest.labels,
         "window": manifest.window,
         "frontend": manifest.frontend,
-        "decision": manifest.decision,
-        "zero_point": zero_point,
-        "threshold": threshold,
-        "full_score": full_score,
+        "rule": rule,
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }

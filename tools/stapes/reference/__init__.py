@@ -12,6 +12,7 @@ from stapes.reference.pipeline import (
 )
 from stapes.reference.run import run_graph
 from stapes.reference.tflm import TflmOracle
+from stapes.reference.votes import vote
 
 __all__ = [
     "UNKNOWN",
@@ -30,4 +31,5 @@ __all__ = [
     "load_graph",
     "output_quantization",
     "run_graph",
+    "vote",
 ]
