@@ -70,7 +70,7 @@ typedef struct {
 static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_MELS];
 static uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
 static uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
-static uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1];
+static uint64_t decision_memory[(STAPES_DECISION_MEMORY_BYTES + 7u) / 8u];
 static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 static uint8_t answer_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 
@@ -107,7 +107,8 @@ static int initialise(void) {
         error = stapes_engine_init(&hil.engine, &stapes_model, arena, sizeof arena);
     }
     if (error == STAPES_OK) {
-        error = stapes_decision_init(&hil.decision, &stapes_decision_rule);
+        error = stapes_decision_init(&hil.decision, &stapes_decision_rule, decision_memory,
+                                     sizeof decision_memory);
     }
     return error;
 }
@@ -174,12 +175,7 @@ static int complete_window(void) {
     if (error != STAPES_OK) {
         return error;
     }
-    const int8_t *scores = stapes_engine_output(&hil.engine, 0);
-    if (STAPES_IS_MAJORITY) {
-        stapes_majority_add(&hil.decision, votes, scores);
-    } else {
-        stapes_decision_add(&hil.decision, scores, hil.weight);
-    }
+    stapes_decision_add(&hil.decision, stapes_engine_output(&hil.engine, 0), hil.weight);
     hil.windows++;
     return STAPES_OK;
 }
@@ -351,9 +347,7 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
 
 static int answer_decision(uint8_t *answer) {
     stapes_verdict_t verdict;
-    int error = STAPES_IS_MAJORITY
-                    ? stapes_majority_verdict(&hil.decision, votes, STAPES_FULL_SCORE, &verdict)
-                    : stapes_decision_verdict(&hil.decision, &verdict);
+    int error = stapes_decision_verdict(&hil.decision, &verdict);
     if (error < 0) {
         return error;
     }
@@ -363,7 +357,7 @@ static int answer_decision(uint8_t *answer) {
     stapes_put_u32(answer + 8, hil.decision.windows);
     stapes_put_u64(answer + 12, hil.decision.weight);
     for (size_t i = 0; i < STAPES_LABEL_COUNT; i++) {
-        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sum[i]);
+        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sums[i]);
     }
     return (int)(20u + 8u * STAPES_LABEL_COUNT);
 }

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever left half written, and hashing them."""
+"""Writing files so that nothing is ever left half written, hashing them; where the C sources are."""
 
 from __future__ import annotations
 
