@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import floor, isqrt
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -75,7 +76,16 @@ def exact_majority(own: list[int], table: list[list[int]], index: int, weights: 
     return Fraction(sum(row.index(max(row)) == index for row in table), len(table))
 
 
-EXACT: dict[str, Exact] = {"mean": exact_mean, "energy": exact_energy, "majority": exact_majority}
+def exact_median(own: list[int], table: list[list[int]], index: int, weights: list[int]) -> Fraction:
+    return median(map(Fraction, own))
+
+
+EXACT: dict[str, Exact] = {
+    "mean": exact_mean,
+    "energy": exact_energy,
+    "majority": exact_majority,
+    "median": exact_median,
+}
 SHARES = {"majority"}
 """Votes whose scores are shares of the windows."""
 
@@ -209,6 +219,7 @@ def test_votes_may_each_say_something_else(decide: Callable[[str], str]) -> None
     assert said["mean"] == (1, (3 * 218 + 255 + 0) // 5)
     assert said["energy"] == (2, (10 * (3 * 128 + 0) + 1000 * 148) // 1040)
     assert said["majority"] == (0, 256 * 3 // 5)
+    assert said["median"] == (0, 228)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +237,23 @@ def test_ties_of_a_majority(
     decide: Callable[[str], str], table: list[list[int]], best: int, confidence: int
 ) -> None:
     rule, sounds = DecisionRule("majority", -128, 0), [(9, 1)] * len(table)
+    assert in_python(rule, table, sounds)[:3] == [best, best, confidence]
+    assert decide(case(rule, table, sounds)).split()[:3] == [str(best), str(best), str(confidence)]
+
+
+@pytest.mark.parametrize(
+    ("table", "best", "confidence"),
+    [
+        ([[0, 9, 0], [100, 9, 0], [0, 9, 0]], 1, 9),  # one outlier, though its sum is larger
+        ([[0, 7, 4], [9, 0, 5]], 0, 4),  # 4.5 twice, of the same sum: the first
+        ([[0, 2, 0], [0, 4, 5], [9, 6, 9], [9, 8, 9]], 2, 7),  # 4.5, 5 and 7 of the middle two
+        ([[5, 3], [5, 5], [5, 9]], 1, 5),  # equal medians: the larger sum
+        ([[-9, -8]], 1, -8),
+        ([[-9, -8], [-9, -9]], 1, -9),  # -8.5 is rounded down
+    ],
+)
+def test_the_median(decide: Callable[[str], str], table: list[list[int]], best: int, confidence: int) -> None:
+    rule, sounds = DecisionRule("median", 0, -128), [(9, 1)] * len(table)
     assert in_python(rule, table, sounds)[:3] == [best, best, confidence]
     assert decide(case(rule, table, sounds)).split()[:3] == [str(best), str(best), str(confidence)]
 
