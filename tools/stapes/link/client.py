@@ -402,6 +402,6 @@ class Client:
 
 
 def continues(message: Message, first: int, count: int, have: int, total: int, expected: int) -> None:
-    """Raise `LinkError` unless `count` from number `first` on, of `total`, go on after the first `have` of `expected`."""
+    """Raise `LinkError` unless `count` from number `first` on, of `total`, go on after `have` of `expected`."""
     if total != expected or first != have or have + count > total:
         raise m.malformed(message)
