@@ -15,7 +15,7 @@ static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
     if (index >= model->input_count) {
         const stapes_layer_t *layer = &model->layers[index - model->input_count];
         if (layer->accumulates) {
-            return steps == layer->steps ? 1U : 0U;
+            return steps == layer->steps ? 1u : 0u;
         }
     }
     return steps;
@@ -69,7 +69,7 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
         }
     }
 
-    const uint32_t output_row = layer->accumulates ? 0U : (uint32_t)step;
+    const uint32_t output_row = layer->accumulates ? 0u : (uint32_t)step;
     int8_t *output = call_kernel(engine, index, rows, (uint32_t)step, output_row);
 
     *counter = (uint16_t)(step + 1);

@@ -16,7 +16,7 @@ static const int8_t *const *gather(const stapes_engine_t *engine, const stapes_s
         const stapes_input_t *input = &layer->inputs[i];
         const stapes_tensor_t *source = &model->tensors[input->tensor];
         const int is_shared = input->tensor <= slide->trunk;
-        const uint32_t first = is_shared ? origin * slide->advance[input->tensor] : 0U;
+        const uint32_t first = is_shared ? origin * slide->advance[input->tensor] : 0u;
         int32_t row = step * input->stride - input->before;
         for (uint32_t k = 0; k < input->height; k++) {
             if (index >= slide->trunk && (row < 0 || row >= source->rows)) {
@@ -44,7 +44,7 @@ static void observe(const stapes_engine_t *engine, uint32_t index, uint32_t row,
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     const stapes_layer_t *layer = &engine->model->layers[index];
     const uint16_t *count = counters(engine);
-    const int32_t step = count[1U + index];
+    const int32_t step = count[1u + index];
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
         if (engine->model->tensors[input->tensor].data == NULL &&
@@ -57,14 +57,14 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
 
 /* Deepest layer first, as in engine.c. */
 static void run_trunk(stapes_engine_t *engine, const stapes_slide_t *slide) {
-    uint32_t index = slide->trunk - 1U;
+    uint32_t index = slide->trunk - 1u;
     for (;;) {
         if (is_ready(engine, index)) {
-            uint16_t *step = &counters(engine)[1U + index];
+            uint16_t *step = &counters(engine)[1u + index];
             const int8_t *const *rows = gather(engine, slide, index, *step, 0);
             observe(engine, index, *step, call_kernel(engine, index, rows, *step, *step));
             (*step)++;
-            index = slide->trunk - 1U;
+            index = slide->trunk - 1u;
         } else if (index == 0) {
             return;
         } else {
@@ -120,14 +120,14 @@ __attribute__((cold)) int stapes_slide_fill(stapes_engine_t *engine, const stape
     const stapes_model_t *model = engine->model;
     for (uint32_t i = 0; i <= slide->trunk; i++) {
         const stapes_tensor_t *tensor = &model->tensors[i];
-        const size_t bytes = i == 0 ? model->row_bytes : model->layers[i - 1U].row_bytes;
+        const size_t bytes = i == 0 ? model->row_bytes : model->layers[i - 1u].row_bytes;
         int8_t *first = arena_row(engine, tensor, 0);
         fill_padding(engine, tensor);
         if (i == 0) {
             memcpy(first, row, bytes);
         } else {
             /* All rows of a tensor are the same: row 0 stands for every one. */
-            (void)call_kernel(engine, i - 1U, gather(engine, slide, i - 1U, 0, 0), 0, 0);
+            (void)call_kernel(engine, i - 1u, gather(engine, slide, i - 1u, 0, 0), 0, 0);
         }
         for (uint32_t k = 1; k < tensor->height; k++) {
             memcpy(first + k * tensor->stride, first, bytes);

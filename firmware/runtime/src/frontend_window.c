@@ -5,7 +5,7 @@
 #include "stapes/error.h"
 #include "stapes/limits.h"
 
-#define LEAST_DEVIATION (UINT32_C(1) << 20)
+#define LEAST_DEVIATION (1u << 20)
 
 void stapes_frontend_values(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row) {
     const stapes_frontend_tables_t *tables = frontend->tables;

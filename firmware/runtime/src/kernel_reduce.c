@@ -3,7 +3,7 @@
 
 void stapes_reduce_sum(const stapes_call_t *call) {
     const stapes_reduce_sum_t *p = call->layer->parameters;
-    const int is_last = p->rows == 1 || call->step + 1U == p->rows;
+    const int is_last = p->rows == 1 || call->step + 1u == p->rows;
     int32_t *sum = call->state;
     int8_t *output = call->output;
     for (uint32_t outer = 0; outer < p->outer; outer++) {
