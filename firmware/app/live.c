@@ -7,6 +7,7 @@
 #include "board.h"
 #include "device.h"
 #include "live_event.h"
+#include "stapes_bundle.h"
 #include "stapes_live.h"
 
 #ifndef STAPES_LIVE_QUEUE
