@@ -16,7 +16,7 @@ from stapes.recipe import Bundle
 def load_graph(bundle: Bundle) -> Graph:
     """The bundle's network as a graph.
 
-    Raises `ModelError` when it is corrupt or unsupported, `BundleError` when it does not fit the front end or the labels.
+    Raises `ModelError` when it is corrupt or unsupported, `BundleError` when it does not fit front end or labels.
     """
     count = len(bundle.manifest.labels)
     if count > limit("CLASSES"):
