@@ -77,9 +77,11 @@ def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
     from stapes.datasets.dataset import report
 
     found = _describe(recipe, data)
-    save_json(json, {key: found[key] for key in ("clips", "problems", "same_content")})
+    save_json(json, {key: found[key] for key in ("clips", "problems", "warnings", "same_content")})
     for names in found["same_content"]:
         console.print(f"[yellow]the same recording:[/] {', '.join(names)}", highlight=False, soft_wrap=True)
+    for warning in found["warnings"]:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
     report(found["problems"])
     console.print(f"{found['clips']} clips, {found['seconds']:.0f} s: all can be used")
 
@@ -112,6 +114,8 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         if count:
             console.print(f"  {low:4d} … {low + 5:3d}  {'█' * round(40 * count / most):40} {count}")
     console.print(f"silent: {found['silent']}, reaching full scale: {found['clipped']}")
+    for warning in found["warnings"]:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
     for problem in found["problems"]:
         console.print(f"[yellow]problem:[/] {problem}", highlight=False, soft_wrap=True)
     save_json(json, found)
@@ -125,7 +129,9 @@ def _describe(recipe: Path, data: Path | None) -> dict[str, Any]:
     asked = load_recipe(recipe)
     dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
     with progress_bar() as progress:
-        return describe_dataset(dataset, asked.window_samples, progress)
+        return describe_dataset(
+            dataset, asked.window_samples, progress, tagging=asked.model.scores == "sigmoid"
+        )
 
 
 def _counts(values: dict[str, int]) -> str:
