@@ -27,7 +27,8 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import ToolError
 from stapes.graph import read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 from stapes.targets import require_target
 
 FIRMWARE = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.compiler.sliding import time_strides
 from stapes.graph import read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 
 FIRMWARE = Path(__file__).parents[1]
 FLAGS = [

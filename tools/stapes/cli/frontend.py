@@ -40,7 +40,8 @@ def _front_end(bundle: Path | None) -> tuple[FrontendSpec, OutputQuantization]:
     if bundle is None:
         fixed = Normalization()
         return FrontendSpec(), OutputQuantization(fixed.mean, fixed.std, 1.0 / 32.0, 0)
-    from stapes.reference.pipeline import load_graph, output_quantization
+    from stapes.graph import load_graph
+    from stapes.reference.pipeline import output_quantization
 
     loaded = Bundle.load(bundle)
     return loaded.manifest.frontend, output_quantization(loaded, load_graph(loaded))

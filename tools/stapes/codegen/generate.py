@@ -14,9 +14,9 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
-from stapes.graph import Graph
+from stapes.graph import Graph, load_graph
 from stapes.recipe import Bundle
-from stapes.reference import LiveRule, decision_rule, load_graph, output_quantization
+from stapes.reference import LiveRule, decision_rule, output_quantization
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from stapes.compiler.builder import Builder, Shape
 from stapes.compiler.lower_conv import window_of
 from stapes.compiler.plan import Fields, Input
 from stapes.graph import Op
-from stapes.reference.arithmetic import activation_range
-from stapes.reference.kernels_pool import mean_constants
+from stapes.int8.arithmetic import activation_range
+from stapes.int8.pool import mean_constants
 
 
 def pool_2d(builder: Builder, op: Op) -> None:

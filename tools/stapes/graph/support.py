@@ -610,7 +610,7 @@ def _pad(check: Inspection) -> None:
 
 
 STATISTICS_KINDS = 6
-"""Statistics of each band: see `stapes.reference.kernels_forest.statistics`."""
+"""Statistics of each band: see `stapes.int8.forest.statistics`."""
 
 STATISTICS_LAG = 4
 """Rows between the two of a slow step; the firmware's LAG."""

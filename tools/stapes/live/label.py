@@ -9,10 +9,11 @@ from typing import Any
 
 from stapes.datasets.audio import audio_blocks, audio_info
 from stapes.errors import StapesError
+from stapes.graph import load_graph
 from stapes.live.events import audacity_labels
 from stapes.live.host import HostListener
 from stapes.recipe import Bundle
-from stapes.reference import LiveEvent, LiveKind, load_graph
+from stapes.reference import LiveEvent, LiveKind
 
 
 def label_recording(

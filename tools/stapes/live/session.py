@@ -16,12 +16,13 @@ from stapes.check import verify_identity
 from stapes.codegen import generate
 from stapes.errors import TargetError
 from stapes.firmware import build_firmware
+from stapes.graph import load_graph
 from stapes.link import LiveClient, LiveStatus
 from stapes.live.events import json_line
 from stapes.live.keep import EventFiles, History, Uncertain, cut_event
 from stapes.live.sources import FileSource, MicrophoneSource, Source
 from stapes.recipe import Bundle
-from stapes.reference import LiveEvent, LiveKind, LiveRule, load_graph
+from stapes.reference import LiveEvent, LiveKind, LiveRule
 from stapes.targets import board_for_target, largest_payload, open_target, require_target
 from stapes.targets.ports import find_port
 
