@@ -84,9 +84,7 @@ def read_audio(
     return _pcm(mono)
 
 
-def audio_blocks(
-    path: Path, sample_rate: int, seconds: float = _SECONDS
-) -> Iterator[npt.NDArray[np.int16]]:
+def audio_blocks(path: Path, sample_rate: int, seconds: float = _SECONDS) -> Iterator[npt.NDArray[np.int16]]:
     """A recording of any length as `read_audio` would decode it, in blocks of about `seconds`: int16[n] each.
 
     Memory does not grow with the recording. Raises as `read_audio` does; what the file's structure tells is raised
@@ -117,7 +115,9 @@ def _part(path: Path, source: _Source, span: Span) -> tuple[int, int]:
     length, rate = _counted(path) if source.length is None else source.length, source.rate
     first, last = round(span.start * rate), round(span.end * rate)
     if not 0 <= first < length or last > length + END_TOLERANCE * rate:
-        raise DataError(f"{path}: {span} lies outside of its {length / rate:.3f} s", hint="correct the labels")
+        raise DataError(
+            f"{path}: {span} lies outside of its {length / rate:.3f} s", hint="correct the labels"
+        )
     if first == last:
         raise DataError(
             f"{path}: {span} is a point and holds no samples",
@@ -251,7 +251,8 @@ def _opened(path: Path) -> Iterator[_Source]:
             low, high = SAMPLE_RATES
             if not low <= source.rate <= high:
                 raise DataError(
-                    f"{path}: its header says {source.rate:,} Hz, outside of {low:,} to {high:,} Hz", hint=_HINT
+                    f"{path}: its header says {source.rate:,} Hz, outside of {low:,} to {high:,} Hz",
+                    hint=_HINT,
                 )
             yield source
     except (soundfile.SoundFileError, OSError, RuntimeError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +23,7 @@ _KBITS = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 """Of layer III, by index; MPEG-1 and later ones."""
+_TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
@@ -109,7 +111,9 @@ def _is_unknown(length: int) -> bool:
     return 0x7EFF0000 <= length <= 0x80000000 or length >= 0xFFFF0000
 
 
-def _chunks(stream: BinaryIO, size: int, header: str, first: int, align: int = 2) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(
+    stream: BinaryIO, size: int, header: str, first: int, align: int = 2
+) -> Iterator[tuple[bytes, int, int]]:
     """Name, place of the content and length of each chunk; a chunk that says nothing ends the walk."""
     at, width = first, struct.calcsize(header)
     for _ in range(_MOST_CHUNKS):
@@ -151,13 +155,13 @@ def _riff(stream: BinaryIO, size: int) -> Layout:
 def _is_chunk(header: bytes, there: int, order: str) -> bool:
     """Whether the next chunk begins here, of `there` bytes at most."""
     name, length = struct.unpack(f"{order}4sI", header) if len(header) == 8 else (b"", 0)
-    return name.isascii() and name.decode().isprintable() and 8 + length <= there
+    return bool(name.isascii() and name.decode().isprintable() and 8 + length <= there)
 
 
 def _wave_format(content: bytes, order: str) -> str:
     """What keeps PCM of a `fmt ` chunk from being read right; empty: nothing."""
     tag, channels, _, _, align, bits = struct.unpack(f"{order}HHIIHH", content[:16])
-    if tag != 1 and not (tag == 0xFFFE and content[24:40] == _PCM) or not channels:
+    if (tag != 1 and not (tag == 0xFFFE and content[24:40] == _PCM)) or not channels:
         return ""
     if align != channels * -(-bits // 8):
         return (
@@ -238,7 +242,8 @@ def _ogg(stream: BinaryIO, size: int) -> Layout:
         if head[:4] != b"OggS":
             return Layout(f"is damaged: no Ogg page at byte {at:,}")
         flags, serial, number = head[5], head[14:18], int.from_bytes(head[18:22], "little")
-        end = at + 27 + head[26] + sum(stream.read(head[26]))
+        lengths = stream.read(head[26])
+        end = at + 27 + head[26] + sum(lengths)
         if flags & 2 and has_ended:
             return Layout(f"is several Ogg streams, one after the other (the second from byte {at:,})")
         if not flags & 2 and number != following.get(serial, number):
@@ -246,11 +251,21 @@ def _ogg(stream: BinaryIO, size: int) -> Layout:
             return Layout(f"has a hole: {lost:,} Ogg pages are missing at byte {at:,}")
         if end > size:
             return _cut()
+        # A decoder leaves a damaged page out, and takes what follows the first one for the beginning.
+        page = head[:22] + bytes(4) + head[26:] + lengths + stream.read(end - at - 27 - head[26])
+        if _ogg_checksum(page) != int.from_bytes(head[22:26], "little"):
+            return Layout(f"is damaged: the Ogg page at byte {at:,} has a wrong checksum")
         following[serial] = (number + 1) % (1 << 32)
         running = running - {serial} if flags & 4 else running | {serial}
         has_ended = has_ended or bool(flags & 4)
         at = end
     return _cut() if running else Layout()
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """CRC-32 of polynomial 0x04C11DB7 from 0, highest bit first: zlib's, with the bits of everything turned round."""
+    turned = zlib.crc32(page.translate(_TURNED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{turned:032b}"[::-1], 2)
 
 
 def _mp3(stream: BinaryIO, size: int) -> Layout:

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from stapes.errors import DataError
+from stapes.files import canonical_json, sha256
+from stapes.recipe.names import Label
+from stapes.recipe.recipe import explain
 
 Pcm = npt.NDArray[np.int16]
+_LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,11 @@ class Dataset:
         """The clips of one fold."""
         return tuple(clip for clip in self.clips if clip.fold == number)
 
+    def content(self, fold: int) -> str:
+        """Hash of the recordings of one fold and their labels, whatever their names and order; raises `OSError`."""
+        clips = sorted([clip.identity(), *sorted(clip.labels)] for clip in self.fold(fold))
+        return sha256(canonical_json(clips))
+
     def require_trainable(self, *, tagging: bool) -> None:
         """Raise `DataError` for what would train without a word to something without a meaning.
 
@@ -75,6 +85,11 @@ class Dataset:
         judged by itself (`tagging`).
         """
         labels = self.labels
+        for label in labels:
+            try:
+                _LABEL.validate_python(label)
+            except ValidationError as error:
+                raise DataError(f"label {label!r}: {explain(error)}", hint="rename it") from error
         if len(labels) < 2:
             raise DataError(
                 f"all {len(self.clips)} clips have the label {', '.join(labels)}: whatever it hears, a network would "
@@ -85,7 +100,8 @@ class Dataset:
         lonely = [f"{label} (fold {min(found)})" for label, found in folds.items() if len(found) == 1]
         if lonely:
             raise DataError(
-                f"all clips are in one fold, of label {some(lonely)}: a network that is tested on it could not learn it",
+                f"all clips are in one fold, of label {some(lonely)}: "
+                "a network that is tested on it could not learn it",
                 hint="spread its recordings over the folds",
             )
         several = [f"{clip.name} ({', '.join(clip.labels)})" for clip in self.clips if clip.also]

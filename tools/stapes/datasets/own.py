@@ -151,7 +151,11 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
             for label, span in zip(labels, spans, strict=True)
         ]
     report(problems)
-    points = [f"{piece.label} ({piece.name})" for piece in pieces if piece.span and piece.span.start == piece.span.end]
+    points = [
+        f"{piece.label} ({piece.name})"
+        for piece in pieces
+        if piece.span and piece.span.start == piece.span.end
+    ]
     if points:
         raise DataError(
             f"{len(points)} labels are points, of no length: {some(points)}",

@@ -82,7 +82,7 @@ def describe_dataset(
     try:
         dataset.require_trainable(tagging=tagging)
     except DataError as error:
-        problems.append(str(error))
+        problems.append(error.message)
     seconds: dict[str, float] = defaultdict(float)
     levels: list[float] = []
     by_class: Counter[str] = Counter()

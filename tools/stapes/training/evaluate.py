@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.recipe import Recipe
+from stapes.recipe.recipe import DecisionSpec
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
@@ -49,13 +50,19 @@ def windows_of(
     return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
 
 
-def decide(scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], vote: str) -> int:
-    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1."""
+def decide(
+    scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], rule: DecisionSpec
+) -> int:
+    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1. -1 is unknown."""
     sums = (scores * weights[:, None]).sum(axis=0)
-    if vote == "majority":
+    if rule.vote == "majority":
         votes = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
+        confidence = votes.max() / len(scores)
         sums = np.where(votes == votes.max(), sums, -np.inf)
-    return int(np.argmax(sums))
+    else:
+        confidence = sums.max() / weights.sum()
+    # Sums of scores may miss the threshold by the rounding of a float.
+    return int(np.argmax(sums)) if confidence >= rule.min_confidence - 1e-9 else -1
 
 
 def clip_accuracy(
@@ -64,12 +71,12 @@ def clip_accuracy(
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says what it should."""
+    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says a class that the clip has."""
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
-    vote = recipe.decision.vote
-    decided = [decide(found[owners == clip], weights[owners == clip], vote) for clip in clips]
-    return float(np.mean(np.array(decided) == pool.targets[clips]))
+    decided = [decide(found[owners == clip], weights[owners == clip], recipe.decision) for clip in clips]
+    hits = [best >= 0 and bool(has[best]) for best, has in zip(decided, pool.labels_of(clips), strict=True)]
+    return float(np.mean(hits))
 
 
 def float_accuracy(model: Any, recipe: Recipe, pool: FeaturePool, clips: Int64) -> float:

@@ -304,5 +304,8 @@ def test_training_decides_as_the_device_does(data: st.DataObject) -> None:
     table = np.array(data.draw(st.lists(rows, min_size=windows, max_size=windows)), np.int8)
     loudness = st.integers(1, 32767 if vote == "energy" else 1)
     weights = data.draw(st.lists(loudness, min_size=windows, max_size=windows))
-    expected = DecisionRule(vote, -128, 0).verdict(list(table), weights).best
-    assert decide(table.astype(np.float64) + 128, np.array(weights, np.float64), vote) == expected
+    steps = windows if vote == "majority" else 256
+    spec = DecisionSpec(vote=vote, min_confidence=data.draw(st.integers(0, steps)) / steps)
+    rule = DecisionRule.of(spec, 1 / 256, -128)
+    expected = rule.verdict(list(table), weights).class_index
+    assert decide((table.astype(np.float64) + 128) / 256, np.array(weights, np.float64), spec) == expected
