@@ -70,7 +70,7 @@ typedef struct {
 static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_MELS];
 static uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
 static uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
-static uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1];
+static uint64_t decision_memory[(STAPES_DECISION_MEMORY_BYTES + 7u) / 8u];
 static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 static uint8_t answer_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 
@@ -107,7 +107,8 @@ static int initialise(void) {
         error = stapes_engine_init(&hil.engine, &stapes_model, arena, sizeof arena);
     }
     if (error == STAPES_OK) {
-        error = stapes_decision_init(&hil.decision, &stapes_decision_rule);
+        error = stapes_decision_init(&hil.decision, &stapes_decision_rule, decision_memory,
+                                     sizeof decision_memory);
     }
     return error;
 }
@@ -124,7 +125,7 @@ static int run_window(void) {
     return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
 }
 
-static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void checksum_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     (void)context;
     (void)row;
     uint32_t start = board_ticks();
@@ -133,7 +134,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
     hil.observer_ticks += board_ticks() - start;
 }
 
-static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void capture_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     const capture_t *capture = context;
     size_t start = (size_t)row * bytes;
     board_watchdog_feed();
@@ -174,12 +175,7 @@ static int complete_window(void) {
     if (error != STAPES_OK) {
         return error;
     }
-    const int8_t *scores = stapes_engine_output(&hil.engine, 0);
-    if (STAPES_IS_MAJORITY) {
-        stapes_majority_add(&hil.decision, votes, scores);
-    } else {
-        stapes_decision_add(&hil.decision, scores, hil.weight);
-    }
+    stapes_decision_add(&hil.decision, stapes_engine_output(&hil.engine, 0), hil.weight);
     hil.windows++;
     return STAPES_OK;
 }
@@ -330,8 +326,8 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_layer_t *layer = &stapes_model.layers[capture.layer];
-    size_t total = (size_t)layer->rows * layer->row_bytes;
+    const stapes_tensor_t *tensor = stapes_layer_output(&stapes_model, capture.layer);
+    size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
     }
@@ -351,9 +347,7 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
 
 static int answer_decision(uint8_t *answer) {
     stapes_verdict_t verdict;
-    int error = STAPES_IS_MAJORITY
-                    ? stapes_majority_verdict(&hil.decision, votes, STAPES_FULL_SCORE, &verdict)
-                    : stapes_decision_verdict(&hil.decision, &verdict);
+    int error = stapes_decision_verdict(&hil.decision, &verdict);
     if (error < 0) {
         return error;
     }
@@ -363,7 +357,7 @@ static int answer_decision(uint8_t *answer) {
     stapes_put_u32(answer + 8, hil.decision.windows);
     stapes_put_u64(answer + 12, hil.decision.weight);
     for (size_t i = 0; i < STAPES_LABEL_COUNT; i++) {
-        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sum[i]);
+        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sums[i]);
     }
     return (int)(20u + 8u * STAPES_LABEL_COUNT);
 }

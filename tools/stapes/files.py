@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever left half written, and hashing them."""
+"""Writing files so that nothing is ever left half written, hashing them; where the C sources are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write `content` to a temporary name beside `path`, then move it there."""
@@ -21,7 +24,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~_UMASK)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -71,6 +74,16 @@ def parse_json(data: bytes) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` of a stranger as a terminal may show it: what is not printable (escape codes, line ends, half characters)
+    is shown as `\\x1b`, except the characters of `keep`.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def safe_name(text: str) -> str:

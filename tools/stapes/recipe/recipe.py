@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,7 @@ from stapes.files import read_file
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import Name
+from stapes.recipe.votes import VOTES
 
 
 class _Section(BaseModel):
@@ -295,19 +296,23 @@ _LATER_TRAINING: tuple[str, ...] = (
 """Options of training that recipes had before they were added do not mention."""
 
 
+if TYPE_CHECKING:
+    Vote = str
+else:
+    Vote = Literal[tuple(VOTES)]
+
+
 class DecisionSpec(_Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
 
-    vote: Literal["mean", "energy", "majority"] = Field(
-        "energy",
-        description="mean: every window counts the same; energy: weighted by the window's RMS; majority: every window "
-        "has one vote, for its best class; equal votes: the larger sum of scores",
+    vote: Vote = Field(
+        "energy", description="; ".join(f"{vote.name}: {vote.text}" for vote in VOTES.values())
     )
     min_confidence: float = Field(
         0.0,
         ge=0.0,
         le=1.0,
-        description="below this mean score (majority: share of the windows) the decision is 'unknown'",
+        description="below this score in the vote (of a majority the share of the windows) the decision is 'unknown'",
     )
 
 

@@ -1,12 +1,11 @@
 """Clip accuracy of a network while training is at hand: window scores, then the vote over a clip's windows.
 
-The vote is the device's (weights are integer RMS values), in floating point; the device's own integers are
+The vote is the device's own (`stapes.reference.vote`) on scores in floating point; the device's integers are
 evaluated by `stapes evaluate`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,15 @@ import numpy.typing as npt
 
 from stapes.recipe import Recipe
 from stapes.recipe.recipe import DecisionSpec
+from stapes.reference import vote
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
 from stapes.training.pool import FeaturePool
 from stapes.training.shards import Features
+
+_STEPS = 1 << 20
+"""In which confidences are compared."""
 
 
 def window_starts(frames: int, recipe: Recipe) -> range:
@@ -28,11 +31,9 @@ def window_starts(frames: int, recipe: Recipe) -> range:
 
 
 def window_weight(features: Features, start: int, recipe: Recipe) -> int:
-    """The window's weight in the vote: 1, or the root mean square of its samples in int16 steps (≥ 1)."""
-    if recipe.decision.vote != "energy":
-        return 1
-    end = start + recipe.window.frames - 1
-    return max(1, math.isqrt(int(features.after[end] - features.before[start]) // recipe.window_samples))
+    """The window's weight in the vote, at least 1."""
+    square_sum = int(features.after[start + recipe.window.frames - 1] - features.before[start])
+    return vote(recipe.decision.vote).weight(square_sum, recipe.window_samples)
 
 
 def windows_of(
@@ -54,15 +55,11 @@ def decide(
     scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], rule: DecisionSpec
 ) -> int:
     """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1. -1 is unknown."""
-    sums = (scores * weights[:, None]).sum(axis=0)
-    if rule.vote == "majority":
-        votes = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
-        confidence = votes.max() / len(scores)
-        sums = np.where(votes == votes.max(), sums, -np.inf)
-    else:
-        confidence = sums.max() / weights.sum()
-    # Sums of scores may miss the threshold by the rounding of a float.
-    return int(np.argmax(sums)) if confidence >= rule.min_confidence - 1e-9 else -1
+    chosen = vote(rule.vote)
+    best = chosen.best(scores, weights)
+    confidence = chosen.scores(scores, weights, _STEPS, _STEPS)[best]
+    # A sum in floating point may miss by its rounding what it should just reach.
+    return best if confidence + 1 >= chosen.threshold(rule.min_confidence, _STEPS) else -1
 
 
 def clip_accuracy(
