@@ -139,7 +139,7 @@ static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
     for (uint16_t c = 0; c < config->classes; c++) {
         const int32_t value = (scores[c] - config->zero_point) * 65536;
         int64_t step = (int64_t)value - live->running[c];
-        if (live->windows > 1U) {
+        if (live->windows > 1u) {
             step = (step * config->factor) >> 15;
         }
         live->running[c] = (int32_t)(live->running[c] + step);
@@ -249,8 +249,8 @@ static int feed_rows(stapes_live_t *live) {
     uint32_t target = live->phase, hop = rows; /* of the first window: as they come */
     if (live->flowing) {
         hop = config->hop;
-        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0U;
-        target = (live->phase * rows + hop - 1U) / hop;
+        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0u;
+        target = (live->phase * rows + hop - 1u) / hop;
         target = target < there ? target : there;
     }
     /* Row `fed` of the window that ends in hop - phase frames. */
@@ -328,7 +328,7 @@ static void monitor(stapes_live_t *live) {
 
 /* A frame is complete: its row is in live->row, the samples since the one before it in squares. */
 static int frame_ended(stapes_live_t *live) {
-    const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+    const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
     const uint64_t squares = live->squares;
     live->level = stapes_sound_level(squares, live->square_count);
     monitor(live);
@@ -434,7 +434,7 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
     void *arena = take(&next, config->model->arena_bytes);
     void *smoothed = take(&next, smoothing_bytes(config));
     live->events = take(&next, config->classes * sizeof *live->events);
-    live->scores = take(&next, 2U * config->classes * sizeof *live->scores);
+    live->scores = take(&next, 2u * config->classes * sizeof *live->scores);
     live->running = live->scores + config->classes;
     live->history = take(&next, (size_t)config->windows * config->classes);
     live->weights = take(&next, config->windows * sizeof *live->weights);
@@ -460,7 +460,7 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
 
 int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count) {
     while (count != 0) {
-        const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+        const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
         size_t consumed;
         int status = stapes_frontend_push(&live->frontend, pcm, count, &consumed, live->row);
         if (status < 0) {
