@@ -27,7 +27,8 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import ToolError
 from stapes.graph import read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 from stapes.targets import require_target
 
 FIRMWARE = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     runtime = FIRMWARE / "runtime/src"
     sources = [
         *sorted(runtime.glob("kernel*.c")),
-        runtime / "decision.c",
+        runtime / "integer.c",
         runtime / "engine.c",
         runtime / "requantize.c",
     ]

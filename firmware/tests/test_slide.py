@@ -19,7 +19,8 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.compiler.sliding import time_strides
 from stapes.graph import read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 
 FIRMWARE = Path(__file__).parents[1]
 FLAGS = [
@@ -38,7 +39,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
     sources = [
         *sorted(runtime.glob("kernel*.c")),
         *sorted(runtime.glob("engine*.c")),
-        runtime / "decision.c",
+        runtime / "integer.c",
         runtime / "requantize.c",
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, sources)], check=True, cwd=objects)

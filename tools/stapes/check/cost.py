@@ -19,9 +19,9 @@ from stapes.codegen import generate
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import RecipeError
 from stapes.firmware import build_firmware
-from stapes.graph import check_supported, read_tflite, simplify
+from stapes.graph import check_supported, load_graph, read_tflite, simplify
 from stapes.recipe import Bundle, BundleManifest, Recipe
-from stapes.reference import load_graph, output_quantization
+from stapes.reference import output_quantization
 
 EMULATOR = "qemu:mps2-an386"
 """A Cortex-M4 whose executed instructions are counted."""

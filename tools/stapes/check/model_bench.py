@@ -18,7 +18,8 @@ from stapes.errors import TargetError
 from stapes.files import sha256
 from stapes.firmware import build_firmware
 from stapes.graph import Graph, read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 from stapes.targets import board_for_target, open_target
 
 WINDOW_SECONDS = 60.0

@@ -20,9 +20,10 @@ from stapes.compiler import Plan
 from stapes.errors import IdentityError, LinkError
 from stapes.files import canonical_json, sha256
 from stapes.firmware import BuildResult, build_firmware
+from stapes.graph import load_graph
 from stapes.link import Client, Hello
 from stapes.recipe import Bundle
-from stapes.reference import Reference, load_graph
+from stapes.reference import Reference
 from stapes.targets import (
     board_for_target,
     counts_instructions,

@@ -40,7 +40,8 @@ def _front_end(bundle: Path | None) -> tuple[FrontendSpec, OutputQuantization]:
     if bundle is None:
         fixed = Normalization()
         return FrontendSpec(), OutputQuantization(fixed.mean, fixed.std, 1.0 / 32.0, 0)
-    from stapes.reference.pipeline import load_graph, output_quantization
+    from stapes.graph import load_graph
+    from stapes.reference.pipeline import output_quantization
 
     loaded = Bundle.load(bundle)
     return loaded.manifest.frontend, output_quantization(loaded, load_graph(loaded))
@@ -70,10 +71,8 @@ def features(
     meter = ParityMeter(spec, output)
     meter.add(pcm)
     path = draw(pcm, spec, output, clip.name, out / f"{clip.stem}.png")
-    console.print(
-        f"{path}: librosa, device and difference of {spec.frames(len(pcm))} frames", highlight=False
-    )
     save_json(json, {"picture": str(path), **meter.as_json()})
+    console.print(f"{path}: librosa, device and difference of {spec.frames(len(pcm))} frames")
 
 
 @app.command()
@@ -175,13 +174,12 @@ def bench_frontend(
     directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")
     result = bench(target, spec, output, directory)
     flash, ram = result["flash_bytes"], result["ram_bytes"]
+    save_json(json, result)
     console.print(
         f"{target}: {result['counts_per_frame']:,} {result['counter']} a frame; flash {flash['total']:,} B "
         f"(code {flash['code']:,}, tables {flash['tables']:,}); RAM {ram['total']:,} B with stack; "
         f"features {'equal to' if result['equal'] else 'DIFFERENT from'} the reference",
-        highlight=False,
     )
-    save_json(json, result)
     if not result["equal"]:
         raise typer.Exit(1)
 

@@ -11,8 +11,8 @@ from stapes.compiler.builder import Builder, Pad, Shape
 from stapes.compiler.pack import pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op
-from stapes.reference.arithmetic import activation_range, padding_before
-from stapes.reference.kernels_conv import output_multipliers
+from stapes.int8.arithmetic import activation_range, padding_before
+from stapes.int8.conv import output_multipliers
 
 TILE = 3
 """Output columns gathered at once: STAPES_TILE in firmware/runtime/src/dot.h."""
@@ -295,7 +295,6 @@ def _add_accumulating(
             "weights": Array("int8_t", np.concatenate(packed)),
             "row_weights": len(packed[0]),
             "row_bytes": storage.row_bytes,
-            "rows": storage.rows,
             "channels": channels,
         },
         macs=weights.size,

@@ -9,8 +9,8 @@ import numpy as np
 from stapes.compiler.builder import Builder, Shape
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op, Tensor
-from stapes.reference.arithmetic import activation_range, quantize_multiplier
-from stapes.reference.kernels_elementwise import (
+from stapes.int8.arithmetic import activation_range, quantize_multiplier
+from stapes.int8.elementwise import (
     ADD_LEFT_SHIFT,
     AddConstants,
     product_multiplier,

@@ -8,8 +8,8 @@ from stapes.compiler.builder import Builder, Shape
 from stapes.compiler.lower_conv import window_of
 from stapes.compiler.plan import Fields, Input
 from stapes.graph import Op
-from stapes.reference.arithmetic import activation_range
-from stapes.reference.kernels_pool import mean_constants
+from stapes.int8.arithmetic import activation_range
+from stapes.int8.pool import mean_constants
 
 
 def pool_2d(builder: Builder, op: Op) -> None:
@@ -23,7 +23,6 @@ def pool_2d(builder: Builder, op: Op) -> None:
     rows = window.shape.rows if whole else kernel_h
     kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
     fields: Fields = {
-        "kernel_height": rows,
         "kernel_width": kernel_w,
         "stride_width": op.integer("stride_w"),
         "pad_left": window.left,
@@ -79,7 +78,6 @@ def reduce(builder: Builder, op: Op) -> None:
             "bias": -source.zero_point * count,
             "zero_point": target.zero_point,
             "shift": shift,
-            "rows": rows,
             **fields,
         }
     builder.add_layer(

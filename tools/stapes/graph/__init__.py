@@ -1,5 +1,6 @@
 """A .tflite file as one small typed graph; what is unsupported is refused here, all of it named at once."""
 
+from stapes.graph.bundle import load_graph
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
@@ -15,6 +16,7 @@ __all__ = [
     "Quantization",
     "Tensor",
     "check_supported",
+    "load_graph",
     "operator_rows",
     "read_tflite",
     "simplify",

@@ -16,12 +16,13 @@ from stapes.check import verify_identity
 from stapes.codegen import generate
 from stapes.errors import TargetError
 from stapes.firmware import build_firmware
+from stapes.graph import load_graph
 from stapes.link import LiveClient, LiveStatus
 from stapes.live.events import json_line
 from stapes.live.keep import EventFiles, History, Uncertain, cut_event
 from stapes.live.sources import FileSource, MicrophoneSource, Source
 from stapes.recipe import Bundle
-from stapes.reference import LiveEvent, LiveKind, LiveRule, load_graph
+from stapes.reference import LiveEvent, LiveKind, LiveRule
 from stapes.targets import board_for_target, largest_payload, open_target, require_target
 from stapes.targets.ports import find_port
 
@@ -68,6 +69,7 @@ class Session:
         files: EventFiles | None = None,
         cut_directory: Path | None = None,
         uncertain_directory: Path | None = None,
+        group: str = "",
         counter: str = "",
     ) -> None:
         manifest = bundle.manifest
@@ -82,7 +84,7 @@ class Session:
         self._cut_directory = cut_directory
         window = manifest.frontend.samples(manifest.window.frames)
         self._uncertain = (
-            Uncertain(uncertain_directory, manifest.labels, thresholds, window)
+            Uncertain(uncertain_directory, manifest.labels, thresholds, window, group=group)
             if uncertain_directory
             else None
         )
@@ -214,6 +216,7 @@ def listening(
             files=files,
             cut_directory=save_events,
             uncertain_directory=save_uncertain,
+            group=str(wav.resolve()) if wav else time.strftime("microphone %Y-%m-%d %H:%M:%S"),
             counter=hello.counter,
         )
         stack.callback(session.close)

@@ -1,4 +1,4 @@
-"""Bit-exact int8 operators in NumPy, the TFLM interpreter, and the whole pipeline."""
+"""What a device must compute: the TFLM interpreter, the whole pipeline, decision and live loop."""
 
 from stapes.reference.decision import UNKNOWN, DecisionRule, Verdict
 from stapes.reference.live import LiveEvent, LiveKind, LiveReference, LiveRule, LiveTwin
@@ -7,11 +7,10 @@ from stapes.reference.pipeline import (
     Reference,
     WindowReference,
     decision_rule,
-    load_graph,
     output_quantization,
 )
-from stapes.reference.run import run_graph
 from stapes.reference.tflm import TflmOracle
+from stapes.reference.votes import vote
 
 __all__ = [
     "UNKNOWN",
@@ -27,7 +26,6 @@ __all__ = [
     "Verdict",
     "WindowReference",
     "decision_rule",
-    "load_graph",
     "output_quantization",
-    "run_graph",
+    "vote",
 ]

@@ -13,12 +13,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from stapes.errors import BundleError
 from stapes.features import FixedFrontend, OutputQuantization
-from stapes.graph import Graph, check_supported, read_tflite, simplify
+from stapes.graph import Graph, load_graph
+from stapes.int8 import run_graph
 from stapes.recipe import Bundle
 from stapes.reference.decision import DecisionRule, Verdict
-from stapes.reference.run import run_graph
 from stapes.reference.tflm import TflmOracle
 
 NetworkKind = Literal["auto", "tflm", "numpy"]
@@ -26,7 +25,7 @@ NetworkKind = Literal["auto", "tflm", "numpy"]
 
 @dataclass(frozen=True)
 class WindowReference:
-    """What one window must give: int8 features [frames, n_mels], int8 scores [classes], weight of the vote.
+    """What one window must give: int8 features [frames, n_features], int8 scores [classes], weight of the vote.
 
     `activations` maps a tensor's index in the .tflite to its value.
     """
@@ -45,27 +44,6 @@ class ClipReference:
     pcm: npt.NDArray[np.int16]
     windows: tuple[WindowReference, ...]
     verdict: Verdict
-
-
-def load_graph(bundle: Bundle) -> Graph:
-    """The bundle's network as a graph; raises `ModelError` when corrupt, unsupported or not fit for the front end."""
-    graph = simplify(read_tflite(bundle.model, str(bundle.directory / "model.tflite")))
-    check_supported(graph)
-    manifest = bundle.manifest
-    expected = (1, manifest.window.frames, manifest.frontend.n_mels, 1)
-    shape = graph.tensor(graph.inputs[0]).shape
-    if len(graph.inputs) != 1 or shape != expected:
-        raise BundleError(
-            f"{bundle.directory}: the network takes {list(shape)}, the window gives {list(expected)}",
-            hint="train the bundle again",
-        )
-    outputs = graph.tensor(graph.outputs[0])
-    if len(graph.outputs) != 1 or int(np.prod(outputs.shape)) != len(manifest.labels):
-        raise BundleError(
-            f"{bundle.directory}: the network gives {list(outputs.shape)}, there are {len(manifest.labels)} labels",
-            hint="train the bundle again",
-        )
-    return graph
 
 
 def output_quantization(bundle: Bundle, graph: Graph) -> OutputQuantization:
@@ -105,7 +83,7 @@ class Reference:
         return self._oracle.run(inputs) if self._oracle else run_graph(self.graph, inputs)
 
     def scores(self, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Scores of one window, int8[frames, n_mels] to int8[classes]."""
+        """Scores of one window, int8[frames, n_features] to int8[classes]."""
         return np.asarray(self._activations(features)[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
 
     def fit(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
@@ -124,7 +102,8 @@ class Reference:
             activations = self._activations(rows)
             scores = np.asarray(activations[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
             start = first * spec.frontend.hop_length
-            weight = self.rule.weight(pcm[start : start + spec.frontend.samples(length)])
+            heard = pcm[start : start + spec.frontend.samples(length)].astype(np.int64)
+            weight = self.rule.weight(int(np.dot(heard, heard)), len(heard))
             yield WindowReference(index, rows, activations, scores, weight)
 
     def clip(self, pcm: npt.NDArray[np.int16]) -> ClipReference:

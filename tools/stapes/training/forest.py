@@ -1,7 +1,7 @@
 """Random forests on statistics of the features: the baseline that every network must beat, for the smallest parts.
 
 scikit-learn grows the trees, emlearn turns them into nodes and leaves; the model is a .tflite file with two custom
-operators (`stapes.reference.kernels_forest`), so that all that follows from a bundle is the same as for a network.
+operators (`stapes.int8.forest`), so that all that follows from a bundle is the same as for a network.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from stapes.errors import RecipeError, ToolError
 from stapes.graph import STATISTICS_KINDS, Graph, Op, Quantization, Tensor, read_tflite, write_tflite
+from stapes.int8 import run_graph
 from stapes.recipe import Recipe
-from stapes.reference import run_graph
 from stapes.training.batches import normalize
 from stapes.training.evaluate import clip_accuracy
 from stapes.training.pool import FeaturePool

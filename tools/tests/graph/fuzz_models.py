@@ -27,7 +27,7 @@ from modelmaker import ModelMaker
 
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.reference import run_graph
+from stapes.int8 import run_graph
 
 LIMIT_SECONDS = 2
 LIMIT_BYTES = 1 << 30

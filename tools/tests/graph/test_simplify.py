@@ -8,7 +8,8 @@ from modelmaker import ModelMaker
 
 from stapes.errors import ModelError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 
 
 def dynamic_batch_flatten() -> bytes:

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.graph import Graph, read_tflite
+from stapes.int8 import run_graph
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.reference import run_graph
 from stapes.training import FeaturePool, Interrupted, build_pool
 from stapes.training.backend import make_deterministic
 from stapes.training.evaluate import windows_of

@@ -12,8 +12,8 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tr
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.errors import RecipeError
 from stapes.graph import read_tflite
+from stapes.int8 import run_graph
 from stapes.recipe import Bundle, BundleManifest, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.reference import run_graph
 from stapes.training import FeaturePool, build_pool, train_fold
 from stapes.training.loop import train_network
 from stapes.training.networks import build_network

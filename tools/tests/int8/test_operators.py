@@ -13,8 +13,9 @@ from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, check_supported, read_tflite, simplify
 from stapes.graph.support import OPERATORS
 from stapes.graph.windows import output_size
-from stapes.reference import TflmOracle, run_graph
-from stapes.reference.run import KERNELS
+from stapes.int8 import run_graph
+from stapes.int8.run import KERNELS
+from stapes.reference import TflmOracle
 
 pytestmark = pytest.mark.skipif(
     not TflmOracle.available(), reason="the package tflite-micro is not installed"

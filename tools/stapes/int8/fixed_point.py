@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stapes.reference.arithmetic import (
+from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     rounding_divide_by_pot,

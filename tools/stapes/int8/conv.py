@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph import Graph, Op
-from stapes.reference.arithmetic import (
+from stapes.int8.arithmetic import (
     IntArray,
     activation_range,
     effective_scales,

@@ -12,7 +12,8 @@ from modelmaker import ModelMaker
 
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.reference import TflmOracle, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import TflmOracle
 
 needs_tflm = pytest.mark.skipif(
     not TflmOracle.available(), reason="the package tflite-micro is not installed"

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph import Graph, Op, Tensor
-from stapes.reference.arithmetic import (
+from stapes.int8.arithmetic import (
     activation_range,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
-from stapes.reference.fixed_point import exp_on_negative_values, logistic, one_over_one_plus_x, tanh
+from stapes.int8.fixed_point import exp_on_negative_values, logistic, one_over_one_plus_x, tanh
 
 Arrays = list[npt.NDArray[np.generic]]
 ADD_LEFT_SHIFT = 20

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stapes.reference.arithmetic import (
+from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     activation_range,

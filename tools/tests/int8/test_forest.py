@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from stapes.check import check_bundle, prepare, select_clips
 from stapes.errors import ModelError
 from stapes.graph import STATISTICS_LAG, check_supported, read_tflite, write_tflite
-from stapes.reference import Reference, run_graph
+from stapes.int8 import run_graph
+from stapes.reference import Reference
 from stapes.training.forest import forest_model, forest_nodes, statistics_of
 
 pytest.importorskip("emlearn", reason="emlearn is not installed")
@@ -47,7 +48,7 @@ def test_trees_vote_as_those_of_scikit_learn_and_of_emlearns_c(tmp_path: Path) -
     graph = read_tflite(forest_model(forest, FRAMES, BANDS))
     check_supported(graph)
     ours = graph.ops[1]
-    from stapes.reference.kernels_forest import forest as vote
+    from stapes.int8.forest import forest as vote
 
     constants = [graph.tensor(index).data for index in ours.inputs[1:]]
     scores = np.stack(

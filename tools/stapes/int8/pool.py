@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph import Graph, Op
-from stapes.reference.arithmetic import (
+from stapes.int8.arithmetic import (
     activation_range,
     multiply_by_quantized_multiplier,
     padding_before,
