@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stapes.codegen.emitter import Provenance, render
 from stapes.recipe import BundleManifest
+from stapes.reference import DecisionRule
 
 
 def bundle_sources(
@@ -11,22 +12,17 @@ def bundle_sources(
     *,
     bundle_hash: str,
     frontend_hash: str,
-    zero_point: int,
-    threshold: int,
-    full_score: int,
+    rule: DecisionRule,
     provenance: Provenance,
 ) -> dict[str, str]:
-    """The text of both files by name; the three numbers are in steps of the network's output."""
+    """The text of both files by name."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {manifest.name}: labels, windows, decision",
         "labels": manifest.labels,
         "window": manifest.window,
         "frontend": manifest.frontend,
-        "decision": manifest.decision,
-        "zero_point": zero_point,
-        "threshold": threshold,
-        "full_score": full_score,
+        "rule": rule,
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }

@@ -69,9 +69,7 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
             bundle.manifest,
             bundle_hash=bundle.hash,
             frontend_hash=front_end,
-            zero_point=rule.zero_point,
-            threshold=rule.threshold,
-            full_score=rule.full_score,
+            rule=rule,
             provenance=provenance,
         ),
         **live_sources(
