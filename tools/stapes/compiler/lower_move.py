@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,14 @@ def concatenation(builder: Builder, op: Op) -> None:
     first = 1 if rank > 1 and output.shape[0] == 1 else 0
     tensors = [builder.tensor(index) for index in op.inputs]
     if rank - first > 1 and axis == first:
-        # Every output row is one row of one input; all of them are there before the first comes out.
         parts = tuple(Shape.of((1, *tensor.shape[first:])) for tensor in tensors)
+        starts = accumulate((part.rows for part in parts), initial=0)
         builder.add_layer(
             op=op,
             kernel="concatenation_rows",
             inputs=tuple(
-                Input(builder.source(op, tensor.index, part), height=part.rows, stride=0)
-                for tensor, part in zip(tensors, parts, strict=True)
+                Input(builder.source(op, tensor.index, part), before=start)
+                for tensor, part, start in zip(tensors, parts, starts, strict=False)
             ),
             fields={"row_bytes": shape.row_bytes},
         )

@@ -145,8 +145,9 @@ typedef struct {
 } stapes_concatenation_t;
 void stapes_concatenation(const stapes_call_t *call);
 
-/* CONCATENATION along rows: every output row is a row of one input; the rows of all inputs lie one after the
- * other. */
+/* CONCATENATION along rows: every output row is a row of one input, the only one that is not outside of its
+ * map.
+ */
 typedef struct {
     uint32_t row_bytes;
 } stapes_concatenation_rows_t;
