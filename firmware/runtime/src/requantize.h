@@ -6,19 +6,8 @@
 
 #include "stapes/kernels.h"
 
-/* The inner loops need every register: only GCC with optimisation gives them that many. */
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
-#define STAPES_DSP 1
-#else
-#define STAPES_DSP 0
-#endif
-
-/* Vectors of 128 bits (Armv8.1-M MVE). Who has them has the DSP instructions too. */
-#if STAPES_DSP && defined(__ARM_FEATURE_MVE)
-#define STAPES_MVE 1
+#if STAPES_MVE
 #include <arm_mve.h>
-#else
-#define STAPES_MVE 0
 #endif
 
 #if STAPES_DSP
@@ -28,6 +17,12 @@
 static inline uint32_t stapes_load(const int8_t *bytes) {
     uint32_t word;
     memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline uint32_t stapes_load_halves(const int16_t *halves) {
+    uint32_t word;
+    memcpy(&word, halves, sizeof word);
     return word;
 }
 
@@ -47,6 +42,35 @@ static inline uint32_t stapes_sxtb16_8(uint32_t word) {
     uint32_t halves;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
     return halves;
+}
+
+/* The low halves of both, and their high halves; `first` is the low one. */
+static inline uint32_t stapes_low_halves(uint32_t first, uint32_t second) {
+    uint32_t halves;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(first), "r"(second));
+    return halves;
+}
+
+static inline uint32_t stapes_high_halves(uint32_t first, uint32_t second) {
+    uint32_t halves;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(halves) : "r"(second), "r"(first));
+    return halves;
+}
+
+/* sum plus the products of the low and of the high halves. */
+static inline int32_t stapes_smlad(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t stapes_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t stapes_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
 }
 #endif
 
@@ -117,7 +141,7 @@ static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipl
 }
 #endif
 
-/* stapes_requantize_columns for any shift and sum, in the plain way. */
+/* stapes_requantize_columns where a channel may be long. */
 void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
                             const int32_t *sums, uint32_t columns, int8_t *output, uint32_t step);
 

@@ -7,6 +7,20 @@
 
 #include "stapes/engine.h"
 
+/* The inner loops need every register: only GCC with optimisation gives them that many. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
+#define STAPES_DSP 1
+#else
+#define STAPES_DSP 0
+#endif
+
+/* Vectors of 128 bits (Armv8.1-M MVE). Who has them has the DSP instructions too. */
+#if STAPES_DSP && defined(__ARM_FEATURE_MVE)
+#define STAPES_MVE 1
+#else
+#define STAPES_MVE 0
+#endif
+
 /* Constants that kernels read by words. */
 #define STAPES_ALIGNED __attribute__((aligned(4)))
 
@@ -16,14 +30,16 @@ typedef struct {
     int32_t multiplier; /* Q31 */
 } stapes_channel_t;
 
+#define STAPES_LONG 64
 typedef struct {
     const stapes_channel_t *channels;
-    const int8_t *shifts; /* of the multiplier; negative: right */
+    /* Of the multiplier; negative: right. A channel for which the short way is not exact has STAPES_LONG added: its
+     * shift is not right, its sum may reach 2^30 or zero point << shift does not fit. */
+    const int8_t *shifts;
     int16_t zero_point;
     int16_t rounding;        /* 2 * zero_point + 1 */
     int8_t minimum, maximum; /* fused activation */
-    /* 1: every shift is right, no sum reaches 2^30, and zero point << shift fits: the short way is exact. */
-    uint8_t is_short;
+    uint8_t is_short;        /* 1: no channel is long */
 } stapes_requantize_t;
 
 /* CONV_2D and FULLY_CONNECTED of one input row. A patch is `segments` runs of `segment_bytes` per window row,
@@ -44,6 +60,21 @@ typedef struct {
 } stapes_conv_2d_t;
 void stapes_conv_2d(const stapes_call_t *call);
 
+/* The same with carried weights. With the DSP instructions, a word of weights a0 b0 a1 b1 that is read as two int16 is
+ * a0 + 256 b0, a1 + 256 b1 if every b is less by one where its a is negative: STAPES_CARRY writes them so, and one
+ * multiplication works on both channels. Everywhere else it changes nothing. A channel b whose sum may reach 2^23 is
+ * marked as long. */
+typedef stapes_conv_2d_t stapes_conv_2d_carry_t;
+#if STAPES_DSP && !STAPES_MVE
+#define STAPES_CARRY(a, b) (a), (int8_t)((b) - ((a) < 0))
+void stapes_conv_2d_carry(const stapes_call_t *call);
+void stapes_fully_connected_carry(const stapes_call_t *call);
+#else
+#define STAPES_CARRY(a, b)           (a), (b)
+#define stapes_conv_2d_carry         stapes_conv_2d
+#define stapes_fully_connected_carry stapes_fully_connected
+#endif
+
 /* FULLY_CONNECTED over a map of several rows: sums are kept in the state while the rows come. */
 typedef struct {
     stapes_requantize_t requantize;
@@ -52,7 +83,7 @@ typedef struct {
     uint32_t row_bytes;
     uint16_t rows;
     uint16_t channels;
-} stapes_fully_connected_t;
+} stapes_fully_connected_t, stapes_fully_connected_carry_t;
 void stapes_fully_connected(const stapes_call_t *call);
 
 /* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
