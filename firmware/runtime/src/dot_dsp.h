@@ -12,26 +12,43 @@
  *     r2 r3        two words of weights         r10 r11 r12  a pair of inputs of each column
  *     lr           rounds of the unrolled loop
  *
- * The loop does ROUND words of weights a round; the first round starts behind what is not there. A single word, where
- * their number is odd, comes before everything else. */
+ * The loop does ROUND times two words of weights a round; the first round starts behind what is not there. A single word,
+ * where their number is odd, comes before everything else. */
 #ifndef STAPES_DOT_DSP_H
 #define STAPES_DOT_DSP_H
 
 #include "requantize.h"
 
-/* Everything a tile needs beyond the registers; on the stack, in one structure so that it can be passed on. */
+#define ROUND 8 /* times two words */
+
+/* Everything a tile needs beyond the registers; on the stack, where the code below finds it. */
 typedef struct {
     const int8_t *weights;
     const int16_t *inputs; /* pair p of column j at 2 * (p * columns + j) */
-    const stapes_channel_t *channel, *end;
+    const stapes_channel_t *channel;
+    const int8_t *end; /* of the weights */
     const int8_t *shifts;
     int8_t *output;
     uint32_t step; /* bytes from one column's output to the next */
     uint32_t pairs;
-    int32_t rounding; /* 2 * zero_point + 1 */
+    int32_t rounding;                /* 2 * zero_point + 1 */
+    uint32_t rounds, missing, single; /* of the loop; steps the first round does not make; the odd word */
+    uint32_t rectified;               /* 1: the activation's minimum is the zero point or above */
 } stapes_tile_t;
 
-#define ROUND 16
+/* What is the same for all tiles of a layer. */
+static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uint32_t pairs,
+                                    const stapes_requantize_t *q, uint32_t step) {
+    const uint32_t twos = pairs / 2U;
+    t->inputs = inputs;
+    t->pairs = pairs;
+    t->rounding = q->rounding;
+    t->rectified = q->minimum >= q->zero_point;
+    t->step = step;
+    t->rounds = twos == 0 ? 1U : (twos + ROUND - 1U) / ROUND;
+    t->missing = t->rounds * ROUND - twos;
+    t->single = pairs & 1U;
+}
 
 /* One word of weights in `w` times one pair of inputs a column. */
 #define WORD_3(w)                                                                                            \
@@ -44,41 +61,47 @@ typedef struct {
     "smlad r4, " w ", " x0 ", r4\n\tsmlad r5, " w ", " x1 ", r5\n\t"
 #define WORD_1(w, x) "smlad r7, " w ", " x ", r7\n\tsxtb16 " w ", " w "\n\tsmlad r4, " w ", " x ", r4\n\t"
 
-/* All pairs of inputs. `one` is a single word's step, `two` the loop's: two words, always 32-bit encodings. The word
- * `start` of the frame holds where to begin, `entry` where in the loop, `rounds` how often. */
+/* All pairs of inputs: `one` is the step of a single word, `two` the loop's. */
 #define WORDS(one, two)                                                                                      \
-    "ldr r2, %[start]\n\t"                                                                                   \
     "ldr r1, %[inputs]\n\t"                                                                                  \
     "ldr lr, %[rounds]\n\t"                                                                                  \
-    "mov pc, r2\n"                                                                                           \
+    "ldr pc, %[start]\n"                                                                                     \
     "3:\n\t"                                                                                                 \
-    "ldr r2, [r0], #4\n\t" one "ldr r3, %[entry]\n\t"                                                        \
-    "mov pc, r3\n"                                                                                           \
+    "ldr r2, [r0], #4\n\t" one "ldr pc, %[entry]\n"                                                         \
     "2:\n\t"                                                                                                 \
     ".rept 8\n\t"                                                                                            \
-    "ldrd r2, r3, [r0], #8\n\t" two ".endr\n\t"                                                              \
+    "ldrd r2, r3, [r0], #8\n\t" two ".endr\n\t"                                                             \
     "subs lr, lr, #1\n\t"                                                                                    \
     "bne 2b\n\t"
 
-/* Where the code starts: at 3 with a single word, or in the loop, behind `skip` bytes. */
+/* Addresses of code (odd: Thumb): where the loop is entered, `skip` bytes in; where to start, at 3 if there is a single
+ * word; where to requantise, at 6 if negative sums end as the zero point or the activation's minimum anyway. */
 #define PLACES                                                                                               \
-    "adr.w r2, 2f\n\t"                                                                                       \
-    "ldr r3, %[skip]\n\t"                                                                                    \
+    "ldr r2, %[skip]\n\t"                                                                                    \
+    "adr.w r3, 2f\n\t"                                                                                       \
     "add r2, r2, r3\n\t"                                                                                     \
     "str r2, %[entry]\n\t"                                                                                   \
     "ldr r3, %[single]\n\t"                                                                                  \
     "cbz r3, 4f\n\t"                                                                                         \
-    "adr.w r2, 3f\n"                                                                                         \
+    "adr.w r2, 3f + 1\n"                                                                                     \
     "4:\n\t"                                                                                                 \
     "str r2, %[start]\n\t"                                                                                   \
-    "ldr r0, %[weights]\n"
+    "ldr r0, %[weights]\n\t"
+#define PLACES_RECTIFIED                                                                                     \
+    "ldr r3, %[rectified]\n\t"                                                                               \
+    "adr.w r2, 5f + 1\n\t"                                                                                   \
+    "cbz r3, 4f\n\t"                                                                                         \
+    "adr.w r2, 6f + 1\n"                                                                                     \
+    "4:\n\t"                                                                                                 \
+    "str r2, %[requantize]\n"
 
 /* The biases: A = a, R = a + 256 b. */
 #define BIASES                                                                                               \
     "1:\n\t"                                                                                                 \
     "ldr r1, %[channel]\n\t"                                                                                 \
-    "ldr r4, [r1]\n\t"                                                                                       \
-    "ldr r7, [r1, #8]\n\t"                                                                                   \
+    "ldr r4, [r1], #8\n\t"                                                                                   \
+    "ldr r7, [r1], #8\n\t"                                                                                   \
+    "str r1, %[channel]\n\t"                                                                                 \
     "add r7, r4, r7, lsl #8\n\t"
 
 /* Twice the sums of both channels of one column. */
@@ -89,107 +112,98 @@ typedef struct {
 #define CONSTANTS                                                                                            \
     "ldr r1, %[channel]\n\t"                                                                                 \
     "ldr lr, %[shifts]\n\t"                                                                                  \
-    "ldr r2, [r1, #4]\n\t"                                                                                   \
-    "ldr r3, [r1, #12]\n\t"                                                                                  \
-    "adds r1, r1, #16\n\t"                                                                                   \
-    "str r1, %[channel]\n\t"                                                                                 \
+    "ldr r2, [r1, #-12]\n\t"                                                                                 \
+    "ldr r3, [r1, #-4]\n\t"                                                                                  \
     "ldr r11, %[rounding]\n\t"                                                                               \
-    "ldrsb r10, [lr], #2\n\t"                                                                                \
+    "ldrb r10, [lr], #2\n\t"                                                                                 \
     "ldr r1, %[output]\n\t"                                                                                  \
     "str lr, %[shifts]\n\t"                                                                                  \
-    "mvn r12, r10\n\t"                                                                                       \
-    "lsl r11, r11, r12\n\t"                                                                                  \
-    "rsb r10, r10, #0\n\t"
+    "ldr lr, %[step]\n\t"                                                                                    \
+    "sub r12, r10, #1\n\t"                                                                                   \
+    "lsl r11, r11, r12\n\t"
 #define NEXT_CHANNEL                                                                                         \
     "ldr r12, %[shifts]\n\t"                                                                                 \
     "ldr r11, %[rounding]\n\t"                                                                               \
-    "ldrsb r10, [r12, #-1]\n\t"                                                                              \
+    "ldrb r10, [r12, #-1]\n\t"                                                                               \
     "adds r1, r1, #1\n\t"                                                                                    \
-    "mvn r12, r10\n\t"                                                                                       \
-    "lsl r11, r11, r12\n\t"                                                                                  \
-    "rsb r10, r10, #0\n\t"
+    "sub r12, r10, #1\n\t"                                                                                   \
+    "lsl r11, r11, r12\n\t"
+#define NEXT_PAIR                                                                                            \
+    "ldr r3, %[end]\n\t"                                                                                     \
+    "adds r1, r1, #1\n\t"                                                                                    \
+    "str r1, %[output]\n\t"                                                                                  \
+    "cmp r0, r3\n\t"                                                                                         \
+    "bne 1b\n\t"                                                                                             \
+    "str r0, %[weights]\n\t"
 
 /* One output: stapes_requantize_short. The sign of the sum is that of the product, but for a product of 0, which rounds
- * to the same with either. */
+ * to the same with either. RECTIFIED leaves the sign out. */
 #define OUTPUT(sum, multiplier, place)                                                                       \
     "smmlar r12, " sum ", " multiplier ", r11\n\t"                                                           \
     "add r12, r12, " sum ", asr #31\n\t"                                                                     \
     "asr r12, r12, r10\n\t"                                                                                  \
     "ssat r12, #8, r12\n\t"                                                                                  \
     "strb r12, " place "\n\t"
-#define NEXT_PAIR                                                                                            \
-    "ldr r2, %[channel]\n\t"                                                                                 \
-    "ldr r3, %[end]\n\t"                                                                                     \
-    "adds r1, r1, #1\n\t"                                                                                    \
-    "str r1, %[output]\n\t"                                                                                  \
-    "cmp r2, r3\n\t"                                                                                         \
-    "bne 1b\n\t"
+#define RECTIFIED(sum, multiplier, place)                                                                    \
+    "smmlar r12, " sum ", " multiplier ", r11\n\t"                                                           \
+    "asr r12, r12, r10\n\t"                                                                                  \
+    "ssat r12, #8, r12\n\t"                                                                                  \
+    "strb r12, " place "\n\t"
+#define OUTPUTS_3(output)                                                                                    \
+    output("r4", "r2", "[r1]") output("r5", "r2", "[r1, lr]") output("r6", "r2", "[r1, lr, lsl #1]")         \
+    NEXT_CHANNEL                                                                                             \
+    output("r7", "r3", "[r1]") output("r8", "r3", "[r1, lr]") output("r9", "r3", "[r1, lr, lsl #1]")
+#define OUTPUTS_2(output)                                                                                    \
+    output("r4", "r2", "[r1]") output("r5", "r2", "[r1, lr]")                                                \
+    NEXT_CHANNEL                                                                                             \
+    output("r7", "r3", "[r1]") output("r8", "r3", "[r1, lr]")
+#define BOTH_WAYS(outputs)                                                                                   \
+    "ldr pc, %[requantize]\n"                                                                                \
+    "6:\n\t" outputs(RECTIFIED) "b 7f\n"                                                                    \
+    "5:\n\t" outputs(OUTPUT)                                                                                 \
+    "7:\n\t"
 
-/* All pairs of channels from t->channel to t->end; moves t->weights, t->channel, t->shifts and t->output on. */
+/* All pairs of channels from t->channel on until the weights are at t->end; moves t->weights, t->channel, t->shifts and
+ * t->output on. */
 STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
-    /* Bytes of two words' code in the loop. */
-    const uint32_t size = columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4;
-    const uint32_t twos = t->pairs / 2U;
-    const uint32_t rounds = twos == 0 ? 1U : (twos + ROUND / 2 - 1U) / (ROUND / 2);
-    const uint32_t skip = (rounds * (ROUND / 2) - twos) * size;
-    const uint32_t single = t->pairs & 1U;
-    const stapes_channel_t *channel = t->channel;
-    const int8_t *shifts = t->shifts, *weights = t->weights;
-    int8_t *output = t->output;
-    const stapes_channel_t *const end = t->end;
-    const int16_t *const inputs = t->inputs;
-    const int32_t rounding = t->rounding;
-    const uint32_t step = t->step;
-    uint32_t entry, start;
+    /* Bytes of two words' code in the loop; 1 for Thumb. */
+    const uint32_t skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1U;
+    uint32_t entry, start, requantize;
 #define OPERANDS                                                                                             \
-    [channel] "+m"(channel), [shifts] "+m"(shifts), [output] "+m"(output), [weights] "+m"(weights),          \
-        [entry] "=m"(entry), [start] "=m"(start)                                                             \
-        : [end] "m"(end), [inputs] "m"(inputs), [rounding] "m"(rounding), [step] "m"(step), [skip] "m"(skip),\
-          [single] "m"(single), [rounds] "m"(rounds)
+    [channel] "+m"(t->channel), [shifts] "+m"(t->shifts), [output] "+m"(t->output),                          \
+        [weights] "+m"(t->weights), [entry] "=m"(entry), [start] "=m"(start), [requantize] "=m"(requantize)  \
+        : [end] "m"(t->end), [inputs] "m"(t->inputs), [rounding] "m"(t->rounding), [step] "m"(t->step),      \
+          [skip] "m"(skip), [single] "m"(t->single), [rounds] "m"(t->rounds), [rectified] "m"(t->rectified)
 #define CLOBBERED                                                                                            \
     "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
     if (columns == 3) {
-        __asm__ volatile(
-            PLACES BIASES
-            "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t"
-            WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
-                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2")
-                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3"))
-            SPLIT("r4", "r7") SPLIT("r5", "r8") SPLIT("r6", "r9")
-            CONSTANTS "ldr lr, %[step]\n\t"
-            OUTPUT("r4", "r2", "[r1]") OUTPUT("r5", "r2", "[r1, lr]") OUTPUT("r6", "r2", "[r1, lr, lsl #1]")
-            NEXT_CHANNEL
-            OUTPUT("r7", "r3", "[r1]") OUTPUT("r8", "r3", "[r1, lr]") OUTPUT("r9", "r3", "[r1, lr, lsl #1]")
-            NEXT_PAIR "str r0, %[weights]\n\t"
-            : OPERANDS : CLOBBERED);
+        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES
+                         "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t" /**/
+                         WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
+                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2") /**/
+                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3"))
+                             SPLIT("r4", "r7") SPLIT("r5", "r8") SPLIT("r6", "r9") CONSTANTS
+                                 BOTH_WAYS(OUTPUTS_3) NEXT_PAIR
+                         : OPERANDS
+                         : CLOBBERED);
     } else if (columns == 2) {
-        __asm__ volatile(
-            PLACES BIASES
-            "mov r5, r4\n\tmov r8, r7\n\t"
-            WORDS("ldmia r1!, {r9, r10}\n\t" WORD_2("r2", "r9", "r10"),
-                  "ldmia r1!, {r9, r10, r11, r12}\n\t" WORD_2("r2", "r9", "r10") WORD_2("r3", "r11", "r12"))
-            SPLIT("r4", "r7") SPLIT("r5", "r8")
-            CONSTANTS "ldr lr, %[step]\n\t"
-            OUTPUT("r4", "r2", "[r1]") OUTPUT("r5", "r2", "[r1, lr]")
-            NEXT_CHANNEL
-            OUTPUT("r7", "r3", "[r1]") OUTPUT("r8", "r3", "[r1, lr]")
-            NEXT_PAIR "str r0, %[weights]\n\t"
-            : OPERANDS : CLOBBERED);
+        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES
+                         "mov r5, r4\n\tmov r8, r7\n\t" /**/
+                         WORDS("ldmia r1!, {r9, r10}\n\t" WORD_2("r2", "r9", "r10"),
+                               "ldmia r1!, {r9, r10, r11, r12}\n\t" WORD_2("r2", "r9", "r10")
+                                   WORD_2("r3", "r11", "r12"))
+                             SPLIT("r4", "r7") SPLIT("r5", "r8") CONSTANTS BOTH_WAYS(OUTPUTS_2) NEXT_PAIR
+                         : OPERANDS
+                         : CLOBBERED);
     } else {
-        __asm__ volatile(
-            PLACES BIASES
-            WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
-                  "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10") WORD_1("r3", "r11"))
-            SPLIT("r4", "r7")
-            CONSTANTS OUTPUT("r4", "r2", "[r1]")
-            NEXT_CHANNEL OUTPUT("r7", "r3", "[r1]")
-            NEXT_PAIR "str r0, %[weights]\n\t"
-            : OPERANDS : CLOBBERED);
+        __asm__ volatile(PLACES BIASES WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
+                                             "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10")
+                                                 WORD_1("r3", "r11"))
+                             SPLIT("r4", "r7") CONSTANTS OUTPUT("r4", "r2", "[r1]") NEXT_CHANNEL
+                                 OUTPUT("r7", "r3", "[r1]") NEXT_PAIR
+                         : OPERANDS
+                         : CLOBBERED);
     }
-    t->channel = channel;
-    t->shifts = shifts;
-    t->output = output;
-    t->weights = weights;
 }
 
 /* Adds the products of one column, whose pairs lie `step` apart, to the sums of two channels; returns the weights

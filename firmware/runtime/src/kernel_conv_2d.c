@@ -46,8 +46,34 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 
 #else
 
-/* `words` words of the patches of one, two or three columns, each as two pairs in the order 0 2 1 3; returns where the
- * next pair goes. */
+/* A word of one column as two pairs, `step` apart, in the order 0 2 1 3. */
+static inline void widen_word(const int8_t *in, int16_t *x, const uint32_t step) {
+#if STAPES_DSP
+    const uint32_t word = stapes_load(in);
+    stapes_store(x, stapes_sxtb16(word));
+    stapes_store(x + step, stapes_sxtb16_8(word));
+#else
+    x[0] = in[0];
+    x[1] = in[2];
+    x[step] = in[1];
+    x[step + 1] = in[3];
+#endif
+}
+
+/* A word of one, two or three columns; returns where the next pairs go. */
+STAPES_INLINE int16_t *widen_one(const int8_t *in, uint32_t second, int16_t *x, const uint32_t columns) {
+    const uint32_t step = 2 * columns;
+    widen_word(in, x, step);
+    if (columns > 1) {
+        widen_word(in + second, x + 2, step);
+    }
+    if (columns > 2) {
+        widen_word(in + 2 * second, x + 4, step);
+    }
+    return x + 2 * step;
+}
+
+/* The same for `words` words, at least one. */
 STAPES_INLINE int16_t *widen(const int8_t *in, uint32_t words, uint32_t second, int16_t *x,
                              const uint32_t columns) {
 #if STAPES_DSP && !STAPES_MVE
@@ -65,7 +91,9 @@ STAPES_INLINE int16_t *widen(const int8_t *in, uint32_t words, uint32_t second, 
                          : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
                          : [second] "r"(second)
                          : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
-    } else if (columns == 2) {
+        return x;
+    }
+    if (columns == 2) {
         __asm__ volatile("1:\n\t"
                          "ldr r5, [%[in], %[second]]\n\t"
                          "ldr r4, [%[in]], #4\n\t"
@@ -77,85 +105,92 @@ STAPES_INLINE int16_t *widen(const int8_t *in, uint32_t words, uint32_t second, 
                          : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
                          : [second] "r"(second)
                          : "r4", "r5", "r6", "r8", "cc", "memory");
-    } else {
-        for (; words != 0; words--) {
-            const uint32_t word = stapes_load(in);
-            stapes_store(x, stapes_sxtb16(word));
-            stapes_store(x + 2, stapes_sxtb16_8(word));
-            x += 4;
-            in += 4;
-        }
-    }
-#else
-    for (; words != 0; words--) {
-        for (uint32_t j = 0; j < columns; j++) {
-            const int8_t *four = in + j * second;
-            x[2 * j] = four[0];
-            x[2 * j + 1] = four[2];
-            x[2 * (columns + j)] = four[1];
-            x[2 * (columns + j) + 1] = four[3];
-        }
-        x += 4 * columns;
-        in += 4;
+        return x;
     }
 #endif
+    for (; words != 0; words--) {
+        x = widen_one(in, second, x, columns);
+        in += 4;
+    }
     return x;
 }
 
-/* The patches of one, two or three columns. The last inputs of runs of odd length come after everything else.
- */
-STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
-                          const uint32_t columns, int16_t *x) {
+/* Where the gathered inputs go: pairs, and behind all of them the last inputs of runs of odd length. */
+typedef struct {
+    int16_t *x, *last;
+    uint32_t half; /* elements to the place of the next last input */
+} places_t;
+
+/* What is left of a run behind its words: a pair, a last one. */
+STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second, const uint32_t columns,
+                               places_t *to) {
     const uint32_t step = 2 * columns; /* from one pair to the next */
-    const uint32_t bytes = p->segment_bytes, words = bytes / 4U;
-    const uint32_t segments = p->segments, segment_step = p->segment_step;
-    const uint32_t second = p->column_step, third = 2 * second;
-    const int8_t *const *const end = rows + p->kernel_height;
-    int16_t *last = x + p->kernel_height * segments * (bytes / 2U) * step;
-    uint32_t half = 1;
-    for (; rows != end; rows++) {
-        const int8_t *run = *rows + first;
-        for (uint32_t segment = segments; segment != 0; segment--) {
-            const int8_t *in = run;
-            if (words != 0) {
-                x = widen(in, words, second, x, columns);
-                in += 4 * words;
-            }
-            if ((bytes & 2U) != 0) {
-                x[0] = in[0];
-                x[1] = in[1];
-                if (columns > 1) {
-                    x[2] = in[second];
-                    x[3] = in[second + 1];
-                }
-                if (columns > 2) {
-                    x[4] = in[third];
-                    x[5] = in[third + 1];
-                }
-                x += step;
-                in += 2;
-            }
-            if ((bytes & 1U) != 0) {
-                last[0] = in[0];
-                if (columns > 1) {
-                    last[2] = in[second];
-                }
-                if (columns > 2) {
-                    last[4] = in[third];
-                }
-                last += half;
-                half = step - half;
-            }
-            run += segment_step;
-        }
-    }
-    if (half != 1) {
-        last[0] = 0;
+    const uint32_t third = 2 * second;
+    if ((bytes & 2U) != 0) {
+        int16_t *x = to->x;
+        x[0] = in[0];
+        x[1] = in[1];
         if (columns > 1) {
-            last[2] = 0;
+            x[2] = in[second];
+            x[3] = in[second + 1];
         }
         if (columns > 2) {
-            last[4] = 0;
+            x[4] = in[third];
+            x[5] = in[third + 1];
+        }
+        to->x = x + step;
+        in += 2;
+    }
+    if ((bytes & 1U) != 0) {
+        int16_t *last = to->last;
+        last[0] = in[0];
+        if (columns > 1) {
+            last[2] = in[second];
+        }
+        if (columns > 2) {
+            last[4] = in[third];
+        }
+        to->last = last + to->half;
+        to->half = step - to->half;
+    }
+}
+
+/* The patches of one, two or three columns. */
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
+                          const uint32_t columns, int16_t *x) {
+    const uint32_t bytes = p->segment_bytes, words = bytes / 4U;
+    const uint32_t segments = p->segments, segment_step = p->segment_step, second = p->column_step;
+    const int8_t *const *const end = rows + p->kernel_height;
+    places_t to = {x, x + p->kernel_height * segments * (bytes / 2U) * 2 * columns, 1};
+    if (segments == 1 && words < 2) {
+        /* Short runs, as a first layer has them. */
+        for (; rows != end; rows++) {
+            const int8_t *in = *rows + first;
+            if (words != 0) {
+                to.x = widen_one(in, second, to.x, columns);
+                in += 4;
+            }
+            gather_rest(in, bytes, second, columns, &to);
+        }
+    } else {
+        for (; rows != end; rows++) {
+            const int8_t *run = *rows + first;
+            for (uint32_t segment = segments; segment != 0; segment--) {
+                if (words != 0) {
+                    to.x = widen(run, words, second, to.x, columns);
+                }
+                gather_rest(run + 4 * words, bytes, second, columns, &to);
+                run += segment_step;
+            }
+        }
+    }
+    if (to.half != 1) {
+        to.last[0] = 0;
+        if (columns > 1) {
+            to.last[2] = 0;
+        }
+        if (columns > 2) {
+            to.last[4] = 0;
         }
     }
 }
@@ -214,8 +249,24 @@ void stapes_conv_2d(const stapes_call_t *call) {
 
 #if STAPES_DSP && !STAPES_MVE
 
+/* Functions of their own have all registers to themselves. */
+__attribute__((noinline)) static void gather_1(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 1, x);
+}
+
+__attribute__((noinline)) static void gather_2(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 2, x);
+}
+
+__attribute__((noinline)) static void gather_3(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 3, x);
+}
+
 /* A pair of channels of which one is long or does not exist. */
-static void long_pair(const stapes_conv_2d_t *p, stapes_tile_t *t, uint32_t columns, uint32_t exist) {
+static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t columns, uint32_t exist) {
     int32_t sums[2 * STAPES_TILE];
     for (uint32_t j = 0; j < columns; j++) {
         int32_t both[2] = {t->channel[0].bias, t->channel[1].bias};
@@ -223,52 +274,72 @@ static void long_pair(const stapes_conv_2d_t *p, stapes_tile_t *t, uint32_t colu
         sums[j] = both[0];
         sums[columns + j] = both[1];
     }
-    stapes_requantize_long(&p->requantize, (uint32_t)(t->channel - p->requantize.channels), exist, sums,
-                           columns, t->output, t->step);
+    stapes_requantize_long(q, (uint32_t)(t->channel - q->channels), exist, sums, columns, t->output, t->step);
     t->weights += 4U * t->pairs;
     t->channel += 2;
     t->shifts += 2;
     t->output += 2;
 }
 
-STAPES_INLINE void tile_carry(const stapes_call_t *call, uint32_t column, uint32_t group,
-                              const uint32_t columns) {
-    const stapes_conv_2d_t *p = call->layer->parameters;
-    const stapes_requantize_t *q = &p->requantize;
-    const uint32_t first = group * p->channels;
-    const stapes_channel_t *const end = q->channels + first + p->channels;
-    int16_t *x = call->scratch;
-    gather(p, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
-    stapes_tile_t t;
-    t.step = (uint32_t)p->channels * p->groups;
-    t.weights = p->weights + group * (4U * p->pairs * ((p->channels + 1U) / 2U));
-    t.inputs = x;
-    t.channel = q->channels + first;
-    t.shifts = q->shifts + first;
-    t.output = call->output + column * t.step + first;
-    t.pairs = p->pairs;
-    t.rounding = q->rounding;
-    t.end = end - (p->channels & 1U);
-    if (!q->is_short) {
-        while (t.channel != t.end) {
-            if (t.shifts[0] >= 0 || t.shifts[1] >= 0) {
-                long_pair(p, &t, columns, 2);
-            } else {
-                t.end = t.channel + 2;
-                stapes_tile(&t, columns);
-                t.end = end - (p->channels & 1U);
+/* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
+STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
+                              const int8_t *weights, const uint32_t columns) {
+    const uint32_t bytes = 4U * t->pairs; /* of a pair of channels */
+    const int8_t *const stop = weights + (end - first) / 2U * bytes;
+    t->weights = weights;
+    t->channel = q->channels + first;
+    t->shifts = q->shifts + first;
+    while (t->weights != stop) {
+        t->end = stop;
+        if (!q->is_short) {
+            if (t->shifts[0] < 0 || t->shifts[1] < 0) {
+                long_pair(q, t, columns, 2);
+                continue;
             }
+            t->end = t->weights + bytes;
         }
-    } else if (t.channel != t.end) {
-        stapes_tile(&t, columns);
+        stapes_tile(t, columns);
     }
-    if (t.channel != end) {
-        long_pair(p, &t, columns, 1);
+    if (((end - first) & 1U) != 0) {
+        long_pair(q, t, columns, 1);
     }
 }
 
 void stapes_conv_2d_carry(const stapes_call_t *call) {
-    convolve(call, tile_carry);
+    const stapes_conv_2d_t *p = call->layer->parameters;
+    const stapes_requantize_t *q = &p->requantize;
+    const uint32_t all = (uint32_t)p->channels * p->groups;
+    const int8_t *weights = p->weights;
+    stapes_tile_t t;
+    stapes_tile_init(&t, call->scratch, p->pairs, q, all);
+    for (uint32_t first = 0, group = 0; group < p->groups; group++) {
+        const uint32_t end = first + p->channels;
+        int8_t *output = call->output + first;
+        uint32_t at = group * p->segment_bytes;
+        for (uint32_t left = p->columns; left != 0;) {
+            t.output = output;
+            if (left == 3 || left > 4) {
+                gather_3(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 3);
+                left -= 3;
+                output += 3 * all;
+                at += 3 * p->column_step;
+            } else if (left == 1) {
+                gather_1(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 1);
+                left = 0;
+            } else {
+                gather_2(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 2);
+                left -= 2;
+                output += 2 * all;
+                at += 2 * p->column_step;
+            }
+        }
+        weights += 4U * p->pairs * ((p->channels + 1U) / 2U);
+        first = end;
+    }
+    stapes_activate(q, call->output, (uint32_t)p->columns * all);
 }
 
 #endif

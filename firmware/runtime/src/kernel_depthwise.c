@@ -183,7 +183,7 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
     for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
         quad_t quad;
         for (uint32_t i = 0; i < 4; i++) {
-            const int32_t shift = -q->shifts[channel + i];
+            const int32_t shift = q->shifts[channel + i];
             quad.biases[i] = 2 * q->channels[channel + i].bias;
             quad.channels[i].multiplier = q->channels[channel + i].multiplier;
             quad.channels[i].offset = (int32_t)((uint32_t)(int32_t)q->rounding << (shift - 1));
@@ -230,7 +230,7 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
         for (uint32_t i = 0; i < 4; i++) {
-            shifts[i] = -q->shifts[channel + i];
+            shifts[i] = q->shifts[channel + i];
             offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
         }
         const int8_t *next = w;

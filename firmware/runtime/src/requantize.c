@@ -17,11 +17,11 @@ void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint
         const int32_t shift = q->shifts[channel];
         for (uint32_t j = 0; j < columns; j++) {
             int32_t value;
-            if (shift < 0) {
-                const int32_t offset = (int32_t)(rounding << (-shift - 1));
-                value = stapes_requantize_short(2 * *sums++, multiplier, offset, -shift);
+            if (shift > 0) {
+                const int32_t offset = (int32_t)(rounding << (shift - 1));
+                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift);
             } else {
-                value = stapes_multiply(*sums++, multiplier, shift - STAPES_LONG) + q->zero_point;
+                value = stapes_multiply(*sums++, multiplier, shift + STAPES_LONG) + q->zero_point;
             }
             output[j * step] = (int8_t)stapes_clamp(value, -128, 127);
         }

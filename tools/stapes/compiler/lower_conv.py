@@ -15,7 +15,7 @@ from stapes.int8.arithmetic import activation_range, padding_before
 from stapes.int8.conv import output_multipliers
 
 LONG = 64
-"""Added to the shift of a channel that needs two roundings: STAPES_LONG in kernels.h."""
+"""Taken from the left shift of a channel that needs two roundings: STAPES_LONG in kernels.h."""
 
 CARRY = "two channels in one multiplication where there are DSP instructions"
 NO_CARRY = "no two channels in one multiplication: a weight of -128 beside a negative one"
@@ -99,7 +99,7 @@ def requantization(
     table = np.concatenate([table, np.zeros((spare, 2), table.dtype)])
     return {
         "channels": Array("stapes_channel_t", table),
-        "shifts": Array("int8_t", np.where(is_short, shifts, shifts + LONG).astype(np.int8)),
+        "shifts": Array("int8_t", np.where(is_short, right, -right - LONG).astype(np.int8)),
         "zero_point": output.zero_point,
         "rounding": 2 * output.zero_point + 1,
         "minimum": low,

@@ -33,8 +33,8 @@ typedef struct {
 #define STAPES_LONG 64
 typedef struct {
     const stapes_channel_t *channels;
-    /* Of the multiplier; negative: right. A channel for which the short way is not exact has STAPES_LONG added: its
-     * shift is not right, its sum may reach 2^30 or zero point << shift does not fit. */
+    /* Right shifts behind the multiplier. Where the short way is not exact, because there is no right shift, the sum may
+     * reach 2^30 or zero point << shift does not fit, a channel is long: the left shift minus STAPES_LONG. */
     const int8_t *shifts;
     int16_t zero_point;
     int16_t rounding;        /* 2 * zero_point + 1 */
