@@ -9,14 +9,6 @@
 
 #include "requantize.h"
 
-/* Constants of four channels in the order in which they are taken. */
-typedef struct {
-    int32_t biases[4];
-    struct {
-        int32_t multiplier, offset, shift;
-    } channels[4];
-} quad_t;
-
 /* Two rows' bytes of four channels, in r8 and r9, to a word for each channel in r4 to r7. */
 #define PAIR_ROWS                                                                                            \
     "sxtb16 r10, r8, ror #8\n\tsxtb16 r11, r9, ror #8\n\tsxtb16 r8, r8\n\tsxtb16 r9, r9\n\t"                 \
@@ -26,6 +18,9 @@ typedef struct {
 #define WIDEN_TWO(first, second)                                                                             \
     "ldr r8, [%[rows], #" first "]\n\tldr r9, [%[rows], #" second "]\n\t"                                    \
     "ldr r8, [r8, %[at]]\n\tldr r9, [r9, %[at]]\n\t" PAIR_ROWS
+#define WIDEN_THREE                                                                                          \
+    "ldr r8, [%[a], %[at]]\n\tldr r9, [%[b], %[at]]\n\t" PAIR_ROWS                                            \
+    "ldr r8, [%[c], %[at]]\n\tsxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
 #define WIDEN_ONE(row)                                                                                       \
     "ldr r8, [%[rows], #" row "]\n\tldr r8, [r8, %[at]]\n\t"                                                 \
     "sxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
@@ -41,7 +36,13 @@ typedef struct {
 static void widen(const int8_t *const *rows, uint32_t at, uint32_t end, uint32_t step, uint32_t height,
                   uint32_t *x) {
     if (height == 3) {
-        WIDEN(WIDEN_TWO("0", "4") WIDEN_ONE("8"));
+        __asm__ volatile("1:\n\t" WIDEN_THREE "ldr r8, %[end]\n\t"
+                         "add %[at], %[at], %[step]\n\t"
+                         "cmp %[at], r8\n\t"
+                         "bne 1b\n\t"
+                         : [at] "+r"(at), [x] "+r"(x)
+                         : [a] "r"(rows[0]), [b] "r"(rows[1]), [c] "r"(rows[2]), [step] "r"(step), [end] "m"(end)
+                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
     } else if (height == 5) {
         WIDEN(WIDEN_TWO("0", "4") WIDEN_TWO("8", "12") WIDEN_ONE("16"));
     } else {
@@ -67,11 +68,22 @@ static void widen(const int8_t *const *rows, uint32_t at, uint32_t end, uint32_t
     }
 }
 
-/* Weights: the rows of a column lie one after the other. */
-static const int8_t *widen_weights(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
+/* Weights, where the rows of a column lie one after the other. */
+static void widen_weights(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
+    if (height == 3) {
+        /* r8 r9 r12: a column. */
+        __asm__ volatile("1:\n\t"
+                         "ldmia %[w]!, {r8, r9, r12}\n\t" PAIR_ROWS
+                         "sxtb16 r4, r12\n\tsxtb16 r5, r12, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
+                         "subs %[width], #1\n\t"
+                         "bne 1b\n\t"
+                         : [w] "+r"(w), [x] "+r"(x), [width] "+r"(width)
+                         :
+                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+        return;
+    }
     for (; width != 0; width--) {
-        uint32_t twos = height / 2U;
-        for (; twos != 0; twos--) {
+        for (uint32_t twos = height / 2U; twos != 0; twos--) {
             __asm__ volatile("ldrd r8, r9, [%[w]], #8\n\t" PAIR_ROWS
                              : [w] "+r"(w), [x] "+r"(x)
                              :
@@ -85,14 +97,24 @@ static const int8_t *widen_weights(const int8_t *w, uint32_t width, uint32_t hei
             w += 4;
         }
     }
-    return w;
 }
 
+/* What a column of outputs needs in the order in which it is taken: four biases, the weights, then these. */
+typedef struct {
+    int32_t on;    /* bytes from the inputs behind one window to the next window */
+    uint32_t step; /* from one column's last output to the next one's first */
+    int8_t *end;   /* of the outputs */
+    struct {
+        int32_t shift, multiplier, offset;
+    } channels[4];
+} tail_t;
+#define TAIL_WORDS (sizeof(tail_t) / sizeof(uint32_t))
+
 /*     r0       inputs                r4 r5 r6 r7     sums of channels 0 1 2 3
- *     r1       weights               r8 r9 r10 r11   four words of inputs
+ *     r1       biases, weights, tail r8 r9 r10 r11   four words of inputs
  *     r2 r3 r12 lr  four words of weights
  *
- * and, when the sums are complete, r2 the outputs, r3 the constants, r8 to r10 a channel's, r12 its output. */
+ * and, when the sums are complete, r2 the outputs, r8 to r10 a channel's constants, r12 its output. */
 #define TWO_ROWS                                                                                             \
     "ldmia r0!, {r8, r9, r10, r11}\n\t"                                                                      \
     "ldmia r1!, {r2, r3, r12, lr}\n\t"                                                                       \
@@ -102,34 +124,45 @@ static const int8_t *widen_weights(const int8_t *w, uint32_t width, uint32_t hei
     "ldmia r1!, {r2, r3}\n\t"                                                                                \
     "smlabb r4, r2, r8, r4\n\tsmlatt r6, r2, r8, r6\n\tsmlabb r5, r3, r9, r5\n\tsmlatt r7, r3, r9, r7\n\t"
 #define OUTPUT(sum)                                                                                          \
-    "ldmia r3!, {r8, r9, r10}\n\t"                                                                           \
+    "ldmia r1!, {r8, r9, r10}\n\t"                                                                           \
     "lsls r12, " sum ", #1\n\t"                                                                              \
-    "smmlar r12, r12, r8, r9\n\t"                                                                            \
+    "smmlar r12, r12, r9, r10\n\t"                                                                           \
     "add r12, r12, " sum ", asr #31\n\t"                                                                     \
-    "asr r12, r12, r10\n\t"                                                                                  \
+    "asr r12, r12, r8\n\t"                                                                                   \
+    "ssat r12, #8, r12\n\t"                                                                                  \
+    "strb r12, [r2], #1\n\t"
+#define RECTIFIED(sum)                                                                                       \
+    "ldmia r1!, {r8, r9, r10}\n\t"                                                                           \
+    "lsls r12, " sum ", #1\n\t"                                                                              \
+    "smmlar r12, r12, r9, r10\n\t"                                                                           \
+    "asr r12, r12, r8\n\t"                                                                                   \
     "ssat r12, #8, r12\n\t"                                                                                  \
     "strb r12, [r2], #1\n\t"
 
-/* All output columns of windows of `body`s: from one to the next the inputs go on by `on` bytes. */
+/* All output columns of windows of `body`. Negative sums that end as the zero point anyway are requantised at 2. */
 #define COLUMNS(body)                                                                                        \
-    __asm__ volatile("ldr r0, %[x]\n"                                                                        \
-                     "1:\n\t"                                                                                \
-                     "ldr r3, %[quad]\n\t"                                                                   \
-                     "ldr r1, %[w]\n\t"                                                                      \
-                     "ldmia r3, {r4, r5, r6, r7}\n\t" body "ldr r1, %[on]\n\t"                               \
-                     "ldr r3, %[quad]\n\t"                                                                   \
-                     "ldr r2, %[output]\n\t"                                                                 \
-                     "adds r3, r3, #16\n\t"                                                                  \
-                     "add r0, r0, r1\n\t" OUTPUT("r4") OUTPUT("r5") OUTPUT("r6") OUTPUT("r7")                \
-                     "ldr r8, %[step]\n\t"                                                                   \
-                     "ldr r9, %[end]\n\t"                                                                    \
-                     "add r2, r2, r8\n\t"                                                                    \
-                     "str r2, %[output]\n\t"                                                                 \
-                     "cmp r2, r9\n\t"                                                                        \
-                     "bne 1b\n\t"                                                                            \
-                     : [output] "+m"(output)                                                                 \
-                     : [x] "m"(x), [w] "m"(w), [quad] "m"(quad), [on] "m"(on), [step] "m"(step),             \
-                       [end] "m"(end)                                                                        \
+    __asm__ volatile("adr.w r2, 3f + 1\n\t"                                                                 \
+                     "ldr r0, %[rectified]\n\t"                                                             \
+                     "cbz r0, 4f\n\t"                                                                       \
+                     "adr.w r2, 2f + 1\n"                                                                   \
+                     "4:\n\t"                                                                               \
+                     "str r2, %[requantize]\n\t"                                                            \
+                     "ldr r0, %[x]\n"                                                                       \
+                     "1:\n\t"                                                                               \
+                     "ldr r1, %[w]\n\t"                                                                     \
+                     "ldmia r1!, {r4, r5, r6, r7}\n\t" body "ldmia r1!, {r3, r11, lr}\n\t"                 \
+                     "ldr r2, %[output]\n\t"                                                                \
+                     "add r0, r0, r3\n\t"                                                                   \
+                     "ldr pc, %[requantize]\n"                                                              \
+                     "3:\n\t" OUTPUT("r4") OUTPUT("r5") OUTPUT("r6") OUTPUT("r7") "b 4f\n"                  \
+                     "2:\n\t" RECTIFIED("r4") RECTIFIED("r5") RECTIFIED("r6") RECTIFIED("r7")               \
+                     "4:\n\t"                                                                               \
+                     "add r2, r2, r11\n\t"                                                                  \
+                     "str r2, %[output]\n\t"                                                                \
+                     "cmp r2, lr\n\t"                                                                       \
+                     "bne 1b\n\t"                                                                           \
+                     : [output] "+m"(output), [requantize] "=m"(requantize)                                  \
+                     : [x] "m"(x), [w] "m"(w), [rectified] "m"(rectified)                                    \
                      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12",      \
                        "lr", "cc", "memory")
 
@@ -155,57 +188,85 @@ static void sum_column(const uint32_t *x, const uint32_t *w, uint32_t width, uin
     }
 }
 
-static void multiply(const stapes_depthwise_conv_2d_t *p, const quad_t *quad, const uint32_t *x,
-                     const uint32_t *w, int8_t *output) {
+/* All output columns of four channels. */
+static void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, const uint32_t *w,
+                     const tail_t *tail, int8_t *output) {
     const uint32_t height = p->kernel_height, width = p->kernel_width;
-    const uint32_t words = 2U * height; /* of a column */
-    const int32_t columns_on = (int32_t)(p->column_step / p->tap_step) - (int32_t)width;
-    const uint32_t on = (uint32_t)(columns_on * 4) * words; /* may be negative */
-    const uint32_t step = p->channels - 4U;
-    int8_t *const end = output + (uint32_t)p->columns * p->channels;
+    const uint32_t rectified = p->requantize.minimum >= p->requantize.zero_point;
+    uint32_t requantize;
     if (height == 3 && width == 3) {
         COLUMNS(".rept 3\n\t" TWO_ROWS ONE_ROW ".endr\n\t");
     } else if (height == 5 && width == 5) {
         COLUMNS(".rept 5\n\t" TWO_ROWS TWO_ROWS ONE_ROW ".endr\n\t");
     } else {
-        for (; output != end; output += p->channels) {
-            int32_t sums[4] = {quad->biases[0], quad->biases[1], quad->biases[2], quad->biases[3]};
-            sum_column(x, w, width, height, sums);
+        const int32_t on = tail->on / (int32_t)sizeof *x + (int32_t)(2U * height * width);
+        for (; output != tail->end; output += tail->step + 4U) {
+            int32_t sums[4];
+            memcpy(sums, w, sizeof sums);
+            sum_column(x, w + 4, width, height, sums);
             for (uint32_t i = 0; i < 4; i++) {
-                output[i] = (int8_t)stapes_requantize_short(2 * sums[i], quad->channels[i].multiplier,
-                                                            quad->channels[i].offset, quad->channels[i].shift);
+                output[i] = (int8_t)stapes_requantize_short(2 * sums[i], tail->channels[i].multiplier,
+                                                            tail->channels[i].offset, tail->channels[i].shift);
             }
-            x += (p->column_step / p->tap_step) * words;
+            x += on;
         }
     }
 }
 
-STAPES_INLINE void prepare(const stapes_requantize_t *q, uint32_t channel, uint32_t i, quad_t *quad) {
-    const stapes_channel_t *constants = q->channels + channel + i;
-    const int32_t shift = q->shifts[channel + i];
-    quad->biases[i] = constants->bias;
-    quad->channels[i].multiplier = constants->multiplier;
-    quad->channels[i].offset = (int32_t)((uint32_t)(int32_t)q->rounding << (shift - 1));
-    quad->channels[i].shift = shift;
+/* Biases and tail of the next four channels; moves on both tables. r4 to r11: biases and multipliers in turn; shift,
+ * multiplier, offset of a channel come to stand beside each other. */
+#define CHANNEL(rotated, shift, multiplier, offset)                                                          \
+    "uxtb " shift ", r12" rotated "\n\tsub " offset ", " shift ", #1\n\tlsl " offset ", %[rounding], " offset   \
+    "\n\tstmia %[tail]!, {" shift ", " multiplier ", " offset "}\n\t"
+STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shifts, int32_t rounding,
+                           uint32_t *biases, void *tail) {
+    __asm__ volatile("ldmia %[channels]!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
+                     "ldr r12, [%[shifts]], #4\n\t"
+                     "stmia %[biases], {r4, r6, r8, r10}\n\t" /**/
+                     CHANNEL("", "r4", "r5", "r6") CHANNEL(", ror #8", "r6", "r7", "r8")
+                         CHANNEL(", ror #16", "r8", "r9", "r10")
+                             "uxtb r10, r12, ror #24\n\tsub r12, r10, #1\n\tlsl r12, %[rounding], r12\n\t"
+                             "stmia %[tail], {r10, r11, r12}\n\t"
+                     : [channels] "+r"(*channels), [shifts] "+r"(*shifts), [tail] "+r"(tail)
+                     : [biases] "r"(biases), [rounding] "r"(rounding)
+                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "memory");
 }
 
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
-    const uint32_t height = p->kernel_height, width = p->kernel_width;
-    const uint32_t bytes = (p->columns - 1U) * p->column_step + width * p->tap_step;
-    const uint32_t end = 4U * p->quads;
+    const uint32_t height = p->kernel_height, width = p->kernel_width, step = p->tap_step;
+    const uint32_t taps = height * width;
+    const uint32_t bytes = (p->columns - 1U) * p->column_step + width * step;
+    const stapes_channel_t *channels = q->channels;
+    const stapes_channel_t *const end = channels + 4U * p->quads;
+    const int8_t *shifts = q->shifts;
+    const int32_t rounding = q->rounding;
+    uint32_t *const biases = call->scratch; /* then weights, tail, inputs */
+    uint32_t *const wide = biases + 4;
+    tail_t *const tail = (tail_t *)(void *)(wide + 2U * taps);
+    uint32_t *x = wide + 2U * taps + TAIL_WORDS;
     const int8_t *w = p->weights;
-    uint32_t *wide = call->scratch;
-    uint32_t *x = wide + 2U * height * width;
-    for (uint32_t channel = 0; channel < end; channel += 4) {
-        quad_t quad;
-        prepare(q, channel, 0, &quad);
-        prepare(q, channel, 1, &quad);
-        prepare(q, channel, 2, &quad);
-        prepare(q, channel, 3, &quad);
-        w = widen_weights(w, width, height, wide);
-        widen(call->rows, channel, channel + bytes, p->tap_step, height, x);
-        multiply(p, &quad, x, wide, call->output + channel);
+    int8_t *output = call->output;
+    uint32_t at = 0, last = bytes;
+    tail->on = ((int32_t)(p->column_step / step) - (int32_t)width) * (int32_t)(8U * height);
+    tail->step = p->channels - 4U;
+    tail->end = output + (uint32_t)p->columns * p->channels;
+    while (channels != end) {
+        prepare(&channels, &shifts, rounding, biases, tail->channels);
+        widen_weights(w, width, height, wide);
+        widen(call->rows, at, last, step, height, x);
+        if (output == call->output) {
+            /* Padding is the same for all channels. */
+            at += p->pad_left * step;
+            last -= p->pad_right * step;
+            x += 2U * height * p->pad_left;
+        }
+        multiply(p, biases + (4U + 2U * taps + TAIL_WORDS), biases, tail, output);
+        tail->end += 4;
+        w += 4U * taps;
+        output += 4;
+        at += 4;
+        last += 4;
     }
 }
 

@@ -17,6 +17,9 @@ from stapes.int8.conv import output_multipliers
 LONG = 64
 """Taken from the left shift of a channel that needs two roundings: STAPES_LONG in kernels.h."""
 
+QUAD_BYTES = 76
+"""Constants of four channels of a depthwise convolution: tail_t and biases in firmware/runtime/src/depthwise_dsp.h."""
+
 CARRY = "two channels in one multiplication where there are DSP instructions"
 NO_CARRY = "no two channels in one multiplication: a weight of -128 beside a negative one"
 
@@ -156,9 +159,11 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
             "channels": channels,
             "quads": quads,
             "multiplier": multiplier,
+            "pad_left": window.left if window.left + window.right < gathered else 0,
+            "pad_right": window.right if window.left + window.right < gathered else 0,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=8 * kernel_h * (gathered + kernel_w) if quads else 0,
+        scratch_bytes=8 * kernel_h * (gathered + kernel_w) + QUAD_BYTES if quads else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 

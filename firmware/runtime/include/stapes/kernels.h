@@ -98,6 +98,7 @@ typedef struct {
     uint16_t channels;   /* output channels */
     uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier; /* output channels per input channel */
+    uint16_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
 } stapes_depthwise_conv_2d_t;
 void stapes_depthwise_conv_2d(const stapes_call_t *call);
 
