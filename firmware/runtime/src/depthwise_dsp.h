@@ -129,14 +129,14 @@ typedef struct {
     "smmlar r12, r12, r9, r10\n\t"                                                                           \
     "add r12, r12, " sum ", asr #31\n\t"                                                                     \
     "asr r12, r12, r8\n\t"                                                                                   \
-    "ssat r12, #8, r12\n\t"                                                                                  \
+    "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, [r2], #1\n\t"
 #define RECTIFIED(sum)                                                                                       \
     "ldmia r1!, {r8, r9, r10}\n\t"                                                                           \
     "lsls r12, " sum ", #1\n\t"                                                                              \
     "smmlar r12, r12, r9, r10\n\t"                                                                           \
     "asr r12, r12, r8\n\t"                                                                                   \
-    "ssat r12, #8, r12\n\t"                                                                                  \
+    "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, [r2], #1\n\t"
 
 /* All output columns of windows of `body`. Negative sums that end as the zero point anyway are requantised at 2. */
@@ -206,7 +206,8 @@ static void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, con
             sum_column(x, w + 4, width, height, sums);
             for (uint32_t i = 0; i < 4; i++) {
                 output[i] = (int8_t)stapes_requantize_short(2 * sums[i], tail->channels[i].multiplier,
-                                                            tail->channels[i].offset, tail->channels[i].shift);
+                                                            tail->channels[i].offset,
+                                                            tail->channels[i].shift + 1);
             }
             x += on;
         }
@@ -216,8 +217,7 @@ static void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, con
 /* Biases and tail of the next four channels; moves on both tables. r4 to r11: biases and multipliers in turn; shift,
  * multiplier, offset of a channel come to stand beside each other. */
 #define CHANNEL(rotated, shift, multiplier, offset)                                                          \
-    "uxtb " shift ", r12" rotated "\n\tsub " offset ", " shift ", #1\n\tlsl " offset ", %[rounding], " offset   \
-    "\n\tstmia %[tail]!, {" shift ", " multiplier ", " offset "}\n\t"
+    "uxtb " shift ", r12" rotated "\n\tlsl " offset ", %[rounding], " shift "\n\tstmia %[tail]!, {" shift ", " multiplier ", " offset "}\n\t"
 STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shifts, int32_t rounding,
                            uint32_t *biases, void *tail) {
     __asm__ volatile("ldmia %[channels]!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
@@ -225,7 +225,7 @@ STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shi
                      "stmia %[biases], {r4, r6, r8, r10}\n\t" /**/
                      CHANNEL("", "r4", "r5", "r6") CHANNEL(", ror #8", "r6", "r7", "r8")
                          CHANNEL(", ror #16", "r8", "r9", "r10")
-                             "uxtb r10, r12, ror #24\n\tsub r12, r10, #1\n\tlsl r12, %[rounding], r12\n\t"
+                             "lsr r10, r12, #24\n\tlsl r12, %[rounding], r10\n\t"
                              "stmia %[tail], {r10, r11, r12}\n\t"
                      : [channels] "+r"(*channels), [shifts] "+r"(*shifts), [tail] "+r"(tail)
                      : [biases] "r"(biases), [rounding] "r"(rounding)

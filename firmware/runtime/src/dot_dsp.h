@@ -107,60 +107,56 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
 /* Twice the sums of both channels of one column. */
 #define SPLIT(a, r) "sub " r ", " r ", " a "\n\tlsls " a ", " a ", #1\n\tasr " r ", " r ", #7\n\t"
 
-/* Multipliers into r2 and r3, the shift of channel a into r10 and its offset into r11, the output into r1 and its step
- * into lr. */
+/* Multipliers into r2 and r3, the shifts of both channels into r10 (its lowest byte counts), the offset of channel a
+ * into r11, the output into r1 and its step into lr. */
 #define CONSTANTS                                                                                            \
     "ldr r1, %[channel]\n\t"                                                                                 \
     "ldr lr, %[shifts]\n\t"                                                                                  \
     "ldr r2, [r1, #-12]\n\t"                                                                                 \
     "ldr r3, [r1, #-4]\n\t"                                                                                  \
     "ldr r11, %[rounding]\n\t"                                                                               \
-    "ldrb r10, [lr], #2\n\t"                                                                                 \
+    "ldrh r10, [lr], #2\n\t"                                                                                 \
     "ldr r1, %[output]\n\t"                                                                                  \
     "str lr, %[shifts]\n\t"                                                                                  \
     "ldr lr, %[step]\n\t"                                                                                    \
-    "sub r12, r10, #1\n\t"                                                                                   \
-    "lsl r11, r11, r12\n\t"
+    "lsl r11, r11, r10\n\t"
 #define NEXT_CHANNEL                                                                                         \
-    "ldr r12, %[shifts]\n\t"                                                                                 \
     "ldr r11, %[rounding]\n\t"                                                                               \
-    "ldrb r10, [r12, #-1]\n\t"                                                                               \
-    "adds r1, r1, #1\n\t"                                                                                    \
-    "sub r12, r10, #1\n\t"                                                                                   \
-    "lsl r11, r11, r12\n\t"
+    "lsr r10, r10, #8\n\t"                                                                                   \
+    "lsl r11, r11, r10\n\t"
 #define NEXT_PAIR                                                                                            \
     "ldr r3, %[end]\n\t"                                                                                     \
-    "adds r1, r1, #1\n\t"                                                                                    \
     "str r1, %[output]\n\t"                                                                                  \
     "cmp r0, r3\n\t"                                                                                         \
     "bne 1b\n\t"                                                                                             \
     "str r0, %[weights]\n\t"
 
-/* One output: stapes_requantize_short. The sign of the sum is that of the product, but for a product of 0, which rounds
- * to the same with either. RECTIFIED leaves the sign out. */
+/* One output: stapes_requantize_short, the shift's last bit by SSAT. The sign of the sum is that of the product, but for
+ * a product of 0, which rounds to the same with either. RECTIFIED leaves the sign out. The first column comes last, so
+ * that its store moves on to the next channel. */
 #define OUTPUT(sum, multiplier, place)                                                                       \
     "smmlar r12, " sum ", " multiplier ", r11\n\t"                                                           \
     "add r12, r12, " sum ", asr #31\n\t"                                                                     \
     "asr r12, r12, r10\n\t"                                                                                  \
-    "ssat r12, #8, r12\n\t"                                                                                  \
+    "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, " place "\n\t"
 #define RECTIFIED(sum, multiplier, place)                                                                    \
     "smmlar r12, " sum ", " multiplier ", r11\n\t"                                                           \
     "asr r12, r12, r10\n\t"                                                                                  \
-    "ssat r12, #8, r12\n\t"                                                                                  \
+    "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, " place "\n\t"
 #define OUTPUTS_3(output)                                                                                    \
-    output("r4", "r2", "[r1]") output("r5", "r2", "[r1, lr]") output("r6", "r2", "[r1, lr, lsl #1]")         \
-    NEXT_CHANNEL                                                                                             \
-    output("r7", "r3", "[r1]") output("r8", "r3", "[r1, lr]") output("r9", "r3", "[r1, lr, lsl #1]")
+    output("r5", "r2", "[r1, lr]") output("r6", "r2", "[r1, lr, lsl #1]") output("r4", "r2", "[r1], #1")     \
+        NEXT_CHANNEL                                                                                         \
+    output("r8", "r3", "[r1, lr]") output("r9", "r3", "[r1, lr, lsl #1]") output("r7", "r3", "[r1], #1")
 #define OUTPUTS_2(output)                                                                                    \
-    output("r4", "r2", "[r1]") output("r5", "r2", "[r1, lr]")                                                \
-    NEXT_CHANNEL                                                                                             \
-    output("r7", "r3", "[r1]") output("r8", "r3", "[r1, lr]")
+    output("r5", "r2", "[r1, lr]") output("r4", "r2", "[r1], #1")                                            \
+        NEXT_CHANNEL                                                                                         \
+    output("r8", "r3", "[r1, lr]") output("r7", "r3", "[r1], #1")
 #define BOTH_WAYS(outputs)                                                                                   \
     "ldr pc, %[requantize]\n"                                                                                \
-    "6:\n\t" outputs(RECTIFIED) "b 7f\n"                                                                    \
-    "5:\n\t" outputs(OUTPUT)                                                                                 \
+    "5:\n\t" outputs(OUTPUT) "b 7f\n"                                                                       \
+    "6:\n\t" outputs(RECTIFIED)                                                                              \
     "7:\n\t"
 
 /* All pairs of channels from t->channel on until the weights are at t->end; moves t->weights, t->channel, t->shifts and
@@ -199,8 +195,8 @@ STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
         __asm__ volatile(PLACES BIASES WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
                                              "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10")
                                                  WORD_1("r3", "r11"))
-                             SPLIT("r4", "r7") CONSTANTS OUTPUT("r4", "r2", "[r1]") NEXT_CHANNEL
-                                 OUTPUT("r7", "r3", "[r1]") NEXT_PAIR
+                             SPLIT("r4", "r7") CONSTANTS OUTPUT("r4", "r2", "[r1], #1") NEXT_CHANNEL
+                                 OUTPUT("r7", "r3", "[r1], #1") NEXT_PAIR
                          : OPERANDS
                          : CLOBBERED);
     }

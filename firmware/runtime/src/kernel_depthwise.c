@@ -105,7 +105,7 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
         for (uint32_t i = 0; i < 4; i++) {
-            shifts[i] = q->shifts[channel + i];
+            shifts[i] = q->shifts[channel + i] + 1;
             offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
         }
         const int8_t *next = w;

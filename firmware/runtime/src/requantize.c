@@ -17,9 +17,9 @@ void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint
         const int32_t shift = q->shifts[channel];
         for (uint32_t j = 0; j < columns; j++) {
             int32_t value;
-            if (shift > 0) {
-                const int32_t offset = (int32_t)(rounding << (shift - 1));
-                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift);
+            if (shift >= 0) {
+                const int32_t offset = (int32_t)(rounding << shift);
+                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift + 1);
             } else {
                 value = stapes_multiply(*sums++, multiplier, shift + STAPES_LONG) + q->zero_point;
             }

@@ -130,12 +130,12 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 }
 
 #if STAPES_MVE
-/* stapes_requantize_short of four sums (not doubled), shifted to the right. VQRDMULH rounds halves up, as does
+/* stapes_requantize_short of four sums (not doubled); `shifts` as in stapes_requantize_t. VQRDMULH rounds halves up, as does
  * VRSHL once negative values are one less. */
 static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts,
                                                int32_t zero_point) {
     int32x4_t value = vqrdmulhq_s32(sums, multipliers);
-    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), vnegq_s32(shifts));
+    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), vmvnq_s32(shifts));
     value = vaddq_n_s32(value, zero_point);
     return vminq_s32(vmaxq_s32(value, vdupq_n_s32(-128)), vdupq_n_s32(127));
 }
@@ -186,13 +186,13 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
         for (; constants != end; constants++) {
             const int32_t multiplier = constants->multiplier;
             const int32_t shift = *shifts++;
-            const int32_t offset = (int32_t)(rounding << (shift - 1));
-            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, shift);
+            const int32_t offset = (int32_t)(rounding << shift);
+            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, shift + 1);
             if (columns > 1) {
-                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, shift);
+                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, shift + 1);
             }
             if (columns > 2) {
-                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, shift);
+                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, shift + 1);
             }
             sums += columns;
             output++;

@@ -102,7 +102,7 @@ def requantization(
     table = np.concatenate([table, np.zeros((spare, 2), table.dtype)])
     return {
         "channels": Array("stapes_channel_t", table),
-        "shifts": Array("int8_t", np.where(is_short, right, -right - LONG).astype(np.int8)),
+        "shifts": Array("int8_t", np.where(is_short, right - 1, -right - LONG).astype(np.int8)),
         "zero_point": output.zero_point,
         "rounding": 2 * output.zero_point + 1,
         "minimum": low,

@@ -33,7 +33,7 @@ typedef struct {
 #define STAPES_LONG 64
 typedef struct {
     const stapes_channel_t *channels;
-    /* Right shifts behind the multiplier. Where the short way is not exact, because there is no right shift, the sum may
+    /* Right shifts behind the multiplier, less one. Where the short way is not exact, because there is no right shift, the sum may
      * reach 2^30 or zero point << shift does not fit, a channel is long: the left shift minus STAPES_LONG. */
     const int8_t *shifts;
     int16_t zero_point;
