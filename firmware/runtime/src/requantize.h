@@ -57,6 +57,19 @@ static inline uint32_t stapes_high_halves(uint32_t first, uint32_t second) {
     return halves;
 }
 
+/* The larger and the smaller of four int8 each. */
+static inline uint32_t stapes_max8(uint32_t a, uint32_t b) {
+    uint32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b));
+    return larger;
+}
+
+static inline uint32_t stapes_min8(uint32_t a, uint32_t b) {
+    uint32_t smaller;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(smaller) : "r"(a), "r"(b));
+    return smaller;
+}
+
 /* sum plus the products of the low and of the high halves. */
 static inline int32_t stapes_smlad(uint32_t a, uint32_t b, int32_t sum) {
     __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));

@@ -103,6 +103,7 @@ typedef struct {
 void stapes_depthwise_conv_2d(const stapes_call_t *call);
 
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
+#define STAPES_NARROW_POOL 255u /* elements of int8 whose sum fits int16 */
 typedef struct {
     uint16_t kernel_height, kernel_width;
     uint16_t stride_width;
