@@ -24,64 +24,78 @@
 #define WIDEN_ONE(row)                                                                                       \
     "ldr r8, [%[rows], #" row "]\n\tldr r8, [r8, %[at]]\n\t"                                                 \
     "sxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
-#define WIDEN(body)                                                                                          \
-    __asm__ volatile("1:\n\t" body "add %[at], %[at], %[step]\n\t"                                           \
-                     "cmp %[at], %[end]\n\t"                                                                 \
-                     "bne 1b\n\t"                                                                            \
-                     : [at] "+r"(at), [x] "+r"(x)                                                            \
-                     : [rows] "r"(rows), [end] "r"(end), [step] "r"(step)                                    \
-                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory")
 
-/* Columns from byte `at` of every row up to byte `end`, `step` bytes apart. */
-static void widen(const int8_t *const *rows, uint32_t at, uint32_t end, uint32_t step, uint32_t height,
-                  uint32_t *x) {
-    if (height == 3) {
-        __asm__ volatile("1:\n\t" WIDEN_THREE "ldr r8, %[end]\n\t"
-                         "add %[at], %[at], %[step]\n\t"
-                         "cmp %[at], r8\n\t"
-                         "bne 1b\n\t"
-                         : [at] "+r"(at), [x] "+r"(x)
-                         : [a] "r"(rows[0]), [b] "r"(rows[1]), [c] "r"(rows[2]), [step] "r"(step), [end] "m"(end)
-                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
-    } else if (height == 5) {
-        WIDEN(WIDEN_TWO("0", "4") WIDEN_TWO("8", "12") WIDEN_ONE("16"));
-    } else {
-        for (; at != end; at += step) {
-            for (uint32_t row = 0; row < height; row += 2) {
-                const uint32_t first = stapes_load(rows[row] + at);
-                const uint32_t even = stapes_sxtb16(first), odd = stapes_sxtb16_8(first);
-                if (row + 1U == height) {
-                    x[0] = even;
-                    x[1] = odd;
-                    x += 2;
-                    break;
-                }
-                const uint32_t second = stapes_load(rows[row + 1U] + at);
-                const uint32_t even2 = stapes_sxtb16(second), odd2 = stapes_sxtb16_8(second);
-                x[0] = stapes_low_halves(even, even2);
-                x[1] = stapes_low_halves(odd, odd2);
-                x[2] = stapes_high_halves(even, even2);
-                x[3] = stapes_high_halves(odd, odd2);
-                x += 4;
+/* Columns from byte `at` of every row up to byte `end`, `step` bytes apart. Not inlined: these need every register. */
+__attribute__((noinline)) static void widen_3(const int8_t *const *rows, uint32_t at, uint32_t end,
+                                              uint32_t step, uint32_t *x) {
+    __asm__ volatile("1:\n\t" WIDEN_THREE "ldr r8, %[end]\n\t"
+                     "add %[at], %[at], %[step]\n\t"
+                     "cmp %[at], r8\n\t"
+                     "bne 1b\n\t"
+                     : [at] "+r"(at), [x] "+r"(x)
+                     : [a] "r"(rows[0]), [b] "r"(rows[1]), [c] "r"(rows[2]), [step] "r"(step), [end] "m"(end)
+                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+__attribute__((noinline)) static void widen_5(const int8_t *const *rows, uint32_t at, uint32_t end,
+                                              uint32_t step, uint32_t *x) {
+    __asm__ volatile("1:\n\t" WIDEN_TWO("0", "4") WIDEN_TWO("8", "12") WIDEN_ONE("16") /**/
+                     "add %[at], %[at], %[step]\n\t"
+                     "cmp %[at], %[end]\n\t"
+                     "bne 1b\n\t"
+                     : [at] "+r"(at), [x] "+r"(x)
+                     : [rows] "r"(rows), [end] "r"(end), [step] "r"(step)
+                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+static void widen_any(const int8_t *const *rows, uint32_t at, uint32_t end, uint32_t step, uint32_t height,
+                      uint32_t *x) {
+    for (; at != end; at += step) {
+        for (uint32_t row = 0; row < height; row += 2) {
+            const uint32_t first = stapes_load(rows[row] + at);
+            const uint32_t even = stapes_sxtb16(first), odd = stapes_sxtb16_8(first);
+            if (row + 1U == height) {
+                x[0] = even;
+                x[1] = odd;
+                x += 2;
+                break;
             }
+            const uint32_t second = stapes_load(rows[row + 1U] + at);
+            const uint32_t even2 = stapes_sxtb16(second), odd2 = stapes_sxtb16_8(second);
+            x[0] = stapes_low_halves(even, even2);
+            x[1] = stapes_low_halves(odd, odd2);
+            x[2] = stapes_high_halves(even, even2);
+            x[3] = stapes_high_halves(odd, odd2);
+            x += 4;
         }
     }
 }
 
-/* Weights, where the rows of a column lie one after the other. */
-static void widen_weights(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
+STAPES_INLINE void widen(const int8_t *const *rows, uint32_t at, uint32_t end, uint32_t step,
+                         const uint32_t height, uint32_t *x) {
     if (height == 3) {
-        /* r8 r9 r12: a column. */
-        __asm__ volatile("1:\n\t"
-                         "ldmia %[w]!, {r8, r9, r12}\n\t" PAIR_ROWS
-                         "sxtb16 r4, r12\n\tsxtb16 r5, r12, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
-                         "subs %[width], #1\n\t"
-                         "bne 1b\n\t"
-                         : [w] "+r"(w), [x] "+r"(x), [width] "+r"(width)
-                         :
-                         : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
-        return;
+        widen_3(rows, at, end, step, x);
+    } else if (height == 5) {
+        widen_5(rows, at, end, step, x);
+    } else {
+        widen_any(rows, at, end, step, height, x);
     }
+}
+
+/* Weights, where the rows of a column lie one after the other. */
+__attribute__((noinline)) static void widen_weights_3(const int8_t *w, uint32_t width, uint32_t *x) {
+    /* r8 r9 r12: a column. */
+    __asm__ volatile("1:\n\t"
+                     "ldmia %[w]!, {r8, r9, r12}\n\t" PAIR_ROWS
+                     "sxtb16 r4, r12\n\tsxtb16 r5, r12, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
+                     "subs %[width], #1\n\t"
+                     "bne 1b\n\t"
+                     : [w] "+r"(w), [x] "+r"(x), [width] "+r"(width)
+                     :
+                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+}
+
+static void widen_weights_any(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
     for (; width != 0; width--) {
         for (uint32_t twos = height / 2U; twos != 0; twos--) {
             __asm__ volatile("ldrd r8, r9, [%[w]], #8\n\t" PAIR_ROWS
@@ -189,9 +203,8 @@ static void sum_column(const uint32_t *x, const uint32_t *w, uint32_t width, uin
 }
 
 /* All output columns of four channels. */
-static void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, const uint32_t *w,
-                     const tail_t *tail, int8_t *output) {
-    const uint32_t height = p->kernel_height, width = p->kernel_width;
+STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, const uint32_t *w,
+                            const tail_t *tail, int8_t *output, const uint32_t height, const uint32_t width) {
     const uint32_t rectified = p->requantize.minimum >= p->requantize.zero_point;
     uint32_t requantize;
     if (height == 3 && width == 3) {
@@ -232,10 +245,11 @@ STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shi
                      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "memory");
 }
 
-static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
+/* All quads of a kernel of `height` x `width`; where these are constants, the rest is left out. */
+STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, const uint32_t height,
+                         const uint32_t width) {
     const stapes_requantize_t *q = &p->requantize;
-    const uint32_t height = p->kernel_height, width = p->kernel_width, step = p->tap_step;
-    const uint32_t taps = height * width;
+    const uint32_t taps = height * width, step = p->tap_step;
     const uint32_t bytes = (p->columns - 1U) * p->column_step + width * step;
     const stapes_channel_t *channels = q->channels;
     const stapes_channel_t *const end = channels + 4U * p->quads;
@@ -248,20 +262,32 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
     const int8_t *w = p->weights;
     int8_t *output = call->output;
     uint32_t at = 0, last = bytes;
+    int is_first = 1;
     tail->on = ((int32_t)(p->column_step / step) - (int32_t)width) * (int32_t)(8U * height);
     tail->step = p->channels - 4U;
     tail->end = output + (uint32_t)p->columns * p->channels;
     while (channels != end) {
-        prepare(&channels, &shifts, rounding, biases, tail->channels);
-        widen_weights(w, width, height, wide);
-        widen(call->rows, at, last, step, height, x);
-        if (output == call->output) {
-            /* Padding is the same for all channels. */
-            at += p->pad_left * step;
-            last -= p->pad_right * step;
-            x += 2U * height * p->pad_left;
+        if (is_long(q, (uint32_t)(channels - q->channels))) {
+            long_quad(call, p, (uint32_t)(channels - q->channels));
+            channels += 4;
+            shifts += 4;
+        } else {
+            prepare(&channels, &shifts, rounding, biases, tail->channels);
+            if (height == 3) {
+                widen_weights_3(w, width, wide);
+            } else {
+                widen_weights_any(w, width, height, wide);
+            }
+            widen(call->rows, at, last, step, height, x);
+            if (is_first) {
+                /* Padding is the same for all channels. */
+                is_first = 0;
+                at += p->pad_left * step;
+                last -= p->pad_right * step;
+                x += 2U * height * p->pad_left;
+            }
+            multiply(p, biases + (4U + 2U * taps + TAIL_WORDS), biases, tail, output, height, width);
         }
-        multiply(p, biases + (4U + 2U * taps + TAIL_WORDS), biases, tail, output);
         tail->end += 4;
         w += 4U * taps;
         output += 4;

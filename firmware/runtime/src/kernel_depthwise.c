@@ -1,6 +1,47 @@
 /* DEPTHWISE_CONV_2D: four channels at a time, then the channels that are left one by one. */
 #include "requantize.h"
 
+/* The sums of four channels of one output column. */
+static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
+                                 const int8_t *w, int32_t *sums) {
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (uint32_t tap = 0; tap < p->kernel_width; tap++) {
+        for (uint32_t row = 0; row < p->kernel_height; row++) {
+            const int8_t *in = rows[row] + at;
+            s0 += in[0] * w[0];
+            s1 += in[1] * w[1];
+            s2 += in[2] * w[2];
+            s3 += in[3] * w[3];
+            w += 4;
+        }
+        at += p->tap_step;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+    return w;
+}
+
+/* Whether one of four channels is long. */
+static inline int is_long(const stapes_requantize_t *q, uint32_t channel) {
+    const int8_t *shifts = q->shifts + channel;
+    return !q->is_short && (shifts[0] | shifts[1] | shifts[2] | shifts[3]) < 0;
+}
+
+/* All columns of four channels of which one is long. */
+static void long_quad(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, uint32_t channel) {
+    const stapes_channel_t *constants = p->requantize.channels + channel;
+    const int8_t *w = p->weights + channel * p->kernel_height * p->kernel_width;
+    int8_t *output = call->output + channel;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        int32_t sums[4] = {constants[0].bias, constants[1].bias, constants[2].bias, constants[3].bias};
+        (void)quad(p, call->rows, column * p->column_step + channel, w, sums);
+        stapes_requantize_long(&p->requantize, channel, 4, sums, 1, output, 1);
+        output += p->channels;
+    }
+}
+
 #if STAPES_MVE
 
 /* Four channels of `columns` output columns. */
@@ -57,6 +98,10 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
     for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
         int8_t *output = call->output + channel;
         uint32_t column = 0;
+        if (is_long(&p->requantize, channel)) {
+            long_quad(call, p, channel);
+            continue;
+        }
         for (; column + 4U <= p->columns; column += 4) {
             tile(p, call->rows, channel, column, 4, output);
             output += 4U * p->channels;
@@ -76,50 +121,30 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
 #include "depthwise_dsp.h"
 #else
 
-/* The sums of four channels of one output column. */
-static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
-                                 const int8_t *w, int32_t *sums) {
-    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
-    for (uint32_t tap = 0; tap < p->kernel_width; tap++) {
-        for (uint32_t row = 0; row < p->kernel_height; row++) {
-            const int8_t *in = rows[row] + at;
-            s0 += in[0] * w[0];
-            s1 += in[1] * w[1];
-            s2 += in[2] * w[2];
-            s3 += in[3] * w[3];
-            w += 4;
-        }
-        at += p->tap_step;
-    }
-    sums[0] = s0;
-    sums[1] = s1;
-    sums[2] = s2;
-    sums[3] = s3;
-    return w;
-}
-
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
-    const int8_t *w = p->weights;
+    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
     for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
+        if (is_long(q, channel)) {
+            long_quad(call, p, channel);
+            continue;
+        }
         for (uint32_t i = 0; i < 4; i++) {
             shifts[i] = q->shifts[channel + i] + 1;
             offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
         }
-        const int8_t *next = w;
         int8_t *output = call->output + channel;
         for (uint32_t column = 0; column < p->columns; column++) {
             int32_t sums[4] = {constants[0].bias, constants[1].bias, constants[2].bias, constants[3].bias};
-            next = quad(p, call->rows, column * p->column_step + channel, w, sums);
+            (void)quad(p, call->rows, column * p->column_step + channel, p->weights + channel * taps, sums);
             for (uint32_t i = 0; i < 4; i++) {
                 output[i] = (int8_t)stapes_requantize_short(2 * sums[i], constants[i].multiplier, offsets[i],
                                                             shifts[i]);
             }
             output += p->channels;
         }
-        w = next;
     }
 }
 
@@ -129,7 +154,11 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     const stapes_depthwise_conv_2d_t *p = call->layer->parameters;
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
+#if STAPES_DSP && !STAPES_MVE
+    quads(call, p, p->kernel_height, p->kernel_width);
+#else
     quads(call, p);
+#endif
     const int8_t *w = p->weights + 4U * p->quads * taps;
     for (uint32_t channel = 4U * p->quads; channel < p->channels; channel++) {
         for (uint32_t column = 0; column < p->columns; column++) {
@@ -149,3 +178,19 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     }
     stapes_activate(q, call->output, (uint32_t)p->columns * p->channels);
 }
+
+#if STAPES_DSP && !STAPES_MVE
+
+void stapes_depthwise_3x3(const stapes_call_t *call) {
+    const stapes_depthwise_conv_2d_t *p = call->layer->parameters;
+    quads(call, p, 3, 3);
+    stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels);
+}
+
+void stapes_depthwise_5x5(const stapes_call_t *call) {
+    const stapes_depthwise_conv_2d_t *p = call->layer->parameters;
+    quads(call, p, 5, 5);
+    stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels);
+}
+
+#endif

@@ -141,12 +141,16 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     output = Shape.of(builder.tensor(op.outputs[0]).shape)
     depth = window.shape.channels
     requantize = requantization(builder, op, weights.reshape(-1, channels).T)
-    fast = multiplier == 1 and op.integer("dilation_w") == 1 and requantize["is_short"] == 1
+    fast = multiplier == 1 and op.integer("dilation_w") == 1
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
+    kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
+    if quads * 4 == channels and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+        kernel, why = f"depthwise_{kernel_h}x{kernel_w}", "all channels by fours, a kernel with code of its own"
     builder.add_layer(
         op=op,
-        kernel="depthwise_conv_2d",
+        kernel=kernel,
+        why=why,
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,

@@ -99,8 +99,17 @@ typedef struct {
     uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier; /* output channels per input channel */
     uint16_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
-} stapes_depthwise_conv_2d_t;
+} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
 void stapes_depthwise_conv_2d(const stapes_call_t *call);
+
+/* The same for kernels of one size without channels left over, in less code. */
+#if STAPES_DSP && !STAPES_MVE
+void stapes_depthwise_3x3(const stapes_call_t *call);
+void stapes_depthwise_5x5(const stapes_call_t *call);
+#else
+#define stapes_depthwise_3x3 stapes_depthwise_conv_2d
+#define stapes_depthwise_5x5 stapes_depthwise_conv_2d
+#endif
 
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
 #define STAPES_NARROW_POOL 255u /* elements of int8 whose sum fits int16 */
