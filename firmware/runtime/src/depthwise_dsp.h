@@ -54,13 +54,13 @@ static void widen_any(const int8_t *const *rows, uint32_t at, uint32_t end, uint
         for (uint32_t row = 0; row < height; row += 2) {
             const uint32_t first = stapes_load(rows[row] + at);
             const uint32_t even = stapes_sxtb16(first), odd = stapes_sxtb16_8(first);
-            if (row + 1U == height) {
+            if (row + 1u == height) {
                 x[0] = even;
                 x[1] = odd;
                 x += 2;
                 break;
             }
-            const uint32_t second = stapes_load(rows[row + 1U] + at);
+            const uint32_t second = stapes_load(rows[row + 1u] + at);
             const uint32_t even2 = stapes_sxtb16(second), odd2 = stapes_sxtb16_8(second);
             x[0] = stapes_low_halves(even, even2);
             x[1] = stapes_low_halves(odd, odd2);
@@ -97,13 +97,13 @@ __attribute__((noinline)) static void widen_weights_3(const int8_t *w, uint32_t 
 
 static void widen_weights_any(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
     for (; width != 0; width--) {
-        for (uint32_t twos = height / 2U; twos != 0; twos--) {
+        for (uint32_t twos = height / 2u; twos != 0; twos--) {
             __asm__ volatile("ldrd r8, r9, [%[w]], #8\n\t" PAIR_ROWS
                              : [w] "+r"(w), [x] "+r"(x)
                              :
                              : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "memory");
         }
-        if ((height & 1U) != 0) {
+        if ((height & 1u) != 0) {
             const uint32_t row = stapes_load(w);
             x[0] = stapes_sxtb16(row);
             x[1] = stapes_sxtb16_8(row);
@@ -183,7 +183,7 @@ typedef struct {
 /* The sums of one output column for any kernel. */
 static void sum_column(const uint32_t *x, const uint32_t *w, uint32_t width, uint32_t height, int32_t *sums) {
     for (; width != 0; width--) {
-        for (uint32_t row = height; row > 1U; row -= 2) {
+        for (uint32_t row = height; row > 1u; row -= 2) {
             sums[0] = stapes_smlad(w[0], x[0], sums[0]);
             sums[1] = stapes_smlad(w[1], x[1], sums[1]);
             sums[2] = stapes_smlad(w[2], x[2], sums[2]);
@@ -191,7 +191,7 @@ static void sum_column(const uint32_t *x, const uint32_t *w, uint32_t width, uin
             x += 4;
             w += 4;
         }
-        if ((height & 1U) != 0) {
+        if ((height & 1u) != 0) {
             sums[0] = stapes_smlabb(w[0], x[0], sums[0]);
             sums[1] = stapes_smlabb(w[1], x[1], sums[1]);
             sums[2] = stapes_smlatt(w[0], x[0], sums[2]);
@@ -212,8 +212,8 @@ STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t 
     } else if (height == 5 && width == 5) {
         COLUMNS(".rept 5\n\t" TWO_ROWS TWO_ROWS ONE_ROW ".endr\n\t");
     } else {
-        const int32_t on = tail->on / (int32_t)sizeof *x + (int32_t)(2U * height * width);
-        for (; output != tail->end; output += tail->step + 4U) {
+        const int32_t on = tail->on / (int32_t)sizeof *x + (int32_t)(2u * height * width);
+        for (; output != tail->end; output += tail->step + 4u) {
             int32_t sums[4];
             memcpy(sums, w, sizeof sums);
             sum_column(x, w + 4, width, height, sums);
@@ -250,22 +250,22 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
                          const uint32_t width) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = height * width, step = p->tap_step;
-    const uint32_t bytes = (p->columns - 1U) * p->column_step + width * step;
+    const uint32_t bytes = (p->columns - 1u) * p->column_step + width * step;
     const stapes_channel_t *channels = q->channels;
-    const stapes_channel_t *const end = channels + 4U * p->quads;
+    const stapes_channel_t *const end = channels + 4u * p->quads;
     const int8_t *shifts = q->shifts;
     const int32_t rounding = q->rounding;
     uint32_t *const biases = call->scratch; /* then weights, tail, inputs */
     uint32_t *const wide = biases + 4;
-    tail_t *const tail = (tail_t *)(void *)(wide + 2U * taps);
-    uint32_t *x = wide + 2U * taps + TAIL_WORDS;
+    tail_t *const tail = (tail_t *)(void *)(wide + 2u * taps);
+    uint32_t *x = wide + 2u * taps + TAIL_WORDS;
     const int8_t *w = p->weights;
     int8_t *output = call->output;
     uint32_t at = 0, last = bytes;
     int is_first = 1;
-    tail->on = ((int32_t)(p->column_step / step) - (int32_t)width) * (int32_t)(8U * height);
-    tail->step = p->channels - 4U;
-    tail->end = output + (uint32_t)p->columns * p->channels;
+    tail->on = ((int32_t)(p->column_step / step) - (int32_t)width) * (int32_t)(8u * height);
+    tail->step = p->channels - 4u;
+    tail->end = output + p->columns * p->channels;
     while (channels != end) {
         if (is_long(q, (uint32_t)(channels - q->channels))) {
             long_quad(call, p, (uint32_t)(channels - q->channels));
@@ -284,12 +284,12 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
                 is_first = 0;
                 at += p->pad_left * step;
                 last -= p->pad_right * step;
-                x += 2U * height * p->pad_left;
+                x += 2u * height * p->pad_left;
             }
-            multiply(p, biases + (4U + 2U * taps + TAIL_WORDS), biases, tail, output, height, width);
+            multiply(p, biases + (4u + 2u * taps + TAIL_WORDS), biases, tail, output, height, width);
         }
         tail->end += 4;
-        w += 4U * taps;
+        w += 4u * taps;
         output += 4;
         at += 4;
         last += 4;

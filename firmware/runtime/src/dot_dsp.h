@@ -39,15 +39,15 @@ typedef struct {
 /* What is the same for all tiles of a layer. */
 static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uint32_t pairs,
                                     const stapes_requantize_t *q, uint32_t step) {
-    const uint32_t twos = pairs / 2U;
+    const uint32_t twos = pairs / 2u;
     t->inputs = inputs;
     t->pairs = pairs;
     t->rounding = q->rounding;
     t->rectified = q->minimum >= q->zero_point;
     t->step = step;
-    t->rounds = twos == 0 ? 1U : (twos + ROUND - 1U) / ROUND;
+    t->rounds = twos == 0 ? 1u : (twos + ROUND - 1u) / ROUND;
     t->missing = t->rounds * ROUND - twos;
-    t->single = pairs & 1U;
+    t->single = pairs & 1u;
 }
 
 /* One word of weights in `w` times one pair of inputs a column. */
@@ -163,7 +163,7 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
  * t->output on. */
 STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
     /* Bytes of two words' code in the loop; 1 for Thumb. */
-    const uint32_t skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1U;
+    const uint32_t skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1u;
     uint32_t entry, start, requantize;
 #define OPERANDS                                                                                             \
     [channel] "+m"(t->channel), [shifts] "+m"(t->shifts), [output] "+m"(t->output),                          \
@@ -207,27 +207,32 @@ STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
 STAPES_INLINE const int8_t *stapes_add_carried(const int8_t *w, const int16_t *x, uint32_t step, uint32_t pairs,
                                                int32_t *sums) {
     while (pairs != 0) {
-        uint32_t left = pairs < 256U ? pairs : 256U;
+        uint32_t left = pairs < 256u ? pairs : 256u;
         int32_t a = 0, r = 0;
         pairs -= left;
-        for (; step == 1U && left >= 4U; left -= 4) {
+        if (step == 1u && left >= 4u) {
             /* r4 r5 r6 r8: weights; r9 r10 r11 r12: inputs. */
-            __asm__ volatile("ldmia %[w]!, {r4, r5, r6, r8}\n\t"
+            __asm__ volatile("sub %[left], #4\n"
+                             "1:\n\t"
+                             "ldmia %[w]!, {r4, r5, r6, r8}\n\t"
                              "ldmia %[x]!, {r9, r10, r11, r12}\n\t"
                              "smlad %[r], r4, r9, %[r]\n\tsxtb16 r4, r4\n\tsmlad %[a], r4, r9, %[a]\n\t"
                              "smlad %[r], r5, r10, %[r]\n\tsxtb16 r5, r5\n\tsmlad %[a], r5, r10, %[a]\n\t"
                              "smlad %[r], r6, r11, %[r]\n\tsxtb16 r6, r6\n\tsmlad %[a], r6, r11, %[a]\n\t"
                              "smlad %[r], r8, r12, %[r]\n\tsxtb16 r8, r8\n\tsmlad %[a], r8, r12, %[a]\n\t"
-                             : [w] "+r"(w), [x] "+r"(x), [a] "+r"(a), [r] "+r"(r)
+                             "subs %[left], #4\n\t"
+                             "bhs 1b\n\t"
+                             "add %[left], #4\n\t"
+                             : [w] "+r"(w), [x] "+r"(x), [a] "+r"(a), [r] "+r"(r), [left] "+r"(left)
                              :
-                             : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
+                             : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
         }
         for (; left != 0; left--) {
             const uint32_t weights = stapes_load(w), inputs = stapes_load_halves(x);
             r = stapes_smlad(weights, inputs, r);
             a = stapes_smlad(stapes_sxtb16(weights), inputs, a);
             w += 4;
-            x += 2U * step;
+            x += 2u * step;
         }
         sums[0] += a;
         sums[1] += (int32_t)((uint32_t)r - (uint32_t)a) >> 8;

@@ -126,7 +126,7 @@ STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second
                                places_t *to) {
     const uint32_t step = 2 * columns; /* from one pair to the next */
     const uint32_t third = 2 * second;
-    if ((bytes & 2U) != 0) {
+    if ((bytes & 2u) != 0) {
         int16_t *x = to->x;
         x[0] = in[0];
         x[1] = in[1];
@@ -141,7 +141,7 @@ STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second
         to->x = x + step;
         in += 2;
     }
-    if ((bytes & 1U) != 0) {
+    if ((bytes & 1u) != 0) {
         int16_t *last = to->last;
         last[0] = in[0];
         if (columns > 1) {
@@ -158,10 +158,10 @@ STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second
 /* The patches of one, two or three columns. */
 STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
                           const uint32_t columns, int16_t *x) {
-    const uint32_t bytes = p->segment_bytes, words = bytes / 4U;
+    const uint32_t bytes = p->segment_bytes, words = bytes / 4u;
     const uint32_t segments = p->segments, segment_step = p->segment_step, second = p->column_step;
     const int8_t *const *const end = rows + p->kernel_height;
-    places_t to = {x, x + p->kernel_height * segments * (bytes / 2U) * 2 * columns, 1};
+    places_t to = {x, x + p->kernel_height * segments * (bytes / 2u) * 2 * columns, 1};
     if (segments == 1 && words < 2) {
         /* Short runs, as a first layer has them. */
         for (; rows != end; rows++) {
@@ -203,7 +203,7 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns) {
     const stapes_conv_2d_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups;
-    const int8_t *weights = p->weights + group * (4U * p->pairs * ((p->channels + 1U) / 2U));
+    const int8_t *weights = p->weights + group * (4u * p->pairs * ((p->channels + 1u) / 2u));
     stapes_element_t *x = call->scratch;
     int8_t *output = call->output + column * step;
     uint32_t channel = group * p->channels;
@@ -270,12 +270,12 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
     int32_t sums[2 * STAPES_TILE];
     for (uint32_t j = 0; j < columns; j++) {
         int32_t both[2] = {t->channel[0].bias, t->channel[1].bias};
-        (void)stapes_add_carried(t->weights, t->inputs + 2U * j, columns, t->pairs, both);
+        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both);
         sums[j] = both[0];
         sums[columns + j] = both[1];
     }
     stapes_requantize_long(q, (uint32_t)(t->channel - q->channels), exist, sums, columns, t->output, t->step);
-    t->weights += 4U * t->pairs;
+    t->weights += 4u * t->pairs;
     t->channel += 2;
     t->shifts += 2;
     t->output += 2;
@@ -284,8 +284,8 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
 /* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
 STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
                               const int8_t *weights, const uint32_t columns) {
-    const uint32_t bytes = 4U * t->pairs; /* of a pair of channels */
-    const int8_t *const stop = weights + (end - first) / 2U * bytes;
+    const uint32_t bytes = 4u * t->pairs; /* of a pair of channels */
+    const int8_t *const stop = weights + (end - first) / 2u * bytes;
     t->weights = weights;
     t->channel = q->channels + first;
     t->shifts = q->shifts + first;
@@ -300,7 +300,7 @@ STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, ui
         }
         stapes_tile(t, columns);
     }
-    if (((end - first) & 1U) != 0) {
+    if (((end - first) & 1u) != 0) {
         long_pair(q, t, columns, 1);
     }
 }
@@ -336,7 +336,7 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
                 at += 2 * p->column_step;
             }
         }
-        weights += 4U * p->pairs * ((p->channels + 1U) / 2U);
+        weights += 4u * p->pairs * ((p->channels + 1u) / 2u);
         first = end;
     }
     stapes_activate(q, call->output, (uint32_t)p->columns * all);

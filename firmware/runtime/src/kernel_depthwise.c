@@ -95,20 +95,20 @@ STAPES_INLINE void tile(const stapes_depthwise_conv_2d_t *p, const int8_t *const
 }
 
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
-    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
         int8_t *output = call->output + channel;
         uint32_t column = 0;
         if (is_long(&p->requantize, channel)) {
             long_quad(call, p, channel);
             continue;
         }
-        for (; column + 4U <= p->columns; column += 4) {
+        for (; column + 4u <= p->columns; column += 4) {
             tile(p, call->rows, channel, column, 4, output);
-            output += 4U * p->channels;
+            output += 4u * p->channels;
         }
-        if (column + 2U <= p->columns) {
+        if (column + 2u <= p->columns) {
             tile(p, call->rows, channel, column, 2, output);
-            output += 2U * p->channels;
+            output += 2u * p->channels;
             column += 2;
         }
         if (column < p->columns) {
@@ -124,7 +124,7 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
-    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
         if (is_long(q, channel)) {
@@ -159,8 +159,8 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
 #else
     quads(call, p);
 #endif
-    const int8_t *w = p->weights + 4U * p->quads * taps;
-    for (uint32_t channel = 4U * p->quads; channel < p->channels; channel++) {
+    const int8_t *w = p->weights + 4u * p->quads * taps;
+    for (uint32_t channel = 4u * p->quads; channel < p->channels; channel++) {
         for (uint32_t column = 0; column < p->columns; column++) {
             const int8_t *next = w;
             int32_t sum = q->channels[channel].bias;

@@ -14,11 +14,11 @@ typedef struct {
 } span_t;
 
 static span_t window(const stapes_pool_2d_t *p, uint32_t column) {
-    const int32_t start = (int32_t)(column * p->stride_width) - p->pad_left;
-    const int32_t stop = start + p->kernel_width;
+    const int32_t start = (int32_t)(column * p->stride_width - p->pad_left);
+    const int32_t stop = start + (int32_t)p->kernel_width;
     span_t span;
-    span.first = start < 0 ? 0U : (uint32_t)start;
-    span.end = stop > p->input_columns ? p->input_columns : (uint32_t)stop;
+    span.first = start < 0 ? 0u : (uint32_t)start;
+    span.end = stop > (int32_t)p->input_columns ? p->input_columns : (uint32_t)stop;
     return span;
 }
 
@@ -36,10 +36,10 @@ STAPES_INLINE const int8_t *columns_of(const area_t *area, uint32_t row, uint32_
 }
 
 #if STAPES_MVE
-#define BLOCK 16U
+#define BLOCK 16u
 typedef int8x16_t block_t;
 #elif STAPES_DSP
-#define BLOCK 4U
+#define BLOCK 4u
 typedef uint32_t block_t;
 #endif
 
@@ -76,7 +76,7 @@ STAPES_INLINE void maxima(const area_t *area, const stapes_pool_2d_t *p, int goe
         vstrbq_p_s8(output + channel, vminq_s8(largest, vdupq_n_s8(p->maximum)), exists);
     }
 #elif STAPES_DSP
-    const block_t low = (uint8_t)p->minimum * 0x01010101U, high = (uint8_t)p->maximum * 0x01010101U;
+    const block_t low = (uint8_t)p->minimum * 0x01010101u, high = (uint8_t)p->maximum * 0x01010101u;
     for (; channel + BLOCK <= area->channels; channel += BLOCK) {
         block_t largest = goes_on ? stapes_load(output + channel) : low;
         for (uint32_t row = 0; row < area->height; row++) {
@@ -103,7 +103,7 @@ void stapes_max_pool_2d(const stapes_call_t *call) {
     int8_t *output = call->output;
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
-        const area_t area = {call->rows, p->kernel_height, span.first * p->channels, span.end - span.first,
+        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels, span.end - span.first,
                              p->channels};
         maxima(&area, p, 0, output);
         output += p->channels;
@@ -191,12 +191,12 @@ void stapes_average_pool_2d(const stapes_call_t *call) {
     int16_t *sums = call->scratch; /* of one column */
     int8_t *output = call->output;
     int32_t rows = 0;
-    for (uint32_t row = 0; row < p->kernel_height; row++) {
+    for (uint32_t row = 0; row < call->layer->inputs->height; row++) {
         rows += call->rows[row] != NULL;
     }
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
-        const area_t area = {call->rows, p->kernel_height, span.first * p->channels, span.end - span.first,
+        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels, span.end - span.first,
                              p->channels};
         const int32_t count = rows * (int32_t)area.count;
         if (sums != NULL) {
@@ -216,7 +216,8 @@ void stapes_average_pool_2d(const stapes_call_t *call) {
 /* Up to STAPES_NARROW_POOL elements a window the sums are int16, else int32. */
 void stapes_average_pool_rows(const stapes_call_t *call) {
     const stapes_pool_2d_t *p = call->layer->parameters;
-    const int is_narrow = (uint32_t)p->kernel_height * p->kernel_width <= STAPES_NARROW_POOL;
+    const uint32_t steps = call->layer->steps;
+    const int is_narrow = steps <= STAPES_NARROW_POOL && steps * p->kernel_width <= STAPES_NARROW_POOL;
     int32_t *wide = call->state;
     int16_t *narrow = call->state;
     int8_t *output = call->output;
@@ -226,8 +227,8 @@ void stapes_average_pool_rows(const stapes_call_t *call) {
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
         const area_t area = {call->rows, 1, span.first * p->channels, span.end - span.first, p->channels};
-        const int is_last = call->step + 1U == p->kernel_height;
-        const int32_t count = (int32_t)(p->kernel_height * area.count);
+        const int is_last = call->step + 1u == steps;
+        const int32_t count = (int32_t)(steps * area.count);
         if (is_narrow) {
             add_sums(&area, narrow);
             if (is_last) {

@@ -17,7 +17,7 @@ from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, 
 from stapes.cli.app import run as run_command
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
-from stapes.recipe import Bundle, DecisionSpec
+from stapes.recipe import VOTES, Bundle, DecisionSpec
 from stapes.reference import Reference
 
 ROOT = Path(__file__).parents[3]
@@ -66,6 +66,13 @@ def test_everything_is_equal(rig: Rig) -> None:
     assert value["features_equal"] and value["layers_equal"] and value["scores_equal"]
     assert value["windows"] > 3 * 10
     assert len(value["layers"]) == 7
+
+
+def test_a_bundle_of_mfccs_is_equal(tmp_path: Path) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", n_mfcc=13)
+    report = check_bundle(bundle, "host", select_clips(bundle, None, 1), tmp_path, full=True)
+    assert report.passed, report.first_difference
+    assert report.hello is not None and report.hello.n_features == 13
 
 
 def test_only_clips_that_the_network_never_met_say_how_well_it_does(rig: Rig) -> None:
@@ -147,10 +154,18 @@ def test_one_bit_of_a_feature_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_vote_is_named(rig: Rig) -> None:
     altered = rig.altered(
-        "stapes_bundle.c", lambda text: text.replace("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN")
+        "stapes_bundle.c", lambda text: text.replace("stapes_vote_energy", "stapes_vote_mean")
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)
+
+
+@pytest.mark.parametrize("vote", sorted({*VOTES} - {"energy", "majority"}))
+def test_votes_of_no_test_of_their_own_are_equal(tmp_path: Path, vote: str) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote=vote)
+    report = check_bundle(bundle, "host", select_clips(bundle, None, 2), tmp_path)
+    assert report.passed, str(report.first_difference)
+    assert all(result.windows > 1 for result in report.results)
 
 
 def test_the_vote_of_a_majority_is_equal(tmp_path: Path) -> None:

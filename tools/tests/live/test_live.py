@@ -17,7 +17,7 @@ from live_bundle import FRAMES, HOP, LABELS, make_live_bundle
 
 from stapes.codegen import generate
 from stapes.live import HostListener
-from stapes.recipe import FrontendSpec, LiveSpec
+from stapes.recipe import EXPONENTIAL, VOTES, FrontendSpec, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
 
 FIRMWARE = Path(__file__).parents[3] / "firmware"
@@ -88,7 +88,7 @@ def both(c: HostListener, python: LiveReference, pcm: Pcm, seed: int, gaps: bool
 
 specs = st.builds(
     LiveSpec,
-    smoothing=st.sampled_from(["mean", "energy", "majority", "exponential"]),
+    smoothing=st.sampled_from([*VOTES, EXPONENTIAL]),
     windows=st.integers(1, 5),
     factor=st.floats(0.01, 1.0),
     multi_label=st.booleans(),
@@ -132,7 +132,8 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     runtime = FIRMWARE / "runtime/src"
     names = [
         *runtime.glob("frontend*.c"),
-        *(runtime / f"{name}.c" for name in ("fft", "decision", "live", "sound_level")),
+        *runtime.glob("vote_*.c"),
+        *(runtime / f"{name}.c" for name in ("fft", "decision", "integer", "live", "sound_level")),
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
@@ -180,6 +181,14 @@ def test_scripted_events_are_those_of_python(scripted: Make, live: LiveSpec, hop
     """With a hop of one frame, so that every comparison of times meets its limit."""
     c, python = scripted(live, scores_of(seed), hop)
     both(c, python, sound(seed, 20.0, longest=30_000), seed)
+
+
+@pytest.mark.parametrize("smoothing", [*VOTES, EXPONENTIAL])
+def test_every_smoothing_is_that_of_python(scripted: Make, smoothing: str) -> None:
+    live = LiveSpec(smoothing=smoothing, windows=4, threshold=0.4, merge_seconds=0.0, end_lag_seconds=0.3)
+    c, python = scripted(live, scores_of(2), HOP)
+    kinds = {event.kind for event in both(c, python, sound(2, 20.0), 2)}
+    assert {LiveKind.BEGIN, LiveKind.END} <= kinds
 
 
 def test_a_script_makes_many_events(scripted: Make) -> None:
