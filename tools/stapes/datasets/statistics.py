@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ import numpy as np
 from stapes.datasets.audio import audio_info
 from stapes.datasets.dataset import Dataset, Pcm, too_short
 from stapes.errors import DataError
-
-Progress = Callable[[str, int, int], None]
+from stapes.progress import Progress, no_progress
 
 LEVEL_EDGES = tuple(range(-90, 1, 5))
 """dBFS; a full-scale square wave has 0. The first bin holds everything below too."""
@@ -28,7 +26,7 @@ def level_db(pcm: Pcm) -> float:
 
 
 def describe_dataset(
-    dataset: Dataset, minimum_samples: int, progress: Progress = lambda what, done, total: None
+    dataset: Dataset, minimum_samples: int, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Decode every clip once; counts, seconds, levels and rates, and `problems`: every bad or too short clip.
 
