@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,46 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+MOST_BYTES = 256 << 20
+"""The longest file that is read whole."""
+
+
+def read_file(path: Path, most: int = MOST_BYTES, *, follow: bool = True) -> bytes:
+    """The content of a plain file that a stranger may have put there.
+
+    Raises OSError as `open` does, and for devices, pipes, files of more than `most` bytes and, unless `follow`, links:
+    none of these are read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    with os.fdopen(handle, "rb") as stream:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        if about.st_size > most:
+            raise OSError(errno.EFBIG, f"{about.st_size:,} bytes, at most {most:,} are read", str(path))
+        return stream.read()
+
+
+def read_json(path: Path, most: int = 64 << 20, *, follow: bool = True) -> Any:
+    """The value of a JSON file; OSError as `read_file`, ValueError for what is no JSON (infinite numbers, values nested
+    too deeply, and text that is not UTF-8 included).
+    """
+
+    return parse_json(read_file(path, most, follow=follow))
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of a JSON text; ValueError as `read_json`."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("values are nested too deeply") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -271,5 +271,4 @@ def calibrate(
     live = fit(loaded, sounds, seconds=seconds)
     console.print(section(live), highlight=False, markup=False)
     if write:
-        files = {name: (bundle / name).read_bytes() for name in loaded.manifest.files}
-        Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), files)
+        Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)

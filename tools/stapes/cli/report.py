@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stapes.cli.common import JsonOption, console, default_command, save_json, save_text
 from stapes.errors import StapesError
+
+if TYPE_CHECKING:
+    from stapes.report.results import Result
 
 app = typer.Typer(
     cls=default_command("page"),
@@ -59,21 +61,16 @@ def pareto(
     save_json(json, {"bundles": [asdict(point) for point in points]})
 
 
-def _read(path: Path) -> dict[str, Any]:
-    from stapes.report import result_kind
+def _read(path: Path) -> Result:
+    from stapes.files import read_json
+    from stapes.report import checked_result
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except OSError as error:
         raise StapesError(
             f"cannot read {path}: {error.strerror}", hint="give a file that --json wrote"
         ) from error
     except ValueError as error:
         raise StapesError(f"{path} is no JSON: {error}", hint="give a file that --json wrote") from error
-    if result_kind(value) is None:
-        raise StapesError(
-            f"{path} is no result of check, compare, evaluate or frontend parity",
-            hint="run the command again with --json: this stapes may need newer keys",
-        )
-    result: dict[str, Any] = value
-    return result
+    return checked_result(value, str(path))

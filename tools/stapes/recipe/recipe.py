@@ -17,8 +17,10 @@ from pydantic import (
 )
 
 from stapes.errors import RecipeError
+from stapes.files import read_file
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
+from stapes.recipe.names import Name
 
 
 class _Section(BaseModel):
@@ -344,7 +346,7 @@ def _bytes(size: str | None) -> int | None:
 class Recipe(_Section):
     """A whole recipe, as read from TOML."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="of the bundle")
+    name: Name = Field(description="of the bundle")
     dataset: DatasetSpec = DatasetSpec()
     frontend: FrontendSpec = FrontendSpec()
     normalization: Normalization = Normalization()
@@ -383,29 +385,34 @@ class Recipe(_Section):
         return self.frontend.samples(self.window.frames)
 
 
+_MOST_FOUND = 12
+_MOST_BYTES = 1 << 20
+
+
 def explain(error: ValidationError) -> str:
-    """Everything pydantic found, on one line: `section.key: reason; …`."""
+    """What pydantic found, on one line: `section.key: reason; …`."""
     found = []
-    for item in error.errors():
+    for item in error.errors(include_url=False)[:_MOST_FOUND]:
         where = ".".join(str(part) for part in item["loc"])
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             what = "unknown key"
         found.append(f"{where}: {what}" if where else what)
-    return "; ".join(found)
+    more = error.error_count() - _MOST_FOUND
+    return "; ".join(found) + (f"; and {more} more" if more > 0 else "")
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read and validate a recipe; raises `RecipeError` naming every problem at once."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"cannot read the recipe {path}: {error}", hint="give the path of a recipe.toml"
         ) from error
     try:
         return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"{path} is not TOML: {error}", hint="correct that line") from error
     except ValidationError as error:
         raise RecipeError(
