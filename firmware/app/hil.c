@@ -21,25 +21,15 @@
 #define WINDOW_HOP_SAMPLES ((uint32_t)STAPES_WINDOW_HOP_FRAMES * STAPES_HOP_LENGTH)
 /* Windows that have begun and are not complete, at most. */
 #define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
-#define NOWHERE      0xD0000000u /* an address where no supported board has memory */
-#define CHUNK        128u        /* samples on the stack */
-#define HANG_MS      10u
-#define WATCHDOG_MS  4000u /* fed at every row of a layer and in every turn of the main loop */
+#define CHUNK        128u /* samples on the stack */
 
 STATIC_ASSERT(STAPES_MODEL_OUTPUT_BYTES == STAPES_LABEL_COUNT, one_score_per_label);
-STATIC_ASSERT(24u + 8u * STAPES_LABEL_COUNT <= STAPES_LINK_PAYLOAD, decision_fits_one_message);
 
 static struct {
-    stapes_link_t link;
     stapes_frontend_t frontend;
     stapes_engine_t engine;
     stapes_decision_t decision;
-    int fault;      /* why nothing but hello is answered */
-    bool reboot;    /* after the answer was sent */
-    uint8_t raise;  /* a fault to raise after the answer was sent, 0: none */
-    bool restarted; /* after `last_fault` */
-    board_fault_t last_fault;
-    device_speed_t speed;
+    int fault; /* why nothing but the device's own messages is answered */
 
     uint32_t samples; /* taken since the last reset */
     uint32_t pcm_crc; /* of all of them */
@@ -67,22 +57,10 @@ typedef struct {
     uint16_t layer;
 } capture_t;
 
-static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_MELS];
+static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_FEATURES];
 static uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
 static uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
-static uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1];
-static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
-static uint8_t answer_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
-
-/* `stapes build` writes the size and CRC-32 of the constants here after linking; see
- * tools/stapes/firmware/checksum.py. */
-typedef struct {
-    int32_t offset; /* of the constants, from this structure */
-    uint32_t size;  /* 0: not written */
-    uint32_t crc;
-} checksum_t;
-
-__attribute__((section(".checksum"), used)) const checksum_t stapes_checksum = {0, 0, 0};
+static uint64_t decision_memory[(STAPES_DECISION_MEMORY_BYTES + 7u) / 8u];
 
 static void reset_stream(void) {
     stapes_frontend_reset(&hil.frontend);
@@ -97,7 +75,7 @@ static void reset_stream(void) {
 }
 
 static int initialise(void) {
-    if (stapes_model.row_bytes != STAPES_N_MELS || stapes_model.rows != STAPES_WINDOW_FRAMES ||
+    if (stapes_model.row_bytes != STAPES_N_FEATURES || stapes_model.rows != STAPES_WINDOW_FRAMES ||
         stapes_model.layer_count != STAPES_MODEL_LAYER_COUNT) {
         return STAPES_E_VERSION;
     }
@@ -107,7 +85,8 @@ static int initialise(void) {
         error = stapes_engine_init(&hil.engine, &stapes_model, arena, sizeof arena);
     }
     if (error == STAPES_OK) {
-        error = stapes_decision_init(&hil.decision, &stapes_decision_rule);
+        error = stapes_decision_init(&hil.decision, &stapes_decision_rule, decision_memory,
+                                     sizeof decision_memory);
     }
     return error;
 }
@@ -124,7 +103,7 @@ static int run_window(void) {
     return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
 }
 
-static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void checksum_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     (void)context;
     (void)row;
     uint32_t start = board_ticks();
@@ -133,7 +112,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
     hil.observer_ticks += board_ticks() - start;
 }
 
-static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void capture_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     const capture_t *capture = context;
     size_t start = (size_t)row * bytes;
     board_watchdog_feed();
@@ -156,7 +135,7 @@ static int complete_window(void) {
     hil.features_crc = 0;
     for (uint32_t i = 0; i < FRAMES; i++) {
         hil.features_crc =
-            stapes_crc32(hil.features_crc, rows[(hil.first_frame + i) % FRAMES], STAPES_N_MELS);
+            stapes_crc32(hil.features_crc, rows[(hil.first_frame + i) % FRAMES], STAPES_N_FEATURES);
     }
     uint64_t before = hil.squares_before[hil.windows % OPEN_WINDOWS];
     hil.weight = stapes_decision_weight(&stapes_decision_rule, hil.squares - before, WINDOW_SAMPLES);
@@ -174,12 +153,7 @@ static int complete_window(void) {
     if (error != STAPES_OK) {
         return error;
     }
-    const int8_t *scores = stapes_engine_output(&hil.engine, 0);
-    if (STAPES_IS_MAJORITY) {
-        stapes_majority_add(&hil.decision, votes, scores);
-    } else {
-        stapes_decision_add(&hil.decision, scores, hil.weight);
-    }
+    stapes_decision_add(&hil.decision, stapes_engine_output(&hil.engine, 0), hil.weight);
     hil.windows++;
     return STAPES_OK;
 }
@@ -223,14 +197,15 @@ static int take_samples(const int16_t *pcm, size_t count) {
 }
 
 static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
-    if (length < 4u || length % 2u != 0u) {
+    const wire_pcm_request_t *request = (const wire_pcm_request_t *)payload;
+    if (length < sizeof *request || (length - sizeof *request) % 2u != 0u) {
         return STAPES_E_MESSAGE;
     }
-    if (stapes_get_u32(payload) != hil.samples) {
+    if (stapes_get_u32(request->samples) != hil.samples) {
         return STAPES_E_STATE;
     }
-    const uint8_t *bytes = payload + 4;
-    size_t left = (length - 4u) / 2u;
+    const uint8_t *bytes = request->pcm;
+    size_t left = (length - sizeof *request) / 2u;
     int result = 0;
     while (left > 0u && result == 0) {
         int16_t chunk[CHUNK];
@@ -246,43 +221,52 @@ static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
     if (result < 0) {
         return result;
     }
-    stapes_put_u32(answer, hil.samples);
-    stapes_put_u32(answer + 4, hil.frames);
-    stapes_put_u32(answer + 8, hil.windows);
-    answer[12] = (uint8_t)result;
-    stapes_put_u32(answer + 13, hil.pcm_crc);
-    return 17;
+    wire_pcm_answer_t *pushed = (wire_pcm_answer_t *)answer;
+    STAPES_PUT(pushed->samples, hil.samples);
+    STAPES_PUT(pushed->frames, hil.frames);
+    STAPES_PUT(pushed->windows, hil.windows);
+    STAPES_PUT(pushed->window_ready, result);
+    STAPES_PUT(pushed->pcm_crc, hil.pcm_crc);
+    return (int)sizeof *pushed;
 }
 
 static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
-    if (length != 2u) {
+    const wire_window_request_t *request = (const wire_window_request_t *)payload;
+    if (length != sizeof *request) {
         return STAPES_E_MESSAGE;
     }
     if (hil.windows == 0u) {
         return STAPES_E_STATE;
     }
-    uint16_t first = stapes_get_u16(payload);
-    const size_t head = 24u + STAPES_LABEL_COUNT;
-    if (first > STAPES_MODEL_LAYER_COUNT) {
+    const size_t first_class = stapes_get_u16(request->first_class);
+    const size_t first_layer = stapes_get_u16(request->first_layer);
+    if (first_class > STAPES_LABEL_COUNT || first_layer > STAPES_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    size_t count = (capacity - head) / 8u;
-    if (count > (size_t)(STAPES_MODEL_LAYER_COUNT - first)) {
-        count = (size_t)(STAPES_MODEL_LAYER_COUNT - first);
+    wire_window_answer_t *head = (wire_window_answer_t *)answer;
+    const size_t room = capacity - sizeof *head;
+    const size_t scores = device_page(STAPES_LABEL_COUNT, first_class, room, 1u);
+    const size_t layers =
+        first_class + scores < STAPES_LABEL_COUNT
+            ? 0u
+            : device_page(STAPES_MODEL_LAYER_COUNT, first_layer, room - scores, sizeof(wire_window_layer_t));
+    STAPES_PUT(head->index, hil.windows - 1u);
+    STAPES_PUT(head->features_crc, hil.features_crc);
+    STAPES_PUT(head->weight, hil.weight);
+    STAPES_PUT(head->frontend_ticks, hil.frontend_ticks);
+    STAPES_PUT(head->engine_ticks, hil.engine_ticks);
+    STAPES_PUT(head->class_count, STAPES_LABEL_COUNT);
+    STAPES_PUT(head->first_class, first_class);
+    STAPES_PUT(head->scores_here, scores);
+    STAPES_PUT(head->layer_count, STAPES_MODEL_LAYER_COUNT);
+    STAPES_PUT(head->first_layer, first_layer);
+    memcpy(head->scores, stapes_engine_output(&hil.engine, 0) + first_class, scores);
+    wire_window_layer_t *layer = (wire_window_layer_t *)(head->scores + scores);
+    for (size_t i = 0; i < layers; i++) {
+        STAPES_PUT(layer[i].crc, hil.layer_crc[first_layer + i]);
+        STAPES_PUT(layer[i].ticks, hil.layer_ticks[first_layer + i]);
     }
-    stapes_put_u32(answer, hil.windows - 1u);
-    stapes_put_u32(answer + 4, hil.features_crc);
-    stapes_put_u32(answer + 8, hil.weight);
-    stapes_put_u32(answer + 12, hil.frontend_ticks);
-    stapes_put_u32(answer + 16, hil.engine_ticks);
-    stapes_put_u16(answer + 20, first);
-    stapes_put_u16(answer + 22, (uint16_t)count);
-    memcpy(answer + 24, stapes_engine_output(&hil.engine, 0), STAPES_LABEL_COUNT);
-    for (size_t i = 0; i < count; i++) {
-        stapes_put_u32(answer + head + 8u * i, hil.layer_crc[first + i]);
-        stapes_put_u32(answer + head + 8u * i + 4u, hil.layer_ticks[first + i]);
-    }
-    return (int)(head + 8u * count);
+    return (int)(sizeof *head + scores + layers * sizeof *layer);
 }
 
 /* Whether all rows of the last complete window are still there: no frame came after it. */
@@ -290,53 +274,51 @@ static bool rows_kept(void) {
     return hil.windows > 0u && hil.frames == hil.first_frame + FRAMES;
 }
 
-/* Bytes of one page: what is left of `total` from `offset`, as far as it fits behind the 8-byte head. */
-static size_t page(size_t total, size_t offset, size_t capacity) {
-    size_t count = total - offset;
-    return count < capacity - 8u ? count : capacity - 8u;
-}
-
 static int answer_features(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
+    const wire_features_request_t *request = (const wire_features_request_t *)payload;
     const size_t total = sizeof rows;
-    if (length != 4u) {
+    if (length != sizeof *request) {
         return STAPES_E_MESSAGE;
     }
-    size_t offset = stapes_get_u32(payload);
+    size_t offset = stapes_get_u32(request->offset);
     if (!rows_kept()) {
         return STAPES_E_STATE;
     }
     if (offset > total) {
         return STAPES_E_ARGUMENT;
     }
-    size_t count = page(total, offset, capacity);
-    stapes_put_u32(answer, (uint32_t)total);
-    stapes_put_u32(answer + 4, (uint32_t)offset);
+    wire_page_answer_t *page = (wire_page_answer_t *)answer;
+    size_t count = device_page(total, offset, capacity - sizeof *page, 1u);
+    STAPES_PUT(page->total, total);
+    STAPES_PUT(page->offset, offset);
     for (size_t i = 0; i < count; i++) {
         size_t at = offset + i;
-        uint32_t row = (hil.first_frame + (uint32_t)(at / STAPES_N_MELS)) % FRAMES;
-        answer[8u + i] = (uint8_t)rows[row][at % STAPES_N_MELS];
+        uint32_t row = (hil.first_frame + (uint32_t)(at / STAPES_N_FEATURES)) % FRAMES;
+        page->bytes[i] = (uint8_t)rows[row][at % STAPES_N_FEATURES];
     }
-    return (int)(8u + count);
+    return (int)(sizeof *page + count);
 }
 
 static int answer_activations(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
-    if (length != 6u) {
+    const wire_activations_request_t *request = (const wire_activations_request_t *)payload;
+    if (length != sizeof *request) {
         return STAPES_E_MESSAGE;
     }
-    capture_t capture = {.layer = stapes_get_u16(payload), .offset = stapes_get_u32(payload + 2)};
+    capture_t capture = {.layer = stapes_get_u16(request->layer), .offset = stapes_get_u32(request->offset)};
     if (!rows_kept()) {
         return STAPES_E_STATE;
     }
     if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_layer_t *layer = &stapes_model.layers[capture.layer];
-    size_t total = (size_t)layer->rows * layer->row_bytes;
+    const stapes_tensor_t *tensor = stapes_layer_output(&stapes_model, capture.layer);
+    size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
     }
-    capture.count = page(total, capture.offset, capacity);
-    capture.bytes = answer + 8;
+    wire_page_answer_t *page = (wire_page_answer_t *)answer;
+    capture.count = device_page(total, capture.offset, capacity - sizeof *page, 1u);
+    capture.bytes = page->bytes;
     memset(capture.bytes, 0, capture.count);
     stapes_engine_set_observer(&hil.engine, capture_row, &capture);
     int error = run_window();
@@ -344,129 +326,70 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     if (error != STAPES_OK) {
         return error;
     }
-    stapes_put_u32(answer, (uint32_t)total);
-    stapes_put_u32(answer + 4, (uint32_t)capture.offset);
-    return (int)(8u + capture.count);
+    STAPES_PUT(page->total, total);
+    STAPES_PUT(page->offset, capture.offset);
+    return (int)(sizeof *page + capture.count);
 }
 
-static int answer_decision(uint8_t *answer) {
+static int answer_decision(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
+    const wire_decision_request_t *request = (const wire_decision_request_t *)payload;
+    if (length != sizeof *request) {
+        return STAPES_E_MESSAGE;
+    }
+    const size_t first = stapes_get_u16(request->first_class);
+    if (first > STAPES_LABEL_COUNT) {
+        return STAPES_E_ARGUMENT;
+    }
     stapes_verdict_t verdict;
-    int error = STAPES_IS_MAJORITY
-                    ? stapes_majority_verdict(&hil.decision, votes, STAPES_FULL_SCORE, &verdict)
-                    : stapes_decision_verdict(&hil.decision, &verdict);
+    int error = stapes_decision_verdict(&hil.decision, &verdict);
     if (error < 0) {
         return error;
     }
-    stapes_put_u16(answer, (uint16_t)verdict.class_index);
-    stapes_put_u16(answer + 2, (uint16_t)verdict.best);
-    stapes_put_u32(answer + 4, (uint32_t)verdict.confidence);
-    stapes_put_u32(answer + 8, hil.decision.windows);
-    stapes_put_u64(answer + 12, hil.decision.weight);
-    for (size_t i = 0; i < STAPES_LABEL_COUNT; i++) {
-        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sum[i]);
+    wire_decision_answer_t *head = (wire_decision_answer_t *)answer;
+    STAPES_PUT(head->class_index, verdict.class_index);
+    STAPES_PUT(head->best, verdict.best);
+    STAPES_PUT(head->confidence, verdict.confidence);
+    STAPES_PUT(head->windows, hil.decision.windows);
+    STAPES_PUT(head->weight, hil.decision.weight);
+    STAPES_PUT(head->class_count, STAPES_LABEL_COUNT);
+    STAPES_PUT(head->first_class, first);
+    const size_t count = device_page(STAPES_LABEL_COUNT, first, capacity - sizeof *head, 8u);
+    for (size_t i = 0; i < count; i++) {
+        stapes_put_u64(head->sums + 8u * i, (uint64_t)hil.decision.sums[first + i]);
     }
-    return (int)(20u + 8u * STAPES_LABEL_COUNT);
-}
-
-static int answer_self_test(uint8_t *answer) {
-    const volatile checksum_t *checksum = &stapes_checksum; /* not what the compiler saw */
-    const uint8_t *constants = (const uint8_t *)&stapes_checksum + checksum->offset;
-    stapes_put_u32(answer, checksum->size);
-    stapes_put_u32(answer + 4, checksum->crc);
-    stapes_put_u32(answer + 8, stapes_crc32(0, constants, checksum->size));
-    return 12;
-}
-
-enum { RAISE_NOTHING, RAISE_TRAP, RAISE_BUS_FAULT, RAISE_HANG, RAISES };
-
-/* Why the last restart came; or raises a fault on purpose, to prove that a rig would see one. */
-static int answer_fault(const uint8_t *payload, size_t length, uint8_t *answer) {
-    if (length != 1u) {
-        return STAPES_E_MESSAGE;
-    }
-    if (payload[0] >= RAISES) {
-        return STAPES_E_ARGUMENT;
-    }
-    hil.raise = payload[0];
-    if (!hil.restarted) {
-        return 0;
-    }
-    const board_fault_t *fault = &hil.last_fault;
-    const uint32_t words[] = {fault->cause, fault->pc,     fault->lr,     fault->psr,
-                              fault->sp,    fault->status, fault->address};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        stapes_put_u32(answer + 4u * i, words[i]);
-    }
-    return (int)sizeof words;
-}
-
-/* A function of its own, so that the report names it. */
-__attribute__((noinline)) static void raise_fault(void) {
-    switch (hil.raise) {
-    case RAISE_TRAP: __builtin_trap();
-    case RAISE_BUS_FAULT: (void)*(const volatile uint32_t *)(uintptr_t)NOWHERE; break;
-    case RAISE_HANG:
-        board_watchdog_start(HANG_MS); /* the same dog, less patient where it can be told */
-        for (;;) {
-        }
-    default: break;
-    }
+    return (int)(sizeof *head + 8u * count);
 }
 
 static int answer(void *context, uint8_t type, const uint8_t *payload, size_t length, uint8_t *out,
                   size_t capacity) {
     (void)context;
-    if (type == STAPES_MESSAGE_HELLO) {
-        return device_hello(out, capacity);
-    }
-    if (type == STAPES_MESSAGE_FAULT) {
-        return answer_fault(payload, length, out);
-    }
     if (hil.fault != STAPES_OK) {
         return hil.fault;
     }
     switch (type) {
+    case STAPES_MESSAGE_RESET:
+        if (length != 0u) {
+            return STAPES_E_MESSAGE;
+        }
+        reset_stream();
+        return 0;
     case STAPES_MESSAGE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_WINDOW: return answer_window(payload, length, out, capacity);
     case STAPES_MESSAGE_FEATURES: return answer_features(payload, length, out, capacity);
-    case STAPES_MESSAGE_BAUD: return device_baud(&hil.speed, payload, length);
     case STAPES_MESSAGE_ACTIVATIONS: return answer_activations(payload, length, out, capacity);
-    default: break;
-    }
-    if (length != 0u) {
-        return STAPES_E_MESSAGE;
-    }
-    switch (type) {
-    case STAPES_MESSAGE_RESET: reset_stream(); return 0;
-    case STAPES_MESSAGE_DECISION: return answer_decision(out);
-    case STAPES_MESSAGE_STATS: return device_stats(&hil.link, out);
-    case STAPES_MESSAGE_SELF_TEST: return answer_self_test(out);
-    case STAPES_MESSAGE_REBOOT: hil.reboot = true; return 0;
+    case STAPES_MESSAGE_DECISION: return answer_decision(payload, length, out, capacity);
     default: return STAPES_E_MESSAGE;
     }
 }
 
 int main(void) {
     board_init();
-    hil.restarted = board_fault(&hil.last_fault) == 1;
-    board_watchdog_start(WATCHDOG_MS);
+    device_start(answer);
     hil.fault = initialise();
     if (hil.fault == STAPES_OK) {
         reset_stream();
     }
-    int error = stapes_link_init(&hil.link, request_buffer, answer_buffer, sizeof request_buffer, answer,
-                                 NULL, board_write);
-    if (error != STAPES_OK) {
-        board_exit(1);
-    }
     for (;;) {
-        uint8_t bytes[64];
-        stapes_link_receive(&hil.link, bytes, board_read(bytes, sizeof bytes));
-        board_watchdog_feed();
-        device_change_speed(&hil.speed, &hil.link);
-        if (hil.reboot) {
-            board_reset();
-        }
-        raise_fault();
+        (void)device_turn();
     }
 }

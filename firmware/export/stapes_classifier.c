@@ -15,7 +15,8 @@ int stapes_classifier_init(stapes_classifier_t *classifier) {
                                    sizeof classifier->arena);
     }
     if (error == STAPES_OK) {
-        error = stapes_decision_init(&classifier->decision, &stapes_decision_rule);
+        error = stapes_decision_init(&classifier->decision, &stapes_decision_rule,
+                                     classifier->decision_memory, sizeof classifier->decision_memory);
     }
     if (error == STAPES_OK) {
         stapes_classifier_reset(classifier);
@@ -48,13 +49,8 @@ static int run_window(stapes_classifier_t *classifier) {
     }
     uint64_t squares = classifier->squares - classifier->squares_before[classifier->oldest];
     classifier->oldest = (classifier->oldest + 1u) % STAPES_OPEN_WINDOWS;
-    const int8_t *scores = stapes_engine_output(&classifier->engine, 0);
-    if (STAPES_IS_MAJORITY) {
-        stapes_majority_add(&classifier->decision, classifier->votes, scores);
-    } else {
-        uint32_t weight = stapes_decision_weight(&stapes_decision_rule, squares, STAPES_WINDOW_SAMPLES);
-        stapes_decision_add(&classifier->decision, scores, weight);
-    }
+    uint32_t weight = stapes_decision_weight(&stapes_decision_rule, squares, STAPES_WINDOW_SAMPLES);
+    stapes_decision_add(&classifier->decision, stapes_engine_output(&classifier->engine, 0), weight);
     return 1;
 }
 
@@ -98,7 +94,5 @@ const int8_t *stapes_classifier_scores(const stapes_classifier_t *classifier) {
 }
 
 int stapes_classifier_verdict(const stapes_classifier_t *classifier, stapes_verdict_t *verdict) {
-    return STAPES_IS_MAJORITY
-               ? stapes_majority_verdict(&classifier->decision, classifier->votes, STAPES_FULL_SCORE, verdict)
-               : stapes_decision_verdict(&classifier->decision, verdict);
+    return stapes_decision_verdict(&classifier->decision, verdict);
 }

@@ -43,13 +43,13 @@ typedef struct {
     stapes_decision_t decision;
     uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
     uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
+    uint64_t decision_memory[(STAPES_DECISION_MEMORY_BYTES + 7u) / 8u];
     uint64_t squares;                             /* of all samples */
     uint64_t squares_before[STAPES_OPEN_WINDOWS]; /* the same at each open window's start */
     uint32_t phase;                               /* samples since the last window began */
     uint32_t newest, oldest;                      /* open windows, places in `squares_before` */
     uint32_t row;                                 /* where the next one goes */
     uint32_t missing;                             /* rows until a window is complete */
-    uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1]; /* of a majority */
     int8_t rows[STAPES_WINDOW_FRAMES][STAPES_MODEL_INPUT_ROW_BYTES];
 } stapes_classifier_t;
 

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever left half written, and hashing them."""
+"""Writing files so that nothing is ever left half written, hashing them; where the C sources are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write `content` to a temporary name beside `path`, then move it there."""
@@ -21,7 +24,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~_UMASK)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -73,14 +76,43 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def printable(text: str, keep: str = "") -> str:
+    """`text` of a stranger as a terminal may show it: what is not printable (escape codes, line ends, half characters)
+    is shown as `\\x1b`, except the characters of `keep`.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def safe_name(text: str) -> str:
-    """`text` as part of a file's name: `qemu:netduinoplus2` is `qemu-netduinoplus2`."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-")
+    """`text` as part of a file's name: `qemu:netduinoplus2` is `qemu-netduinoplus2`.
+
+    It is one part of a path, not hidden, not empty, and of at most 80 characters, whatever `text` is; two texts may
+    have the same.
+    """
+    return re.sub(r"[^\w.-]+", "-", text)[:80].strip("-.") or "_"
+
+
+def free_path(directory: Path, name: str, suffix: str) -> Path:
+    """`name` + `suffix` in `directory`, with a number where there is such a file; `name` may be any text."""
+    safe = safe_name(name)
+    path, number = directory / f"{safe}{suffix}", 2
+    while path.exists():
+        path, number = directory / f"{safe}-{number}{suffix}", number + 1
+    return path
 
 
 def sha256(data: bytes) -> str:
     """Hex SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's content, read in blocks; raises `OSError`."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def canonical_json(value: Any) -> bytes:

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "stapes/decision.h"
+#include "stapes/integer.h"
 
 #define NEVER (INT64_MIN / 2)
 
@@ -122,41 +122,15 @@ static void follow(stapes_live_t *live, uint16_t c, int begins, int continues) {
 
 /* Scores. */
 
-static uint16_t best_of(const stapes_live_t *live, const int8_t *scores) {
-    uint16_t best = 0;
-    for (uint16_t c = 1; c < live->config->classes; c++) {
-        if (scores[c] > scores[best]) {
-            best = c;
-        }
-    }
-    return best;
-}
-
-/* Rounded down, whatever the sign; the divisor is positive. */
-static int64_t divide(int64_t numerator, int64_t divisor) {
-    int64_t quotient = numerator / divisor;
-    return numerator < 0 && quotient * divisor != numerator ? quotient - 1 : quotient;
-}
-
 static void smooth_over_windows(stapes_live_t *live) {
     const stapes_live_config_t *config = live->config;
     const uint32_t count = live->windows < config->windows ? live->windows : config->windows;
-    uint64_t total = 0;
+    stapes_decision_reset(&live->smoothed);
     for (uint32_t w = 0; w < count; w++) {
-        total += config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
+        stapes_decision_add(&live->smoothed, live->history + w * config->classes, live->weights[w]);
     }
     for (uint16_t c = 0; c < config->classes; c++) {
-        int64_t sum = 0;
-        for (uint32_t w = 0; w < count; w++) {
-            const int8_t *scores = live->history + w * config->classes;
-            if (config->smoothing == STAPES_SMOOTHING_MAJORITY) {
-                sum += best_of(live, scores) == c ? config->full_score : 0;
-            } else {
-                const uint32_t weight = config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
-                sum += (int64_t)(scores[c] - config->zero_point) * 256 * (int64_t)weight;
-            }
-        }
-        live->scores[c] = (int32_t)divide(sum, (int64_t)total);
+        live->scores[c] = stapes_decision_score(&live->smoothed, c);
     }
 }
 
@@ -165,7 +139,7 @@ static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
     for (uint16_t c = 0; c < config->classes; c++) {
         const int32_t value = (scores[c] - config->zero_point) * 65536;
         int64_t step = (int64_t)value - live->running[c];
-        if (live->windows > 1U) {
+        if (live->windows > 1u) {
             step = (step * config->factor) >> 15;
         }
         live->running[c] = (int32_t)(live->running[c] + step);
@@ -173,14 +147,14 @@ static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
     }
 }
 
+static int is_above(const void *values, uint16_t a, uint16_t b) {
+    const int32_t *scores = values;
+    return scores[a] > scores[b];
+}
+
 static void decide(stapes_live_t *live) {
     const stapes_live_config_t *config = live->config;
-    uint16_t best = 0;
-    for (uint16_t c = 1; c < config->classes; c++) {
-        if (live->scores[c] > live->scores[best]) {
-            best = c;
-        }
-    }
+    const uint16_t best = stapes_argmax(live->scores, config->classes, is_above);
     int32_t second = INT32_MIN;
     for (uint16_t c = 0; c < config->classes; c++) {
         if (c != best && live->scores[c] > second) {
@@ -201,16 +175,16 @@ static void window_ended(stapes_live_t *live) {
     live->hop_squares[live->windows % config->window_hops] = live->hop_sum;
     const uint32_t place = live->windows % config->windows;
     live->windows++;
-    if (config->smoothing == STAPES_SMOOTHING_EXPONENTIAL) {
+    if (config->smoothing == NULL) {
         smooth_exponentially(live, scores);
     } else {
         uint64_t squares = 0;
         for (uint32_t i = 0; i < config->window_hops; i++) {
             squares += live->hop_squares[i];
         }
-        const stapes_decision_rule_t rule = {.vote = STAPES_VOTE_ENERGY};
-        live->weights[place] = stapes_decision_weight(
-            &rule, squares, (uint32_t)config->window_hops * config->hop * config->frontend->hop_length);
+        live->weights[place] = stapes_decision_weight(config->smoothing, squares,
+                                                      (uint32_t)config->window_hops * config->hop *
+                                                          config->frontend->hop_length);
         memcpy(live->history + place * config->classes, scores, config->classes);
         smooth_over_windows(live);
     }
@@ -275,8 +249,8 @@ static int feed_rows(stapes_live_t *live) {
     uint32_t target = live->phase, hop = rows; /* of the first window: as they come */
     if (live->flowing) {
         hop = config->hop;
-        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0U;
-        target = (live->phase * rows + hop - 1U) / hop;
+        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0u;
+        target = (live->phase * rows + hop - 1u) / hop;
         target = target < there ? target : there;
     }
     /* Row `fed` of the window that ends in hop - phase frames. */
@@ -354,7 +328,7 @@ static void monitor(stapes_live_t *live) {
 
 /* A frame is complete: its row is in live->row, the samples since the one before it in squares. */
 static int frame_ended(stapes_live_t *live) {
-    const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+    const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
     const uint64_t squares = live->squares;
     live->level = stapes_sound_level(squares, live->square_count);
     monitor(live);
@@ -383,10 +357,14 @@ static size_t frontend_bytes(const stapes_live_config_t *config) {
     return STAPES_FRONTEND_MEMORY(config->frontend->frame_length, config->frontend->bins);
 }
 
+static size_t smoothing_bytes(const stapes_live_config_t *config) {
+    return config->smoothing != NULL ? stapes_decision_bytes(config->smoothing) : 0u;
+}
+
 static size_t state_bytes(const stapes_live_config_t *config) {
     const size_t rows = config->slide != NULL ? 0 : config->model->rows;
-    return STAPES_LIVE_STATE_BYTES(config->classes, config->windows, config->window_hops, rows,
-                                   config->model->row_bytes);
+    return STAPES_LIVE_STATE_BYTES(smoothing_bytes(config), config->classes, config->windows,
+                                   config->window_hops, rows, config->model->row_bytes);
 }
 
 /* The front end's row for zeros. */
@@ -436,7 +414,9 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
                      stapes_live_sink_t sink, void *context) {
     if (live == NULL || config == NULL || memory == NULL || sink == NULL || config->classes == 0 ||
         config->classes != config->model->output_bytes || config->windows == 0 || config->window_hops == 0 ||
-        config->hop == 0) {
+        config->hop == 0 ||
+        (config->smoothing != NULL &&
+         (config->smoothing->vote == NULL || config->smoothing->classes != config->classes))) {
         return STAPES_E_ARGUMENT;
     }
     const size_t needed = STAPES_LIVE_ALIGN(frontend_bytes(config)) +
@@ -452,8 +432,9 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
     const uint32_t row = config->model->row_bytes;
     void *frontend = take(&next, frontend_bytes(config));
     void *arena = take(&next, config->model->arena_bytes);
+    void *smoothed = take(&next, smoothing_bytes(config));
     live->events = take(&next, config->classes * sizeof *live->events);
-    live->scores = take(&next, 2U * config->classes * sizeof *live->scores);
+    live->scores = take(&next, 2u * config->classes * sizeof *live->scores);
     live->running = live->scores + config->classes;
     live->history = take(&next, (size_t)config->windows * config->classes);
     live->weights = take(&next, config->windows * sizeof *live->weights);
@@ -464,6 +445,9 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
     int error = stapes_frontend_init(&live->frontend, config->frontend, frontend, frontend_bytes(config));
     if (error == STAPES_OK) {
         error = stapes_engine_init(&live->engine, config->model, arena, config->model->arena_bytes);
+    }
+    if (error == STAPES_OK && config->smoothing != NULL) {
+        error = stapes_decision_init(&live->smoothed, config->smoothing, smoothed, smoothing_bytes(config));
     }
     if (error == STAPES_OK) {
         error = learn_silence(live);
@@ -476,7 +460,7 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
 
 int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count) {
     while (count != 0) {
-        const uint32_t start = live->ticks != NULL ? live->ticks() : 0U;
+        const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
         size_t consumed;
         int status = stapes_frontend_push(&live->frontend, pcm, count, &consumed, live->row);
         if (status < 0) {

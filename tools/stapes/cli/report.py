@@ -33,7 +33,7 @@ def report(
     from stapes.report import html_report
 
     save_text(out, html_report([_read(path) for path in results]), "--out")
-    console.print(f"{out}", highlight=False, soft_wrap=True)
+    console.print(f"{out}", soft_wrap=True)
 
 
 @app.command()
@@ -54,11 +54,11 @@ def pareto(
     from stapes.report.pareto import draw_pareto, pareto_table
 
     points = pareto_points(bundles)
+    save_json(json, {"bundles": [asdict(point) for point in points]})
     console.print(pareto_table(points))
     if out is not None:
         draw_pareto(points, out)
-        console.print(f"{out}", highlight=False, soft_wrap=True)
-    save_json(json, {"bundles": [asdict(point) for point in points]})
+        console.print(f"{out}", soft_wrap=True)
 
 
 def _read(path: Path) -> Result:

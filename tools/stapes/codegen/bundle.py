@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, render
 from stapes.recipe import BundleManifest
+from stapes.reference import DecisionRule
 
 
-def generate_bundle(
+def bundle_sources(
     manifest: BundleManifest,
     *,
     bundle_hash: str,
     frontend_hash: str,
-    zero_point: int,
-    threshold: int,
-    full_score: int,
-    directory: Path,
+    rule: DecisionRule,
     provenance: Provenance,
-) -> list[Path]:
-    """Write both files into `directory`; the three numbers are in steps of the network's output."""
+) -> dict[str, str]:
+    """The text of both files by name."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {manifest.name}: labels, windows, decision",
         "labels": manifest.labels,
         "window": manifest.window,
         "frontend": manifest.frontend,
-        "decision": manifest.decision,
-        "zero_point": zero_point,
-        "threshold": threshold,
-        "full_score": full_score,
+        "rule": rule,
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }
-    return [
-        write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
+    return {
+        name: render(f"{name.removeprefix('stapes_')}.j2", **context)
         for name in ("stapes_bundle.h", "stapes_bundle.c")
-    ]
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, render, write_sources
 from stapes.errors import RecipeError
 from stapes.features import Tables
 
@@ -12,7 +12,12 @@ from stapes.features import Tables
 def generate_frontend(
     tables: Tables, directory: Path, provenance: Provenance, *, values: bool = False
 ) -> list[Path]:
-    """Write both files into `directory`.
+    """Write both files into `directory`; see `frontend_sources`."""
+    return write_sources(directory, frontend_sources(tables, provenance, values=values))
+
+
+def frontend_sources(tables: Tables, provenance: Provenance, *, values: bool = False) -> dict[str, str]:
+    """The text of both files by name.
 
     `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
     """
@@ -31,10 +36,10 @@ def generate_frontend(
         "row_bytes": spec.n_features * (4 if values else 1),
         "bias": tables.fixed_offset if values else tables.bias,
     }
-    return [
-        write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
+    return {
+        name: render(f"{name.removeprefix('stapes_')}.j2", **context)
         for name in ("stapes_frontend_tables.h", "stapes_frontend_tables.c")
-    ]
+    }
 
 
 def _load(tables: Tables) -> str:

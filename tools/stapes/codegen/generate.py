@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen.bundle import generate_bundle
-from stapes.codegen.emitter import Provenance
-from stapes.codegen.frontend import generate_frontend
-from stapes.codegen.live import generate_live
-from stapes.codegen.model import generate_model
+from stapes.codegen.bundle import bundle_sources
+from stapes.codegen.emitter import Provenance, write_sources
+from stapes.codegen.frontend import frontend_sources
+from stapes.codegen.live import live_sources
+from stapes.codegen.model import model_sources
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
@@ -54,34 +54,32 @@ def frontend_hash(bundle: Bundle, graph: Graph) -> str:
 
 
 def generate(bundle: Bundle, directory: Path) -> Generated:
-    """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported."""
+    """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported or
+    a constant does not fit."""
     graph = load_graph(bundle)
     plan = compile_graph(graph, hop=bundle.manifest.window.hop_frames)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
     front_end = frontend_hash(bundle, graph)
-    files = [
-        *generate_frontend(tables, directory, provenance),
-        *generate_model(plan, directory, provenance),
-        *generate_bundle(
+    texts = {
+        **frontend_sources(tables, provenance),
+        **model_sources(plan, provenance),
+        **bundle_sources(
             bundle.manifest,
             bundle_hash=bundle.hash,
             frontend_hash=front_end,
-            zero_point=rule.zero_point,
-            threshold=rule.threshold,
-            full_score=rule.full_score,
-            directory=directory,
+            rule=rule,
             provenance=provenance,
         ),
-        *generate_live(
+        **live_sources(
             bundle.manifest.name,
             LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
             slides=plan.slide is not None,
-            directory=directory,
             provenance=provenance,
         ),
-    ]
+    }
+    files = write_sources(directory, texts)
     plan_file = directory / "plan.json"
     write_json(
         plan_file,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, render
 from stapes.reference import LiveRule
 
 
-def generate_live(
-    name: str, rule: LiveRule, *, slides: bool, directory: Path, provenance: Provenance
-) -> list[Path]:
-    """Write both files into `directory`."""
+def live_sources(name: str, rule: LiveRule, *, slides: bool, provenance: Provenance) -> dict[str, str]:
+    """The text of both files by name."""
     context = {
         "provenance": provenance,
         "title": f"Bundle {name}: how the device listens",
@@ -19,7 +15,7 @@ def generate_live(
         "classes": len(rule.on),
         "slides": slides,
     }
-    return [
-        write_source(directory, file, render(f"{file.removeprefix('stapes_')}.j2", **context))
+    return {
+        file: render(f"{file.removeprefix('stapes_')}.j2", **context)
         for file in ("stapes_live.h", "stapes_live.c")
-    ]
+    }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance, render, write_source
-from stapes.compiler.plan import Array, Fields, Input, Layer, Plan, Storage, layer_arrays
+from stapes.codegen.emitter import Provenance, render, write_sources
+from stapes.compiler.plan import Array, Input, Layer, Plan, Storage, Value, layer_arrays
+from stapes.compiler.widths import input_fields, layer_fields, tensor_fields
 
 FILES = ("stapes_model.h", "stapes_model.c", "stapes_weights.h", "stapes_weights.c")
 NOWHERE = "STAPES_NOWHERE"
@@ -41,12 +43,16 @@ class LayerText:
     layer: Layer
     inputs: list[str]
     parameters: list[str]
-    state: str
-    scratch: str
+    numbers: str
 
 
 def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Path]:
     """Write all four files into `out_dir`."""
+    return write_sources(out_dir, model_sources(plan, provenance))
+
+
+def model_sources(plan: Plan, provenance: Provenance) -> dict[str, str]:
+    """The text of all four files by name."""
     constants = _constants(plan)
     context = {
         "provenance": provenance,
@@ -55,12 +61,9 @@ def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Pa
         "constants": constants,
         "layers": [_layer_text(plan, layer) for layer in plan.layers],
         "storages": [_storage_text(plan, number) for number in range(len(plan.storages))],
-        "output_bytes": sum(plan.storages[n].rows * plan.storages[n].row_bytes for n in plan.outputs),
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
-    return [
-        write_source(out_dir, name, render(f"{name.removeprefix('stapes_')}.j2", **context)) for name in FILES
-    ]
+    return {name: render(f"{name.removeprefix('stapes_')}.j2", **context) for name in FILES}
 
 
 def _constants(plan: Plan) -> list[Constant]:
@@ -94,13 +97,14 @@ def _outside_name(zero_point: int) -> str:
     return f"stapes_outside_{zero_point}".replace("-", "minus_")
 
 
-def _initialisers(layer: Layer, fields: Fields) -> list[str]:
+def _initialisers(fields: Mapping[str, Value], layer: Layer | None = None) -> list[str]:
     parts = []
     for name, value in fields.items():
         if isinstance(value, Array):
+            assert layer is not None
             text = _array_name(layer, name)
         elif isinstance(value, dict):
-            text = "{" + ", ".join(_initialisers(layer, value)) + "}"
+            text = "{" + ", ".join(_initialisers(value, layer)) + "}"
         elif isinstance(value, list):
             text = "{" + ", ".join(map(str, value)) + "}"
         else:
@@ -110,31 +114,27 @@ def _initialisers(layer: Layer, fields: Fields) -> list[str]:
 
 
 def _layer_text(plan: Plan, layer: Layer) -> LayerText:
+    state, scratch = (
+        NOWHERE if offset is None else offset for offset in (layer.state_offset, layer.scratch_offset)
+    )
     return LayerText(
         layer,
         [_input_text(plan, window) for window in layer.inputs],
-        _lines(_initialisers(layer, layer.fields)),
-        NOWHERE if layer.state_offset is None else str(layer.state_offset),
-        NOWHERE if layer.scratch_offset is None else str(layer.scratch_offset),
+        _lines(_initialisers(layer.fields, layer)),
+        ", ".join([f".state = {state}", f".scratch = {scratch}", *_initialisers(layer_fields(layer))]),
     )
 
 
 def _input_text(plan: Plan, window: Input) -> str:
     outside = _outside_name(plan.storages[window.tensor].zero_point) if window.fills_outside else "NULL"
-    return (
-        f"{{.outside = {outside}, .tensor = {window.tensor}, "
-        f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, "
-        f".before = {window.before}, .left = {window.left}}}"
-    )
+    return "{" + ", ".join([f".outside = {outside}", *_initialisers(input_fields(window))]) + "}"
 
 
 def _storage_text(plan: Plan, number: int) -> str:
     storage: Storage = plan.storages[number]
-    data = _constant_name(number) if storage.data is not None else "NULL"
-    return (
-        f"{{{data}, {storage.offset}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
-        f"{storage.last_consumer}, {storage.zero_point}}}"
-    )
+    is_constant = storage.data is not None
+    place = f".data = {_constant_name(number)}" if is_constant else f".offset = {storage.offset}"
+    return ", ".join([f"{{{{{place}}}", *map(str, tensor_fields(plan, number).values())]) + "}"
 
 
 def _lines(parts: list[str], width: int = 104) -> list[str]:

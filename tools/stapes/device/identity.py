@@ -51,7 +51,7 @@ def geometry(bundle: Bundle) -> dict[str, int]:
         "class_count": len(bundle.manifest.labels),
         "window_frames": window.frames,
         "window_hop_frames": window.hop_frames,
-        "n_mels": frontend.n_mels,
+        "n_features": frontend.n_features,
         "frame_length": frontend.frame_length,
         "hop_length": frontend.hop_length,
     }

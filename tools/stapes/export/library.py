@@ -11,9 +11,9 @@ from stapes import __version__
 from stapes.codegen import Generated, generate
 from stapes.codegen.emitter import Provenance, c_identifier
 from stapes.codegen.selftest import generate_selftest
+from stapes.definitions import firmware_dir
 from stapes.errors import ToolError
 from stapes.files import sha256
-from stapes.firmware import firmware_dir
 from stapes.recipe import Bundle
 
 AUTHOR = "The stapes developers"

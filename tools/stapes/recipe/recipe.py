@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -12,6 +13,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -21,6 +23,7 @@ from stapes.files import read_file
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import Name
+from stapes.recipe.votes import VOTES
 
 
 class _Section(BaseModel):
@@ -60,6 +63,15 @@ class DatasetSpec(_Section):
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+
+    @field_validator("labels", "other", mode="after")
+    @classmethod
+    def _composed(cls, value: Any) -> Any:
+        # As the labels of recordings are: what looks the same is the same.
+        def nfc(label: str) -> str:
+            return unicodedata.normalize("NFC", label)
+
+        return nfc(value) if isinstance(value, str) else tuple(map(nfc, value))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -284,19 +296,23 @@ _LATER_TRAINING: tuple[str, ...] = (
 """Options of training that recipes had before they were added do not mention."""
 
 
+if TYPE_CHECKING:
+    Vote = str
+else:
+    Vote = Literal[tuple(VOTES)]
+
+
 class DecisionSpec(_Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
 
-    vote: Literal["mean", "energy", "majority"] = Field(
-        "energy",
-        description="mean: every window counts the same; energy: weighted by the window's RMS; majority: every window "
-        "has one vote, for its best class; equal votes: the larger sum of scores",
+    vote: Vote = Field(
+        "energy", description="; ".join(f"{vote.name}: {vote.text}" for vote in VOTES.values())
     )
     min_confidence: float = Field(
         0.0,
         ge=0.0,
         le=1.0,
-        description="below this mean score (majority: share of the windows) the decision is 'unknown'",
+        description="below this score in the vote (of a majority the share of the windows) the decision is 'unknown'",
     )
 
 

@@ -1,12 +1,11 @@
 """Clip accuracy of a network while training is at hand: window scores, then the vote over a clip's windows.
 
-The vote is the device's (weights are integer RMS values), in floating point; the device's own integers are
+The vote is the device's own (`stapes.reference.vote`) on scores in floating point; the device's integers are
 evaluated by `stapes evaluate`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.recipe import Recipe
+from stapes.recipe.recipe import DecisionSpec
+from stapes.reference import vote
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
 from stapes.training.pool import FeaturePool
 from stapes.training.shards import Features
+
+_STEPS = 1 << 20
+"""In which confidences are compared."""
 
 
 def window_starts(frames: int, recipe: Recipe) -> range:
@@ -27,11 +31,9 @@ def window_starts(frames: int, recipe: Recipe) -> range:
 
 
 def window_weight(features: Features, start: int, recipe: Recipe) -> int:
-    """The window's weight in the vote: 1, or the root mean square of its samples in int16 steps (≥ 1)."""
-    if recipe.decision.vote != "energy":
-        return 1
-    end = start + recipe.window.frames - 1
-    return max(1, math.isqrt(int(features.after[end] - features.before[start]) // recipe.window_samples))
+    """The window's weight in the vote, at least 1."""
+    square_sum = int(features.after[start + recipe.window.frames - 1] - features.before[start])
+    return vote(recipe.decision.vote).weight(square_sum, recipe.window_samples)
 
 
 def windows_of(
@@ -49,13 +51,15 @@ def windows_of(
     return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
 
 
-def decide(scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], vote: str) -> int:
-    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1."""
-    sums = (scores * weights[:, None]).sum(axis=0)
-    if vote == "majority":
-        votes = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
-        sums = np.where(votes == votes.max(), sums, -np.inf)
-    return int(np.argmax(sums))
+def decide(
+    scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], rule: DecisionSpec
+) -> int:
+    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1. -1 is unknown."""
+    chosen = vote(rule.vote)
+    best = chosen.best(scores, weights)
+    confidence = chosen.scores(scores, weights, _STEPS, _STEPS)[best]
+    # A sum in floating point may miss by its rounding what it should just reach.
+    return best if confidence + 1 >= chosen.threshold(rule.min_confidence, _STEPS) else -1
 
 
 def clip_accuracy(
@@ -64,12 +68,12 @@ def clip_accuracy(
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says what it should."""
+    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says a class that the clip has."""
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
-    vote = recipe.decision.vote
-    decided = [decide(found[owners == clip], weights[owners == clip], vote) for clip in clips]
-    return float(np.mean(np.array(decided) == pool.targets[clips]))
+    decided = [decide(found[owners == clip], weights[owners == clip], recipe.decision) for clip in clips]
+    hits = [best >= 0 and bool(has[best]) for best, has in zip(decided, pool.labels_of(clips), strict=True)]
+    return float(np.mean(hits))
 
 
 def float_accuracy(model: Any, recipe: Recipe, pool: FeaturePool, clips: Int64) -> float:

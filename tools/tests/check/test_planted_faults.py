@@ -192,7 +192,7 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
         "features",
         None,
     ),
-    "decision: vote": (BUNDLE, line("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN"), "weight", None),
+    "decision: vote": (BUNDLE, line("stapes_vote_energy", "stapes_vote_mean"), "weight", None),
     "decision: zero point": (
         BUNDLE,
         field("stapes_decision_rule", "zero_point", "-100"),
@@ -290,7 +290,7 @@ def test_sound_altered_in_sound_frames_is_named(
 
     def damaged(self: Client, message: Message, payload: bytes = b"", **options: Any) -> bytes:
         if message == Message.PCM:
-            (start,) = PCM_REQUEST.unpack_from(payload)
+            start = PCM_REQUEST.unpack(payload)["samples"]
             samples = np.frombuffer(payload[PCM_REQUEST.size :], "<i2").copy()
             payload = payload[: PCM_REQUEST.size] + alter(samples, start).tobytes()
         return request(self, message, payload, **options)

@@ -4,19 +4,13 @@
 #ifndef STAPES_LIVE_H
 #define STAPES_LIVE_H
 
+#include "stapes/decision.h"
 #include "stapes/engine.h"
 #include "stapes/frontend.h"
 #include "stapes/slide.h"
 #include "stapes/sound_level.h"
 
 #define STAPES_LIVE_NONE (-1)
-
-typedef enum {
-    STAPES_SMOOTHING_MEAN = 0,       /* of the last windows */
-    STAPES_SMOOTHING_ENERGY = 1,     /* the same, weighted by their root mean squares */
-    STAPES_SMOOTHING_MAJORITY = 2,   /* share of the last windows in which a class was the best */
-    STAPES_SMOOTHING_EXPONENTIAL = 3 /* a step towards each window's scores */
-} stapes_smoothing_t;
 
 typedef enum {
     STAPES_LIVE_BEGIN = 0, /* an event has lasted as long as it must; start, score, level so far */
@@ -39,12 +33,13 @@ typedef struct {
     const stapes_frontend_tables_t *frontend;
     const stapes_model_t *model;
     const stapes_slide_t *slide; /* NULL: windows share nothing and run from scratch */
-    const int32_t *on;           /* by class: an event begins at this score */
-    const int32_t *off;          /* and ends below this one */
-    int32_t margin;              /* least distance of the best class from the second */
-    int32_t full_score;          /* of a majority of all windows */
-    uint32_t level_samples;      /* period of noise monitoring, 0: none */
-    uint32_t gate_hold;          /* quiet frames after which the gate closes */
+    /* The vote of the last `windows` windows; NULL: a step of `factor` towards each window's scores. */
+    const stapes_decision_rule_t *smoothing;
+    const int32_t *on;      /* by class: an event begins at this score */
+    const int32_t *off;     /* and ends below this one */
+    int32_t margin;         /* least distance of the best class from the second */
+    uint32_t level_samples; /* period of noise monitoring, 0: none */
+    uint32_t gate_hold;     /* quiet frames after which the gate closes */
     uint32_t minimum, merge, refractory;
     uint32_t start_lag, end_lag;   /* before the ends of an event's first and last window */
     int32_t gate_open, gate_close; /* levels */
@@ -54,7 +49,6 @@ typedef struct {
     int16_t zero_point;
     int16_t other;       /* a class that is never reported, or STAPES_LIVE_NONE */
     uint16_t factor;     /* of the exponential smoothing, Q15 */
-    uint8_t smoothing;   /* stapes_smoothing_t */
     uint8_t windows;     /* that are smoothed over */
     uint8_t has_gate;    /* 0: the network always runs */
     uint8_t multi_label; /* 0: at most one class at a time */
@@ -84,6 +78,7 @@ typedef struct {
     uint32_t (*ticks)(void);
     stapes_frontend_t frontend;
     stapes_engine_t engine;
+    stapes_decision_t smoothed; /* the last windows, where they vote */
 
     /* In the caller's memory. */
     stapes_live_class_t *events; /* one per class */
@@ -126,11 +121,12 @@ typedef struct {
 } stapes_live_t;
 
 #define STAPES_LIVE_ALIGN(bytes) (((bytes) + 7u) & ~(size_t)7u)
-/* Bytes of state beside the front end's memory and the network's arena. `rows`: 0 for a network that slides.
- */
-#define STAPES_LIVE_STATE_BYTES(classes, windows, window_hops, rows, row_bytes)                              \
-    (STAPES_LIVE_ALIGN((classes) * sizeof(stapes_live_class_t)) + STAPES_LIVE_ALIGN(8u * (classes)) +        \
-     STAPES_LIVE_ALIGN((windows) * (classes)) + STAPES_LIVE_ALIGN(4u * (windows)) + 8u * (window_hops) +     \
+/* Bytes of state beside the front end's memory and the network's arena. `smoothing`: STAPES_DECISION_MEMORY
+ * of the vote, 0 without one; `rows`: 0 for a network that slides. */
+#define STAPES_LIVE_STATE_BYTES(smoothing, classes, windows, window_hops, rows, row_bytes)                   \
+    (STAPES_LIVE_ALIGN(smoothing) + STAPES_LIVE_ALIGN((classes) * sizeof(stapes_live_class_t)) +             \
+     STAPES_LIVE_ALIGN(8u * (classes)) + STAPES_LIVE_ALIGN((windows) * (classes)) +                          \
+     STAPES_LIVE_ALIGN(4u * (windows)) + 8u * (window_hops) +                                                \
      STAPES_LIVE_ALIGN(((rows) + 2u) * (row_bytes)))
 
 /* `memory`, aligned for uint64_t, is stapes_live_memory_bytes() long; the generated STAPES_LIVE_MEMORY_BYTES

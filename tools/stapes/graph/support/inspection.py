@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stapes.errors import ModelError
 from stapes.graph.ir import Graph, Op, Tensor
+from stapes.graph.reader import MAX_TENSOR_ELEMENTS
 from stapes.graph.windows import output_size
 
 _MAX_RESCALE = 2.0**30
@@ -118,9 +119,11 @@ class Inspection:
         stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
         dilation_h = op.integer("dilation_h") if dilation else 1
         dilation_w = op.integer("dilation_w") if dilation else 1
-        values = (stride_h, stride_w, dilation_h, dilation_w, kernel_h, kernel_w)
+        sizes, dilations = (stride_h, stride_w, kernel_h, kernel_w), (dilation_h, dilation_w)
         self.require(
-            all(1 <= value <= 1 << 16 for value in values), "a stride, dilation or kernel size of no use"
+            all(1 <= size <= MAX_TENSOR_ELEMENTS for size in sizes)
+            and all(1 <= dilation <= 1 << 16 for dilation in dilations),
+            "a stride, dilation or kernel size of no use",
         )
         if batch != 1:
             self.refuse(f"a batch of {batch}", "export the network with a batch of 1")
