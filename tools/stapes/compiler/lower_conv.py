@@ -113,7 +113,9 @@ def requantization(
 
 def _biases(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     """With the input's zero point in them: sum((q - z) w) = sum(q w) - z sum(w)."""
-    bias = -builder.tensor(op.inputs[0]).zero_point * weights.astype(np.int64).sum(axis=1)
+    bias: npt.NDArray[np.int64] = -builder.tensor(op.inputs[0]).zero_point * weights.astype(np.int64).sum(
+        axis=1
+    )
     if len(op.inputs) > 2 and op.inputs[2] >= 0:
         given = builder.tensor(op.inputs[2]).data
         assert given is not None
@@ -146,7 +148,10 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
     if quads * 4 == channels and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
-        kernel, why = f"depthwise_{kernel_h}x{kernel_w}", "all channels by fours, a kernel with code of its own"
+        kernel, why = (
+            f"depthwise_{kernel_h}x{kernel_w}",
+            "all channels by fours, a kernel with code of its own",
+        )
     builder.add_layer(
         op=op,
         kernel=kernel,

@@ -11,7 +11,6 @@ from stapes.graph import Op
 from stapes.int8.arithmetic import activation_range
 from stapes.int8.pool import mean_constants
 
-
 NARROW = 255
 """Elements of int8 whose sum fits int16: STAPES_NARROW_POOL in kernels.h."""
 

@@ -66,6 +66,6 @@ def exceeds_carry(weights: Int8, biases: npt.NDArray[np.int64]) -> npt.NDArray[n
     wide = weights.astype(np.int64)
     highest = biases + np.maximum(wide * 127, wide * -128).sum(axis=1)
     lowest = biases + np.minimum(wide * 127, wide * -128).sum(axis=1)
-    exceeds = (highest >= 2**23) | (lowest < -(2**23))
+    exceeds: npt.NDArray[np.bool_] = (highest >= 2**23) | (lowest < -(2**23))
     exceeds[0::2] = False
     return exceeds
