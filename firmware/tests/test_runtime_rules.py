@@ -48,7 +48,8 @@ def test_every_function_says_what_it_returns() -> None:
     silent = []
     for header in [*headers, FIRMWARE / "boards/board.h"]:
         for found in re.finditer(
-            r"(?:/\*((?:(?!\*/).)*)\*/\n)?^(?!static|typedef|#|\s|void (?!\*))[\w ]+?[ *]((?:stapes|board|device)_\w+)\(",
+            r"(?:/\*((?:(?!\*/).)*)\*/\n)?^(?!static|typedef|#|\s|void (?!\*))"
+            r"[\w ]+?[ *]((?:stapes|board|device)_\w+)\(",
             header.read_text(encoding="utf-8"),
             flags=re.MULTILINE | re.DOTALL,
         ):
