@@ -17,15 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stapes.errors import BundleError
 from stapes.files import canonical_json, json_text, parse_json, read_file, read_json, sha256, write_all
@@ -33,6 +25,7 @@ from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import FileName, Label, Name
 from stapes.recipe.recipe import DecisionSpec, Normalization, WindowSpec, explain
+from stapes.recipe.section import Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -40,14 +33,14 @@ FORMAT = 1
 _MOST_MANIFEST = 16 << 20
 
 
-class BundleManifest(BaseModel):
+class BundleManifest(Section):
     """The content of bundle.json."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    later = frozenset({"live"})
 
     format: int = FORMAT
     name: Name
-    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1, strict=False)]
     frontend: FrontendSpec
     normalization: Normalization
     window: WindowSpec
@@ -64,12 +57,6 @@ class BundleManifest(BaseModel):
         if twice:
             raise ValueError(f"labels: {', '.join(twice)} more than once")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_live_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Hashes of bundles that say nothing about listening stay.
-        value: dict[str, Any] = handler(self)
-        return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
 
 
 class Accuracy(BaseModel):
