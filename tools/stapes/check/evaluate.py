@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from stapes.check.disturbance import disturbances
 from stapes.check.figures import calibration, class_figures
-from stapes.check.run import Progress, connect, no_progress, prepare
 from stapes.datasets import Clip, open_dataset
+from stapes.device import connect, prepare
 from stapes.errors import BundleError, DataError
 from stapes.link import Client
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, load_recipe
 from stapes.reference import ClipRun, Reference
 from stapes.training import summary
@@ -160,7 +161,7 @@ class _Opened:
 def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
     """The bundle's firmware on the host, built and running."""
     prepared = prepare(bundle, "host", directory)
-    with connect(bundle, "host", prepared.build.elf if prepared.build else None) as (client, _):
+    with connect(bundle, "host", prepared.elf, build_id=prepared.build_id) as (client, _):
         yield client
 
 

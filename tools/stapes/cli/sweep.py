@@ -143,7 +143,7 @@ class _Score:
         return result.int8_accuracy
 
     def _refuse_over_budget(self, recipe: Recipe) -> None:
-        from stapes.check.cost import check_budget, recipe_cost
+        from stapes.bench.cost import check_budget, recipe_cost
         from stapes.datasets import open_dataset
         from stapes.training import untrained_network
 

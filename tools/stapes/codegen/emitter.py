@@ -39,6 +39,14 @@ def c_array(values: Iterable[int], per_line: int = 16, indent: str = "    ") -> 
     return ",\n".join(indent + line for line in lines)
 
 
+def c_pairs(values: Iterable[int], per_line: int, indent: str = "    ") -> str:
+    """As `c_array`, two by two: W(a, b)."""
+    numbers = iter(values)
+    texts = [f"W({a}, {b})" for a, b in zip(numbers, numbers, strict=True)]
+    lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
+    return ",\n".join(indent + line for line in lines)
+
+
 def _c_integer(value: int) -> str:
     # INT32_MIN has no literal: -2147483648 is the negation of a long.
     if value == -(2**31):
@@ -86,7 +94,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for function in (c_array, c_string, c_comment, c_identifier):
+    for function in (c_array, c_pairs, c_string, c_comment, c_identifier):
         environment.filters[function.__name__] = function
     environment.globals["api_version"] = API_VERSION
     return environment

@@ -17,13 +17,14 @@ from pathlib import Path
 from stapes.datasets import open_dataset
 from stapes.errors import DataError, RecipeError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, Recipe
 from stapes.training.backend import require_packages
 from stapes.training.crew import open_crew
 from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.noise import open_noise
-from stapes.training.pool import FeaturePool, Progress, build_pool
+from stapes.training.pool import FeaturePool, build_pool
 from stapes.training.teachers import Teacher, open_teacher
 from stapes.training.transfer import start_network
 
@@ -122,7 +123,7 @@ def train_folds(
     noise: Path | None = None,
     teachers: Sequence[Path] = (),
     ray: str | None = None,
-    features: Progress = lambda what, done, total: None,
+    features: Progress = no_progress,
     progress: Callable[[Report], None] = lambda report: None,
     finished: Callable[[FoldResult], None] = lambda result: None,
 ) -> tuple[FeaturePool, list[FoldResult]]:
