@@ -42,7 +42,7 @@ typedef struct {
 
 typedef struct {
     const stapes_vote_t *vote;
-    uint16_t classes;    /* at most INT16_MAX */
+    uint16_t classes;    /* at most STAPES_LIMIT_CLASSES */
     int16_t zero_point;  /* of the network's scores */
     uint16_t resolution; /* scores of the vote are in 1/resolution steps of the network's, 1 to 256 */
     int32_t full_score;  /* of a class that has all votes, in the same */
