@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Pad, Shape
+from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
 from stapes.graph.slices import slice_of
@@ -35,6 +35,7 @@ def concatenation(builder: Builder, op: Op) -> None:
                 for tensor, part, start in zip(tensors, parts, starts, strict=False)
             ),
             fields={"row_bytes": shape.row_bytes},
+            knows_row=True,
         )
         return
     outer = math.prod(output.shape[first + 1 : axis]) if axis > first else 1
@@ -138,6 +139,7 @@ def _pick(
             "row_step": row_step,
             "input_bytes": row_bytes,
         },
+        knows_row=not by_rows,
     )
 
 
@@ -188,3 +190,13 @@ def pad(builder: Builder, op: Op) -> None:
         },
         details=f"padding {inner} with {value}",
     )
+
+
+LOWERINGS = {
+    "CONCATENATION": Lowering(concatenation, ("concatenation", "concatenation_rows")),
+    "PAD": Lowering(pad, ("pad",)),
+    "PADV2": Lowering(pad, ("pad",)),
+    "SPLIT": Lowering(split, ("pick",)),
+    "STRIDED_SLICE": Lowering(strided_slice, ("pick",)),
+    "TRANSPOSE": Lowering(transpose, ("pick",)),
+}

@@ -13,9 +13,9 @@ from kernelnets import NETWORKS
 from modelmaker import ModelMaker
 
 from stapes.compiler import Plan, compile_graph
-from stapes.compiler.compile import LOWER
+from stapes.compiler.compile import LOWERINGS
 from stapes.compiler.memory import Buffer, place
-from stapes.compiler.operators import KERNELS, operators_page
+from stapes.compiler.operators import operators_page
 from stapes.compiler.pack import pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.schedule import Use
 from stapes.errors import UnsupportedModelError
@@ -35,16 +35,16 @@ def test_operators_page_is_current() -> None:
 
 
 def test_every_supported_operator_has_a_lowering_and_kernels() -> None:
-    assert set(OPERATORS) - set(LOWER) <= {"DEQUANTIZE"}
+    assert set(OPERATORS) - set(LOWERINGS) <= {"DEQUANTIZE"}
     header = (ROOT / "firmware/runtime/include/stapes/kernels.h").read_text(encoding="utf-8")
     declared = set(re.findall(r"void stapes_(\w+)\(const stapes_call_t", header))
-    assert {name for names in KERNELS.values() for name in names} | {"reshape"} == declared
+    assert {name for lowering in LOWERINGS.values() for name in lowering.kernels} | {"reshape"} == declared
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_use_the_kernels_named_in_the_page(name: str) -> None:
     for layer in plan_of(NETWORKS[name]()).layers:
-        assert layer.kernel in (*KERNELS.get(layer.op, ()), "reshape")
+        assert layer.kernel in (*LOWERINGS[layer.op].kernels, "reshape")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
