@@ -104,8 +104,8 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MV
 
 /* The same for kernels of one size without channels left over, in less code. */
 #if STAPES_DSP && !STAPES_MVE
-void stapes_depthwise_3x3(const stapes_call_t *call);
-void stapes_depthwise_5x5(const stapes_call_t *call);
+void stapes_depthwise_3x3(const stapes_call_t *call); /* faster with DSP */
+void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
 #else
 #define stapes_depthwise_3x3 stapes_depthwise_conv_2d
 #define stapes_depthwise_5x5 stapes_depthwise_conv_2d
