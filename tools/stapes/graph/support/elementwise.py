@@ -7,7 +7,8 @@ import numpy as np
 from stapes.graph.support.inspection import Inspection, Operator
 
 
-def _elementwise_pair(check: Inspection) -> bool:
+def _broadcasting(check: Inspection) -> bool:
+    """Two operands; whether all three tensors are int8."""
     check.arity(2, 2)
     left, right, output = check.input(0), check.input(1), check.output
     try:
@@ -16,8 +17,12 @@ def _elementwise_pair(check: Inspection) -> bool:
         check.require(False, f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast")
     if len(output.shape) > 6:
         check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
-    check.activation()
     return check.int8(left, right, output)
+
+
+def _elementwise_pair(check: Inspection) -> bool:
+    check.activation()
+    return _broadcasting(check)
 
 
 def _add_or_sub(check: Inspection) -> None:
@@ -32,6 +37,12 @@ def _add_or_sub(check: Inspection) -> None:
 def _mul(check: Inspection) -> None:
     if _elementwise_pair(check):
         check.rescale(check.input(0).scale * check.input(1).scale / check.output.scale)
+
+
+def _maximum_or_minimum(check: Inspection) -> None:
+    if _broadcasting(check):
+        for position in (0, 1):
+            check.same_quantization(check.input(position), check.output)
 
 
 def _prelu(check: Inspection) -> None:
@@ -137,6 +148,10 @@ OPERATORS = {
     "HARD_SWISH": Operator(_hard_swish, "as a table of 256 entries"),
     "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
     "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
+    "MAXIMUM": Operator(
+        _maximum_or_minimum, "broadcasting up to 6 dimensions; equal scale and zero point everywhere"
+    ),
+    "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM"),
     "MUL": Operator(_mul, "broadcasting up to 6 dimensions; fused activation"),
     "PRELU": Operator(_prelu, "constant slopes that broadcast"),
     "QUANTIZE": Operator(
