@@ -7,8 +7,7 @@
 
 #include "board.h"
 #include "link.h"
-#include "stapes_bundle.h"
-#include "stapes_model.h"
+#include "stapes_app.h"
 #include "wire.h"
 
 #ifndef STAPES_LINK_PAYLOAD
@@ -44,17 +43,17 @@ static inline int device_hello(uint8_t *answer, size_t capacity) {
     stapes_put_u16(answer + 2, STAPES_API_VERSION);
     stapes_put_u32(answer + 4, board->counter_numerator);
     stapes_put_u32(answer + 8, board->counter_denominator);
-    stapes_put_u32(answer + 12, STAPES_SAMPLE_RATE);
+    stapes_put_u32(answer + 12, STAPES_APP_SAMPLE_RATE);
     stapes_put_u16(answer + 16, (uint16_t)STAPES_LINK_PAYLOAD);
-    stapes_put_u16(answer + 18, STAPES_MODEL_LAYER_COUNT);
-    stapes_put_u16(answer + 20, STAPES_LABEL_COUNT);
-    stapes_put_u16(answer + 22, STAPES_WINDOW_FRAMES);
-    stapes_put_u16(answer + 24, STAPES_WINDOW_HOP_FRAMES);
-    stapes_put_u16(answer + 26, STAPES_N_MELS);
-    stapes_put_u16(answer + 28, STAPES_FRAME_LENGTH);
-    stapes_put_u16(answer + 30, STAPES_HOP_LENGTH);
-    memcpy(answer + 32, stapes_bundle_hash, 32);
-    memcpy(answer + 64, stapes_frontend_hash, 32);
+    stapes_put_u16(answer + 18, STAPES_APP_MODEL_LAYER_COUNT);
+    stapes_put_u16(answer + 20, STAPES_APP_CLASSES);
+    stapes_put_u16(answer + 22, STAPES_APP_WINDOW_FRAMES);
+    stapes_put_u16(answer + 24, STAPES_APP_WINDOW_HOP_FRAMES);
+    stapes_put_u16(answer + 26, STAPES_APP_N_FEATURES);
+    stapes_put_u16(answer + 28, STAPES_APP_FRAME_LENGTH);
+    stapes_put_u16(answer + 30, STAPES_APP_HOP_LENGTH);
+    memcpy(answer + 32, stapes_app.hash, 32);
+    memcpy(answer + 64, stapes_app.frontend_hash, 32);
     uint8_t *end = answer + 96;
     end = device_text(end, board->name);
     end = device_text(end, STAPES_BUILD_ID);

@@ -6,34 +6,23 @@
 #include "board.h"
 #include "crc32.h"
 #include "device.h"
-#include "stapes/decision.h"
-#include "stapes/engine.h"
-#include "stapes/frontend.h"
-#include "stapes_bundle.h"
-#include "stapes_frontend_tables.h"
-#include "stapes_model.h"
+#include "stapes_app.h"
 #include "wire.h"
 
 #define STATIC_ASSERT(condition, name) typedef char name[(condition) ? 1 : -1]
 
-#define FRAMES             ((uint32_t)STAPES_WINDOW_FRAMES)
-#define WINDOW_SAMPLES     (STAPES_FRAME_LENGTH + (FRAMES - 1u) * STAPES_HOP_LENGTH)
-#define WINDOW_HOP_SAMPLES ((uint32_t)STAPES_WINDOW_HOP_FRAMES * STAPES_HOP_LENGTH)
-/* Windows that have begun and are not complete, at most. */
-#define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
-#define NOWHERE      0xD0000000u /* an address where no supported board has memory */
-#define CHUNK        128u        /* samples on the stack */
-#define HANG_MS      10u
-#define WATCHDOG_MS  4000u /* fed at every row of a layer and in every turn of the main loop */
+#define FRAMES      ((uint32_t)STAPES_APP_WINDOW_FRAMES)
+#define ROW_BYTES   STAPES_APP_MODEL_INPUT_ROW_BYTES
+#define NOWHERE     0xD0000000u /* an address where no supported board has memory */
+#define CHUNK       128u        /* samples on the stack */
+#define HANG_MS     10u
+#define WATCHDOG_MS 4000u /* fed at every row of a layer and in every turn of the main loop */
 
-STATIC_ASSERT(STAPES_MODEL_OUTPUT_BYTES == STAPES_LABEL_COUNT, one_score_per_label);
-STATIC_ASSERT(24u + 8u * STAPES_LABEL_COUNT <= STAPES_LINK_PAYLOAD, decision_fits_one_message);
+STATIC_ASSERT(24u + 8u * STAPES_APP_CLASSES <= STAPES_LINK_PAYLOAD, decision_fits_one_message);
 
 static struct {
     stapes_link_t link;
-    stapes_frontend_t frontend;
-    stapes_engine_t engine;
-    stapes_decision_t decision;
+    stapes_classifier_t classifier;
     int fault;      /* why nothing but hello is answered */
     bool reboot;    /* after the answer was sent */
     uint8_t raise;  /* a fault to raise after the answer was sent, 0: none */
@@ -45,18 +34,13 @@ static struct {
     uint32_t pcm_crc; /* of all of them */
     uint32_t frames;
     uint32_t windows;
-    uint64_t squares;                      /* of all samples */
-    uint64_t squares_before[OPEN_WINDOWS]; /* the same at each window's start */
 
     /* The last complete window. */
-    uint32_t first_frame;
     uint32_t features_crc;
-    uint32_t weight;
     uint32_t frontend_ticks; /* since the window before it */
     uint32_t engine_ticks;
-    uint32_t layer_crc[STAPES_MODEL_LAYER_COUNT];
-    uint32_t layer_ticks[STAPES_MODEL_LAYER_COUNT];
-    uint32_t running_frontend_ticks;
+    uint32_t layer_crc[STAPES_APP_MODEL_LAYER_COUNT];
+    uint32_t layer_ticks[STAPES_APP_MODEL_LAYER_COUNT];
     uint32_t observer_ticks;
 } hil;
 
@@ -67,10 +51,7 @@ typedef struct {
     uint16_t layer;
 } capture_t;
 
-static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_MELS];
-static uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
-static uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
-static uint32_t votes[STAPES_IS_MAJORITY ? STAPES_LABEL_COUNT : 1];
+static uint64_t memory[(STAPES_APP_REPEAT_MEMORY_BYTES + 7u) / 8u];
 static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 static uint8_t answer_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 
@@ -85,43 +66,19 @@ typedef struct {
 __attribute__((section(".checksum"), used)) const checksum_t stapes_checksum = {0, 0, 0};
 
 static void reset_stream(void) {
-    stapes_frontend_reset(&hil.frontend);
-    stapes_engine_reset(&hil.engine);
-    stapes_decision_reset(&hil.decision);
+    (void)stapes_classifier_reset(&hil.classifier);
     hil.samples = 0;
     hil.pcm_crc = 0;
     hil.frames = 0;
     hil.windows = 0;
-    hil.squares = 0;
-    hil.running_frontend_ticks = 0;
 }
 
-static int initialise(void) {
-    if (stapes_model.row_bytes != STAPES_N_MELS || stapes_model.rows != STAPES_WINDOW_FRAMES ||
-        stapes_model.layer_count != STAPES_MODEL_LAYER_COUNT) {
-        return STAPES_E_VERSION;
-    }
-    int error =
-        stapes_frontend_init(&hil.frontend, &stapes_frontend_tables, frontend_memory, sizeof frontend_memory);
-    if (error == STAPES_OK) {
-        error = stapes_engine_init(&hil.engine, &stapes_model, arena, sizeof arena);
-    }
-    if (error == STAPES_OK) {
-        error = stapes_decision_init(&hil.decision, &stapes_decision_rule);
-    }
-    return error;
-}
-
-/* Gives the kept rows to the engine, oldest first. */
+/* Runs the window whose rows are kept. */
 static int run_window(void) {
     board_led(1);
-    stapes_engine_reset(&hil.engine);
-    int result = 0;
-    for (uint32_t i = 0; i < FRAMES && result >= 0; i++) {
-        result = stapes_engine_push_row(&hil.engine, rows[(hil.first_frame + i) % FRAMES]);
-    }
+    int error = stapes_classifier_repeat(&hil.classifier);
     board_led(0);
-    return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
+    return error;
 }
 
 static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
@@ -150,72 +107,52 @@ static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_
 }
 
 static int complete_window(void) {
-    hil.first_frame = hil.frames - FRAMES;
-    hil.frontend_ticks = hil.running_frontend_ticks;
-    hil.running_frontend_ticks = 0;
+    stapes_engine_t *engine = &hil.classifier.engine;
+    hil.frontend_ticks = hil.classifier.frontend_ticks;
+    hil.classifier.frontend_ticks = 0;
     hil.features_crc = 0;
     for (uint32_t i = 0; i < FRAMES; i++) {
         hil.features_crc =
-            stapes_crc32(hil.features_crc, rows[(hil.first_frame + i) % FRAMES], STAPES_N_MELS);
+            stapes_crc32(hil.features_crc, stapes_classifier_row(&hil.classifier, i), ROW_BYTES);
     }
-    uint64_t before = hil.squares_before[hil.windows % OPEN_WINDOWS];
-    hil.weight = stapes_decision_weight(&stapes_decision_rule, hil.squares - before, WINDOW_SAMPLES);
-
     memset(hil.layer_crc, 0, sizeof hil.layer_crc);
     memset(hil.layer_ticks, 0, sizeof hil.layer_ticks);
     hil.observer_ticks = 0;
-    stapes_engine_set_observer(&hil.engine, checksum_row, NULL);
-    stapes_engine_set_profile(&hil.engine, board_ticks, hil.layer_ticks);
+    (void)stapes_engine_set_observer(engine, checksum_row, NULL);
+    (void)stapes_engine_set_profile(engine, board_ticks, hil.layer_ticks);
     uint32_t start = board_ticks();
     int error = run_window();
     hil.engine_ticks = board_ticks() - start - hil.observer_ticks;
-    stapes_engine_set_observer(&hil.engine, NULL, NULL);
-    stapes_engine_set_profile(&hil.engine, NULL, NULL);
-    if (error != STAPES_OK) {
-        return error;
+    (void)stapes_engine_set_observer(engine, NULL, NULL);
+    (void)stapes_engine_set_profile(engine, NULL, NULL);
+    if (error == STAPES_OK) {
+        error = stapes_classifier_vote(&hil.classifier);
+        hil.windows++;
     }
-    const int8_t *scores = stapes_engine_output(&hil.engine, 0);
-    if (STAPES_IS_MAJORITY) {
-        stapes_majority_add(&hil.decision, votes, scores);
-    } else {
-        stapes_decision_add(&hil.decision, scores, hil.weight);
-    }
-    hil.windows++;
-    return STAPES_OK;
+    return error;
 }
 
 /* Takes samples until all are taken (0) or a window is complete (1). */
 static int take_samples(const int16_t *pcm, size_t count) {
-    size_t taken = 0;
-    while (taken < count) {
-        uint32_t phase = hil.samples % WINDOW_HOP_SAMPLES;
-        if (phase == 0u) {
-            hil.squares_before[hil.samples / WINDOW_HOP_SAMPLES % OPEN_WINDOWS] = hil.squares;
-        }
-        size_t step = count - taken;
-        if (step > WINDOW_HOP_SAMPLES - phase) {
-            step = WINDOW_HOP_SAMPLES - phase; /* stop where the next window starts */
-        }
-        size_t consumed = 0;
-        uint32_t start = board_ticks();
-        int result =
-            stapes_frontend_push(&hil.frontend, pcm + taken, step, &consumed, rows[hil.frames % FRAMES]);
-        hil.running_frontend_ticks += board_ticks() - start;
+    while (count > 0u) {
+        size_t taken;
+        int result = stapes_classifier_hear(&hil.classifier, pcm, count, &taken);
         if (result < 0) {
             return result;
         }
-        for (size_t i = 0; i < consumed; i++) {
-            int32_t sample = pcm[taken + i];
-            hil.squares += (uint32_t)(sample * sample);
-        }
-        hil.pcm_crc = stapes_crc32(hil.pcm_crc, pcm + taken, consumed * sizeof *pcm);
-        taken += consumed;
-        hil.samples += (uint32_t)consumed;
+        hil.pcm_crc = stapes_crc32(hil.pcm_crc, pcm, taken * sizeof *pcm);
+        hil.samples += (uint32_t)taken;
+        pcm += taken;
+        count -= taken;
         if (result == 1) {
             hil.frames++;
-            if (hil.frames == hil.windows * STAPES_WINDOW_HOP_FRAMES + FRAMES) {
+            result = stapes_classifier_keep(&hil.classifier);
+            if (result == 1) {
                 int error = complete_window();
                 return error != STAPES_OK ? error : 1;
+            }
+            if (result < 0) {
+                return result;
             }
         }
     }
@@ -262,32 +199,27 @@ static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer,
         return STAPES_E_STATE;
     }
     uint16_t first = stapes_get_u16(payload);
-    const size_t head = 24u + STAPES_LABEL_COUNT;
-    if (first > STAPES_MODEL_LAYER_COUNT) {
+    const size_t head = 24u + STAPES_APP_CLASSES;
+    if (first > STAPES_APP_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
     size_t count = (capacity - head) / 8u;
-    if (count > (size_t)(STAPES_MODEL_LAYER_COUNT - first)) {
-        count = (size_t)(STAPES_MODEL_LAYER_COUNT - first);
+    if (count > (size_t)(STAPES_APP_MODEL_LAYER_COUNT - first)) {
+        count = (size_t)(STAPES_APP_MODEL_LAYER_COUNT - first);
     }
     stapes_put_u32(answer, hil.windows - 1u);
     stapes_put_u32(answer + 4, hil.features_crc);
-    stapes_put_u32(answer + 8, hil.weight);
+    stapes_put_u32(answer + 8, hil.classifier.weight);
     stapes_put_u32(answer + 12, hil.frontend_ticks);
     stapes_put_u32(answer + 16, hil.engine_ticks);
     stapes_put_u16(answer + 20, first);
     stapes_put_u16(answer + 22, (uint16_t)count);
-    memcpy(answer + 24, stapes_engine_output(&hil.engine, 0), STAPES_LABEL_COUNT);
+    memcpy(answer + 24, stapes_classifier_scores(&hil.classifier), STAPES_APP_CLASSES);
     for (size_t i = 0; i < count; i++) {
         stapes_put_u32(answer + head + 8u * i, hil.layer_crc[first + i]);
         stapes_put_u32(answer + head + 8u * i + 4u, hil.layer_ticks[first + i]);
     }
     return (int)(head + 8u * count);
-}
-
-/* Whether all rows of the last complete window are still there: no frame came after it. */
-static bool rows_kept(void) {
-    return hil.windows > 0u && hil.frames == hil.first_frame + FRAMES;
 }
 
 /* Bytes of one page: what is left of `total` from `offset`, as far as it fits behind the 8-byte head. */
@@ -297,12 +229,12 @@ static size_t page(size_t total, size_t offset, size_t capacity) {
 }
 
 static int answer_features(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
-    const size_t total = sizeof rows;
+    const size_t total = FRAMES * ROW_BYTES;
     if (length != 4u) {
         return STAPES_E_MESSAGE;
     }
     size_t offset = stapes_get_u32(payload);
-    if (!rows_kept()) {
+    if (stapes_classifier_row(&hil.classifier, 0) == NULL) {
         return STAPES_E_STATE;
     }
     if (offset > total) {
@@ -313,8 +245,8 @@ static int answer_features(const uint8_t *payload, size_t length, uint8_t *answe
     stapes_put_u32(answer + 4, (uint32_t)offset);
     for (size_t i = 0; i < count; i++) {
         size_t at = offset + i;
-        uint32_t row = (hil.first_frame + (uint32_t)(at / STAPES_N_MELS)) % FRAMES;
-        answer[8u + i] = (uint8_t)rows[row][at % STAPES_N_MELS];
+        const int8_t *row = stapes_classifier_row(&hil.classifier, (uint32_t)(at / ROW_BYTES));
+        answer[8u + i] = (uint8_t)row[at % ROW_BYTES];
     }
     return (int)(8u + count);
 }
@@ -324,13 +256,13 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
         return STAPES_E_MESSAGE;
     }
     capture_t capture = {.layer = stapes_get_u16(payload), .offset = stapes_get_u32(payload + 2)};
-    if (!rows_kept()) {
+    if (stapes_classifier_row(&hil.classifier, 0) == NULL) {
         return STAPES_E_STATE;
     }
-    if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {
+    if (capture.layer >= STAPES_APP_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_layer_t *layer = &stapes_model.layers[capture.layer];
+    const stapes_layer_t *layer = &stapes_app.model->layers[capture.layer];
     size_t total = (size_t)layer->rows * layer->row_bytes;
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
@@ -338,9 +270,9 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     capture.count = page(total, capture.offset, capacity);
     capture.bytes = answer + 8;
     memset(capture.bytes, 0, capture.count);
-    stapes_engine_set_observer(&hil.engine, capture_row, &capture);
+    (void)stapes_engine_set_observer(&hil.classifier.engine, capture_row, &capture);
     int error = run_window();
-    stapes_engine_set_observer(&hil.engine, NULL, NULL);
+    (void)stapes_engine_set_observer(&hil.classifier.engine, NULL, NULL);
     if (error != STAPES_OK) {
         return error;
     }
@@ -351,21 +283,19 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
 
 static int answer_decision(uint8_t *answer) {
     stapes_verdict_t verdict;
-    int error = STAPES_IS_MAJORITY
-                    ? stapes_majority_verdict(&hil.decision, votes, STAPES_FULL_SCORE, &verdict)
-                    : stapes_decision_verdict(&hil.decision, &verdict);
+    int error = stapes_classifier_verdict(&hil.classifier, &verdict);
     if (error < 0) {
         return error;
     }
     stapes_put_u16(answer, (uint16_t)verdict.class_index);
     stapes_put_u16(answer + 2, (uint16_t)verdict.best);
     stapes_put_u32(answer + 4, (uint32_t)verdict.confidence);
-    stapes_put_u32(answer + 8, hil.decision.windows);
-    stapes_put_u64(answer + 12, hil.decision.weight);
-    for (size_t i = 0; i < STAPES_LABEL_COUNT; i++) {
-        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.decision.sum[i]);
+    stapes_put_u32(answer + 8, hil.classifier.decision.windows);
+    stapes_put_u64(answer + 12, hil.classifier.decision.weight);
+    for (size_t i = 0; i < STAPES_APP_CLASSES; i++) {
+        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.classifier.decision.sum[i]);
     }
-    return (int)(20u + 8u * STAPES_LABEL_COUNT);
+    return (int)(20u + 8u * STAPES_APP_CLASSES);
 }
 
 static int answer_self_test(uint8_t *answer) {
@@ -450,10 +380,8 @@ int main(void) {
     board_init();
     hil.restarted = board_fault(&hil.last_fault) == 1;
     board_watchdog_start(WATCHDOG_MS);
-    hil.fault = initialise();
-    if (hil.fault == STAPES_OK) {
-        reset_stream();
-    }
+    hil.fault = stapes_classifier_init(&hil.classifier, &stapes_app, memory, sizeof memory);
+    (void)stapes_classifier_set_ticks(&hil.classifier, board_ticks);
     int error = stapes_link_init(&hil.link, request_buffer, answer_buffer, sizeof request_buffer, answer,
                                  NULL, board_write);
     if (error != STAPES_OK) {

@@ -7,7 +7,7 @@
 #include "board.h"
 #include "device.h"
 #include "live_event.h"
-#include "stapes_live.h"
+#include "stapes_app.h"
 
 #ifndef STAPES_LIVE_QUEUE
 #define STAPES_LIVE_QUEUE 32u /* events that wait */
@@ -16,13 +16,13 @@
 #define STAPES_LIVE_VIEW 8u /* rows of features that wait */
 #endif
 
-#define ROW_BYTES STAPES_MODEL_INPUT_ROW_BYTES
+#define ROW_BYTES STAPES_APP_MODEL_INPUT_ROW_BYTES
 /* Samples on the stack: at most one row's. */
-#define CHUNK       (STAPES_HOP_LENGTH < 128u ? STAPES_HOP_LENGTH : 128u)
+#define CHUNK       (STAPES_APP_HOP_LENGTH < 128u ? STAPES_APP_HOP_LENGTH : 128u)
 #define WATCHDOG_MS 4000u
 #define STATUS_HEAD 56u
 
-typedef char status_fits_one_message[STATUS_HEAD + 4u * STAPES_LABEL_COUNT <= STAPES_LINK_PAYLOAD ? 1 : -1];
+typedef char status_fits_one_message[STATUS_HEAD + 4u * STAPES_APP_CLASSES <= STAPES_LINK_PAYLOAD ? 1 : -1];
 
 static struct {
     stapes_link_t link;
@@ -40,7 +40,7 @@ static struct {
     uint64_t elapsed; /* ticks since the reset */
 } app;
 
-static uint64_t memory[(STAPES_LIVE_MEMORY_BYTES + 7u) / 8u];
+static uint64_t memory[(STAPES_APP_LIVE_MEMORY_BYTES + 7u) / 8u];
 static uint8_t events[STAPES_LIVE_QUEUE * LIVE_EVENT_BYTES];
 static int8_t view[STAPES_LIVE_VIEW][ROW_BYTES];
 static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
@@ -53,7 +53,7 @@ static void count_time(void) {
 }
 
 static void reset_stream(void) {
-    stapes_live_reset(&app.live);
+    (void)stapes_live_reset(&app.live);
     app.queue = (live_queue_t){.events = events, .capacity = STAPES_LIVE_QUEUE};
     app.frames = 0;
     app.view_row = 0;
@@ -67,7 +67,8 @@ static int take_samples(const int16_t *pcm, size_t count) {
     const int error = stapes_live_push(&app.live, pcm, count);
     if (app.live.frames != app.frames) {
         app.frames = app.live.frames;
-        memcpy(view[app.view_row % STAPES_LIVE_VIEW], app.live.row, ROW_BYTES);
+        memcpy(view[app.view_row % STAPES_LIVE_VIEW], stapes_classifier_newest_row(&app.live.classifier),
+               ROW_BYTES);
         app.view_row++;
         if (app.view_count < STAPES_LIVE_VIEW) {
             app.view_count++;
@@ -77,7 +78,7 @@ static int take_samples(const int16_t *pcm, size_t count) {
 }
 
 static void lose_samples(uint32_t count) {
-    stapes_live_lose(&app.live, count);
+    (void)stapes_live_lose(&app.live, count);
     app.frames = app.live.frames;
 }
 
@@ -110,7 +111,7 @@ static int answer_listen(const uint8_t *payload, size_t length) {
     if (audio == NULL) {
         return STAPES_E_STATE;
     }
-    const int error = audio->start(audio->context, STAPES_SAMPLE_RATE);
+    const int error = audio->start(audio->context, STAPES_APP_SAMPLE_RATE);
     if (error == STAPES_OK) {
         reset_stream();
         app.audio_dropped = 0;
@@ -171,11 +172,11 @@ static int answer_status(uint8_t *answer) {
     stapes_put_u16(answer + 50, (uint16_t)live->best);
     answer[52] = live->gate_is_open;
     answer[53] = app.audio != NULL;
-    stapes_put_u16(answer + 54, STAPES_LABEL_COUNT);
-    for (size_t c = 0; c < STAPES_LABEL_COUNT; c++) {
+    stapes_put_u16(answer + 54, STAPES_APP_CLASSES);
+    for (size_t c = 0; c < STAPES_APP_CLASSES; c++) {
         stapes_put_u32(answer + STATUS_HEAD + 4u * c, (uint32_t)live->scores[c]);
     }
-    return (int)(STATUS_HEAD + 4u * STAPES_LABEL_COUNT);
+    return (int)(STATUS_HEAD + 4u * STAPES_APP_CLASSES);
 }
 
 /* The newest rows that were not asked for yet; the first one's number tells how many were left out. */
@@ -216,7 +217,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     case STAPES_MESSAGE_LIVE_EVENTS: return answer_events(out, capacity);
     case STAPES_MESSAGE_LIVE_STATUS: return answer_status(out);
     case STAPES_MESSAGE_LIVE_ROWS: return answer_rows(out, capacity);
-    case STAPES_MESSAGE_LIVE_FLUSH: stapes_live_flush(&app.live); return 0;
+    case STAPES_MESSAGE_LIVE_FLUSH: return stapes_live_flush(&app.live);
     case STAPES_MESSAGE_STATS: return device_stats(&app.link, out);
     case STAPES_MESSAGE_REBOOT: app.reboot = true; return 0;
     default: return STAPES_E_MESSAGE;
@@ -226,10 +227,9 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
 int main(void) {
     board_init();
     board_watchdog_start(WATCHDOG_MS);
-    app.fault =
-        stapes_live_init(&app.live, &stapes_live_config, memory, sizeof memory, live_queue_add, &app.queue);
+    app.fault = stapes_live_init(&app.live, &stapes_app, memory, sizeof memory, live_queue_add, &app.queue);
     if (app.fault == STAPES_OK) {
-        stapes_live_set_ticks(&app.live, board_ticks);
+        (void)stapes_live_set_ticks(&app.live, board_ticks);
         app.last_ticks = board_ticks();
         reset_stream();
     }

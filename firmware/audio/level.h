@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_GAIN_ONE 256u
 #define STAPES_GAIN_MAX 65535u
 
@@ -49,5 +53,9 @@ static inline int16_t stapes_level_push(stapes_level_t *level, int32_t value) {
     level->mean += (int64_t)change * (1 << (32 - STAPES_LEVEL_BITS));
     return stapes_level_amplify(level, change);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

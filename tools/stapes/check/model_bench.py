@@ -96,8 +96,8 @@ def bench_model(
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name)
     generated = directory / "generated"
-    generate_model(plan, generated, Provenance({name: sha256(model)}))
-    flags = f"-DSTAPES_LAYER_NAMES=0 -DSTAPES_BENCH_WINDOWS={inputs}"
+    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
+    flags = f"-DSTAPES_BENCH_WINDOWS={inputs}"
     result = build_firmware(
         generated,
         board,

@@ -54,7 +54,7 @@ def compile_model(
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise
-    files = generate_model(plan, out, Provenance({name: sha256(data)}))
+    files = generate_model(plan, out, Provenance({name: sha256(data)}), name=model.stem if model.is_file() else name)
     if memory_map:
         from stapes.report.memory_map import memory_svg, memory_text
 

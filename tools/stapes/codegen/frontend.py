@@ -1,25 +1,28 @@
-"""Writes stapes_frontend_tables.h and stapes_frontend_tables.c: the constants of one front end."""
+"""Writes stapes_<name>_frontend.h and .c: the constants of one front end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_source
 from stapes.errors import RecipeError
 from stapes.features import Tables
 
 
 def generate_frontend(
-    tables: Tables, directory: Path, provenance: Provenance, *, values: bool = False
+    tables: Tables, directory: Path, provenance: Provenance, *, name: str, values: bool = False
 ) -> list[Path]:
-    """Write both files into `directory`.
+    """Write both files into `directory`, for the bundle `name`.
 
     `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
     """
     spec = tables.spec
     if values and (spec.n_mfcc or spec.pcen):
         raise RecipeError("only log-mel is normalised by window", hint="leave out n_mfcc and pcen")
+    prefix = c_prefix(name)
     context = {
+        "prefix": prefix,
+        "macro": prefix.upper(),
         "provenance": provenance,
         "title": f"Front end: {spec.sample_rate} Hz, {spec.frame_length} samples every {spec.hop_length}, "
         f"{spec.n_mels} mel bands",
@@ -32,8 +35,8 @@ def generate_frontend(
         "bias": tables.fixed_offset if values else tables.bias,
     }
     return [
-        write_source(directory, name, render(f"{name.removeprefix('stapes_')}.j2", **context))
-        for name in ("stapes_frontend_tables.h", "stapes_frontend_tables.c")
+        write_source(directory, f"{prefix}_frontend.{suffix}", render(f"frontend.{suffix}.j2", **context))
+        for suffix in ("h", "c")
     ]
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen.bundle import generate_bundle
-from stapes.codegen.emitter import Provenance
+from stapes.codegen.bundle import generate_alias, generate_bundle
+from stapes.codegen.emitter import Provenance, remove_earlier
 from stapes.codegen.frontend import generate_frontend
-from stapes.codegen.live import generate_live
 from stapes.codegen.model import generate_model
+from stapes.codegen.selftest import selftest_scores
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
@@ -53,35 +53,40 @@ def frontend_hash(bundle: Bundle, graph: Graph) -> str:
     )
 
 
-def generate(bundle: Bundle, directory: Path) -> Generated:
-    """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported."""
+def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Generated:
+    """Write every generated file of `bundle` into `directory`, which holds one bundle: files that were generated there
+    for another go. Nothing is written when the network is unsupported.
+
+    `exported`: with a self-test, and without the header by which the programs of firmware/app/ find the bundle.
+    """
     graph = load_graph(bundle)
     plan = compile_graph(graph, hop=bundle.manifest.window.hop_frames)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
     front_end = frontend_hash(bundle, graph)
+    scores = selftest_scores(bundle) if exported else []
+    name = bundle.manifest.name
     files = [
-        *generate_frontend(tables, directory, provenance),
-        *generate_model(plan, directory, provenance),
+        *generate_frontend(tables, directory, provenance, name=name),
+        *generate_model(plan, directory, provenance, name=name),
         *generate_bundle(
             bundle.manifest,
             bundle_hash=bundle.hash,
             frontend_hash=front_end,
-            zero_point=rule.zero_point,
             threshold=rule.threshold,
             full_score=rule.full_score,
-            directory=directory,
-            provenance=provenance,
-        ),
-        *generate_live(
-            bundle.manifest.name,
-            LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
+            live=LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
             slides=plan.slide is not None,
+            scores=scores,
             directory=directory,
             provenance=provenance,
         ),
     ]
+    if not exported:
+        headers = [path for path in files if path.suffix == ".h"]
+        files += generate_alias(name, headers, directory, provenance)
+    remove_earlier(directory, files)
     plan_file = directory / "plan.json"
     write_json(
         plan_file,

@@ -1,4 +1,4 @@
-"""Writes stapes_model.h and .c, stapes_weights.h and .c: one network's layers, call plan and constants."""
+"""Writes stapes_<name>_model.h and .c, _weights.h and .c: one network's layers, call plan and constants."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance, render, write_source
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_source
 from stapes.compiler.plan import Array, Fields, Input, Layer, Plan, Storage, layer_arrays
 
-FILES = ("stapes_model.h", "stapes_model.c", "stapes_weights.h", "stapes_weights.c")
+FILES = ("model.h", "model.c", "weights.h", "weights.c")
 NOWHERE = "STAPES_NOWHERE"
 
 
@@ -45,36 +45,40 @@ class LayerText:
     scratch: str
 
 
-def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Path]:
-    """Write all four files into `out_dir`."""
-    constants = _constants(plan)
+def generate_model(plan: Plan, out_dir: Path, provenance: Provenance, *, name: str) -> list[Path]:
+    """Write all four files into `out_dir`, for the bundle or network `name`."""
+    prefix = c_prefix(name)
+    constants = _constants(prefix, plan)
     context = {
+        "prefix": prefix,
+        "macro": prefix.upper(),
         "provenance": provenance,
         "title": f"Network {plan.name}: {len(plan.layers)} layers, {plan.macs:,} multiplications a window",
         "plan": plan,
         "constants": constants,
-        "layers": [_layer_text(plan, layer) for layer in plan.layers],
-        "storages": [_storage_text(plan, number) for number in range(len(plan.storages))],
+        "layers": [_layer_text(prefix, plan, layer) for layer in plan.layers],
+        "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
         "output_bytes": sum(plan.storages[n].rows * plan.storages[n].row_bytes for n in plan.outputs),
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
     return [
-        write_source(out_dir, name, render(f"{name.removeprefix('stapes_')}.j2", **context)) for name in FILES
+        write_source(out_dir, f"{prefix}_{file}", render(f"{file}.j2", **context)) for file in FILES
     ]
 
 
-def _constants(plan: Plan) -> list[Constant]:
+def _constants(prefix: str, plan: Plan) -> list[Constant]:
     found = []
     for layer in plan.layers:
         for name, array in layer_arrays(layer):
-            found.append(Constant(_array_name(layer, name), f"{layer.name}: {name}", array))
+            found.append(Constant(_array_name(prefix, layer, name), f"{layer.name}: {name}", array))
     for number, storage in enumerate(plan.storages):
         if storage.data is not None:
-            found.append(Constant(_constant_name(number), storage.name, Array("int8_t", storage.data)))
+            name = _constant_name(prefix, number)
+            found.append(Constant(name, storage.name, Array("int8_t", storage.data)))
     for zero_point, size in sorted(plan.outside_rows.items()):
         found.append(
             Constant(
-                _outside_name(zero_point),
+                _outside_name(prefix, zero_point),
                 f"a row outside of the map, zero point {zero_point}",
                 Array("int8_t", np.full(size, zero_point, dtype=np.int8)),
             )
@@ -82,25 +86,25 @@ def _constants(plan: Plan) -> list[Constant]:
     return found
 
 
-def _array_name(layer: Layer, field: str) -> str:
-    return f"stapes_layer_{layer.index}_{field}"
+def _array_name(prefix: str, layer: Layer, field: str) -> str:
+    return f"{prefix}_layer_{layer.index}_{field}"
 
 
-def _constant_name(number: int) -> str:
-    return f"stapes_constant_{number}"
+def _constant_name(prefix: str, number: int) -> str:
+    return f"{prefix}_constant_{number}"
 
 
-def _outside_name(zero_point: int) -> str:
-    return f"stapes_outside_{zero_point}".replace("-", "minus_")
+def _outside_name(prefix: str, zero_point: int) -> str:
+    return f"{prefix}_outside_{zero_point}".replace("-", "minus_")
 
 
-def _initialisers(layer: Layer, fields: Fields) -> list[str]:
+def _initialisers(prefix: str, layer: Layer, fields: Fields) -> list[str]:
     parts = []
     for name, value in fields.items():
         if isinstance(value, Array):
-            text = _array_name(layer, name)
+            text = _array_name(prefix, layer, name)
         elif isinstance(value, dict):
-            text = "{" + ", ".join(_initialisers(layer, value)) + "}"
+            text = "{" + ", ".join(_initialisers(prefix, layer, value)) + "}"
         elif isinstance(value, list):
             text = "{" + ", ".join(map(str, value)) + "}"
         else:
@@ -109,18 +113,19 @@ def _initialisers(layer: Layer, fields: Fields) -> list[str]:
     return parts
 
 
-def _layer_text(plan: Plan, layer: Layer) -> LayerText:
+def _layer_text(prefix: str, plan: Plan, layer: Layer) -> LayerText:
     return LayerText(
         layer,
-        [_input_text(plan, window) for window in layer.inputs],
-        _lines(_initialisers(layer, layer.fields)),
+        [_input_text(prefix, plan, window) for window in layer.inputs],
+        _lines(_initialisers(prefix, layer, layer.fields)),
         NOWHERE if layer.state_offset is None else str(layer.state_offset),
         NOWHERE if layer.scratch_offset is None else str(layer.scratch_offset),
     )
 
 
-def _input_text(plan: Plan, window: Input) -> str:
-    outside = _outside_name(plan.storages[window.tensor].zero_point) if window.fills_outside else "NULL"
+def _input_text(prefix: str, plan: Plan, window: Input) -> str:
+    zero_point = plan.storages[window.tensor].zero_point
+    outside = _outside_name(prefix, zero_point) if window.fills_outside else "NULL"
     return (
         f"{{.outside = {outside}, .tensor = {window.tensor}, "
         f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, "
@@ -128,9 +133,9 @@ def _input_text(plan: Plan, window: Input) -> str:
     )
 
 
-def _storage_text(plan: Plan, number: int) -> str:
+def _storage_text(prefix: str, plan: Plan, number: int) -> str:
     storage: Storage = plan.storages[number]
-    data = _constant_name(number) if storage.data is not None else "NULL"
+    data = _constant_name(prefix, number) if storage.data is not None else "NULL"
     return (
         f"{{{data}, {storage.offset}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
         f"{storage.last_consumer}, {storage.zero_point}}}"

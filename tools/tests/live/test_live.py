@@ -132,7 +132,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     runtime = FIRMWARE / "runtime/src"
     names = [
         *runtime.glob("frontend*.c"),
-        *(runtime / f"{name}.c" for name in ("fft", "decision", "live", "sound_level")),
+        *(runtime / f"{name}.c" for name in ("fft", "decision", "classifier", "live", "sound_level")),
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
@@ -146,7 +146,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
             FIRMWARE / "app/live_library.c",
             FIRMWARE / "tests/live_scripted.c",
             generated / "stapes_live.c",
-            generated / "stapes_frontend_tables.c",
+            generated / "stapes_live_frontend.c",
             *objects.glob("*.o"),
         ]
         subprocess.run(

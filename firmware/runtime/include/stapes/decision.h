@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_MAX_CLASSES 64
 #define STAPES_UNKNOWN     (-1)
 
@@ -61,5 +65,9 @@ void stapes_majority_add(stapes_decision_t *decision, uint32_t *votes, const int
  * STAPES_E_STATE when no window was added. */
 int stapes_majority_verdict(const stapes_decision_t *decision, const uint32_t *votes, int16_t full_score,
                             stapes_verdict_t *verdict);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include "stapes/engine.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Constants that kernels read by words. */
 #define STAPES_ALIGNED __attribute__((aligned(4)))
 
@@ -218,5 +222,9 @@ typedef struct {
     uint16_t trees, classes;
 } stapes_forest_t;
 void stapes_forest(const stapes_call_t *call);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
