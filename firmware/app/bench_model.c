@@ -43,7 +43,7 @@ static uint32_t run_window(int *status) {
     *status = 0;
     for (uint32_t input = 0; input < stapes_app_model.input_count; input++) {
         for (uint32_t i = 0; i < stapes_app_model.tensors[input].rows && *status >= 0; i++) {
-            for (uint32_t k = 0; k < stapes_app_model.input_row_bytes[input]; k++) {
+            for (uint32_t k = 0; k < stapes_row_bytes(&stapes_app_model.tensors[input]); k++) {
                 random_state = random_state * 1664525U + 1013904223U;
                 row[k] = (int8_t)(uint8_t)(random_state >> 24);
             }
@@ -56,7 +56,7 @@ static uint32_t run_window(int *status) {
 }
 
 /* FNV-1a of all rows of a layer. */
-static void hash_row(void *context, uint16_t layer, uint16_t number, const int8_t *data, size_t bytes) {
+static void hash_row(void *context, uint16_t layer, uint32_t number, const int8_t *data, size_t bytes) {
     uint32_t *hash = (uint32_t *)context + layer;
     if (number == 0U) {
         *hash = 2166136261U;

@@ -81,7 +81,7 @@ static int run_window(void) {
     return error;
 }
 
-static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void checksum_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     (void)context;
     (void)row;
     uint32_t start = board_ticks();
@@ -90,7 +90,7 @@ static void checksum_row(void *context, uint16_t layer, uint16_t row, const int8
     hil.observer_ticks += board_ticks() - start;
 }
 
-static void capture_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void capture_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     const capture_t *capture = context;
     size_t start = (size_t)row * bytes;
     board_watchdog_feed();
@@ -262,8 +262,8 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     if (capture.layer >= STAPES_APP_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_layer_t *layer = &stapes_app.model->layers[capture.layer];
-    size_t total = (size_t)layer->rows * layer->row_bytes;
+    const stapes_tensor_t *tensor = stapes_layer_output(stapes_app.model, capture.layer);
+    size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
     }
@@ -293,7 +293,7 @@ static int answer_decision(uint8_t *answer) {
     stapes_put_u32(answer + 8, hil.classifier.decision.windows);
     stapes_put_u64(answer + 12, hil.classifier.decision.weight);
     for (size_t i = 0; i < STAPES_APP_CLASSES; i++) {
-        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.classifier.decision.sum[i]);
+        stapes_put_u64(answer + 20 + 8u * i, (uint64_t)hil.classifier.decision.sums[i]);
     }
     return (int)(20u + 8u * STAPES_APP_CLASSES);
 }

@@ -1,31 +1,57 @@
-/* Reads one case a line from standard input, prints the verdict: the C side of test_decision.py. All windows
- * count `times` times. */
-#include <stdbool.h>
+/* Reads one case a line from standard input, prints the verdict and every class's score: the C side of
+ * test_decision.py. All windows count `times` times. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stapes/decision.h"
 #include "stapes/error.h"
 
+static const struct {
+    const char *name;
+    const stapes_vote_t *vote;
+} votes[] = {
+#define X(name, words, text) {#name, &stapes_vote_##name},
+#include "stapes/votes.def"
+#undef X
+};
+
+static const stapes_vote_t *vote_named(const char *name) {
+    for (size_t i = 0; i < sizeof votes / sizeof votes[0]; i++) {
+        if (strcmp(votes[i].name, name) == 0) {
+            return votes[i].vote;
+        }
+    }
+    exit(2);
+}
+
 int main(void) {
-    unsigned classes, windows, vote, times;
+    char name[32];
+    unsigned classes, windows, times, resolution;
     int zero_point, threshold, full_score;
-    while (scanf("%u %u %u %d %d %d %u", &classes, &windows, &vote, &zero_point, &threshold, &full_score,
-                 &times) == 7) {
-        const bool is_majority = vote == 2u;
-        stapes_decision_rule_t rule = {(uint16_t)classes, (int16_t)zero_point,
-                                       is_majority ? STAPES_VOTE_MEAN : (stapes_vote_t)vote,
-                                       (int16_t)threshold};
-        uint32_t *votes = malloc(classes * sizeof *votes); /* so that a sanitizer sees one too many */
+    while (scanf("%31s %u %u %d %d %d %u %u", name, &classes, &windows, &zero_point, &threshold, &full_score,
+                 &resolution, &times) == 8) {
+        const stapes_decision_rule_t rule = {
+            .vote = vote_named(name),
+            .classes = (uint16_t)classes,
+            .zero_point = (int16_t)zero_point,
+            .resolution = (uint16_t)resolution,
+            .full_score = full_score,
+            .threshold = threshold,
+        };
+        /* Exactly as many bytes, so that a sanitizer sees one too many. */
+        const size_t bytes = stapes_decision_bytes(&rule);
+        void *memory = malloc(bytes);
+        int8_t *scores = malloc(classes);
         stapes_decision_t decision;
         stapes_verdict_t verdict;
-        if (votes == NULL || stapes_decision_init(&decision, &rule) != STAPES_OK) {
+        if (memory == NULL || scores == NULL ||
+            stapes_decision_init(&decision, &rule, memory, bytes) != STAPES_OK) {
             return 2;
         }
         for (unsigned w = 0; w < windows; w++) {
             unsigned long long square_sum;
             unsigned samples;
-            int8_t scores[STAPES_MAX_CLASSES];
             if (scanf("%llu %u", &square_sum, &samples) != 2) {
                 return 2;
             }
@@ -36,30 +62,29 @@ int main(void) {
                 }
                 scores[c] = (int8_t)score;
             }
-            uint32_t weight = stapes_decision_weight(&rule, square_sum, samples);
-            if (is_majority) {
-                stapes_majority_add(&decision, votes, scores);
-            } else {
-                stapes_decision_add(&decision, scores, weight);
-            }
+            stapes_decision_add(&decision, scores, stapes_decision_weight(&rule, square_sum, samples));
         }
         for (unsigned c = 0; c < classes; c++) {
-            decision.sum[c] *= times;
-            if (is_majority && windows > 0) {
-                votes[c] *= times;
-            }
+            decision.sums[c] *= times;
+        }
+        for (unsigned i = 0; i < classes * rule.vote->words; i++) {
+            decision.words[i] *= times;
         }
         decision.weight *= times;
         decision.windows *= times;
-        int status = is_majority ? stapes_majority_verdict(&decision, votes, (int16_t)full_score, &verdict)
-                                 : stapes_decision_verdict(&decision, &verdict);
-        free(votes);
+        const int status = stapes_decision_verdict(&decision, &verdict);
         if (status != STAPES_OK) {
-            printf("error %d\n", status);
+            printf("error %d", status);
         } else {
-            printf("%d %d %ld\n", verdict.class_index, verdict.best, (long)verdict.confidence);
+            printf("%d %d %ld", verdict.class_index, verdict.best, (long)verdict.confidence);
+            for (unsigned c = 0; c < classes; c++) {
+                printf(" %ld", (long)stapes_decision_score(&decision, (uint16_t)c));
+            }
         }
+        printf("\n");
         fflush(stdout);
+        free(scores);
+        free(memory);
     }
     return 0;
 }

@@ -7,10 +7,10 @@
 
 static size_t calls;
 
-static void count(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
-    assert(context == &calls && layer < stapes_app_model.layer_count &&
-           row < stapes_app_model.layers[layer].rows);
-    assert(data != NULL && bytes == stapes_app_model.layers[layer].row_bytes);
+static void count(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
+    const stapes_tensor_t *tensor = stapes_layer_output(&stapes_app_model, layer);
+    assert(context == &calls && layer < stapes_app_model.layer_count && row < tensor->rows);
+    assert(data != NULL && bytes == stapes_row_bytes(tensor));
     calls++;
 }
 
@@ -70,7 +70,7 @@ int main(void) {
     assert(memcmp(stapes_engine_output(&engine, 0), output, sizeof output) == 0);
     assert(stapes_engine_push_row(&engine, row) == STAPES_E_STATE);
     for (size_t i = 0; i < STAPES_APP_MODEL_LAYER_COUNT; i++) {
-        rows += stapes_app_model.layers[i].rows;
+        rows += stapes_layer_output(&stapes_app_model, (uint32_t)i)->rows;
         assert(profile[i] == stapes_app_model.layers[i].steps);
     }
     assert(calls == rows);

@@ -5,7 +5,7 @@
 
 #include "stapes_app_model.h"
 
-static void write_row(void *context, uint16_t layer, uint16_t row, const int8_t *data, size_t bytes) {
+static void write_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
     const uint32_t header[3] = {layer, row, (uint32_t)bytes};
     (void)context;
     (void)fwrite(header, sizeof header, 1, stdout);
@@ -23,7 +23,8 @@ int main(void) {
     }
     stapes_engine_set_observer(&engine, write_row, NULL);
     for (size_t i = 0; i < stapes_app_model.input_count; i++) {
-        window += (size_t)stapes_app_model.tensors[i].rows * stapes_app_model.input_row_bytes[i];
+        const stapes_tensor_t *tensor = &stapes_app_model.tensors[i];
+        window += (size_t)tensor->rows * stapes_row_bytes(tensor);
     }
     int8_t *input = malloc(window);
     int8_t *output = malloc(STAPES_APP_MODEL_OUTPUT_BYTES);

@@ -27,7 +27,7 @@ def test_interface(name: str, tmp_path: Path) -> None:
     runtime = FIRMWARE / "runtime"
     sources = [
         *(runtime / "src").glob("kernel*.c"),
-        *(runtime / "src" / name for name in ("decision.c", "engine.c", "requantize.c")),
+        *(runtime / "src" / name for name in ("integer.c", "engine.c", "requantize.c")),
     ]
     subprocess.run(
         [

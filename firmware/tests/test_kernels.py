@@ -47,7 +47,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     runtime = FIRMWARE / "runtime/src"
     sources = [
         *sorted(runtime.glob("kernel*.c")),
-        runtime / "decision.c",
+        runtime / "integer.c",
         runtime / "engine.c",
         runtime / "requantize.c",
     ]

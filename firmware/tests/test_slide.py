@@ -39,7 +39,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
     sources = [
         *sorted(runtime.glob("kernel*.c")),
         *sorted(runtime.glob("engine*.c")),
-        runtime / "decision.c",
+        runtime / "integer.c",
         runtime / "requantize.c",
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, sources)], check=True, cwd=objects)

@@ -1,14 +1,19 @@
-"""Writing files so that nothing is ever left half written, and hashing them."""
+"""Writing files so that nothing is ever left half written, hashing them; where the C sources are."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -19,16 +24,66 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~_UMASK)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
+MOST_BYTES = 256 << 20
+"""The longest file that is read whole."""
+
+
+def read_file(path: Path, most: int = MOST_BYTES, *, follow: bool = True) -> bytes:
+    """The content of a plain file that a stranger may have put there.
+
+    Raises OSError as `open` does, and for devices, pipes, files of more than `most` bytes and, unless `follow`, links:
+    none of these are read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    with os.fdopen(handle, "rb") as stream:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        if about.st_size > most:
+            raise OSError(errno.EFBIG, f"{about.st_size:,} bytes, at most {most:,} are read", str(path))
+        return stream.read()
+
+
+def read_json(path: Path, most: int = 64 << 20, *, follow: bool = True) -> Any:
+    """The value of a JSON file; OSError as `read_file`, ValueError for what is no JSON (infinite numbers, values nested
+    too deeply, and text that is not UTF-8 included).
+    """
+
+    return parse_json(read_file(path, most, follow=follow))
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of a JSON text; ValueError as `read_json`."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("values are nested too deeply") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` of a stranger as a terminal may show it: what is not printable (escape codes, line ends, half characters)
+    is shown as `\\x1b`, except the characters of `keep`.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def safe_name(text: str) -> str:

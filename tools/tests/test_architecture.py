@@ -8,7 +8,7 @@ import stapes
 
 PACKAGE = Path(stapes.__file__).parent
 ROOT = PACKAGE.parents[1]
-EVERYBODY = {"errors", "files"}
+EVERYBODY = {"definitions", "errors", "files"}
 
 
 def documented_rooms() -> list[str]:

@@ -43,12 +43,13 @@ COLD int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bu
         return STAPES_E_MEMORY;
     }
     const stapes_frontend_tables_t *tables = bundle->frontend;
+    const size_t decision_bytes = stapes_decision_bytes(bundle->decision);
     const size_t frontend_bytes = STAPES_FRONTEND_MEMORY(tables->frame_length, tables->bins);
     uint8_t *next = memory;
     void *frontend = take(&next, frontend_bytes);
     void *arena = take(&next, bundle->model->arena_bytes);
     classifier->squares_before = take(&next, bundle->open_windows * sizeof *classifier->squares_before);
-    classifier->votes = take(&next, bundle->classes * sizeof *classifier->votes);
+    void *decision = take(&next, decision_bytes);
     classifier->rows = (int8_t *)next;
     const size_t room = bytes - (size_t)(next - (uint8_t *)memory);
     const size_t window = (size_t)bundle->window_frames * bundle->model->row_bytes;
@@ -58,7 +59,7 @@ COLD int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bu
         error = stapes_engine_init(&classifier->engine, bundle->model, arena, bundle->model->arena_bytes);
     }
     if (error == STAPES_OK) {
-        error = stapes_decision_init(&classifier->decision, bundle->decision);
+        error = stapes_decision_init(&classifier->decision, bundle->decision, decision, decision_bytes);
     }
     if (error == STAPES_OK) {
         classifier->bundle = bundle;
@@ -325,11 +326,7 @@ COLD int stapes_classifier_vote(stapes_classifier_t *classifier) {
     const uint32_t samples =
         STAPES_SAMPLES(bundle->frontend->frame_length, bundle->frontend->hop_length, bundle->window_frames);
     classifier->weight = stapes_decision_weight(bundle->decision, classifier->window_squares, samples);
-    if (bundle->is_majority) {
-        stapes_majority_add(&classifier->decision, classifier->votes, scores);
-    } else {
-        stapes_decision_add(&classifier->decision, scores, classifier->weight);
-    }
+    stapes_decision_add(&classifier->decision, scores, classifier->weight);
     classifier->has_vote = 0;
     return STAPES_OK;
 }
@@ -370,8 +367,5 @@ COLD int stapes_classifier_verdict(const stapes_classifier_t *classifier, stapes
     if (error != STAPES_OK || verdict == NULL) {
         return error != STAPES_OK ? error : STAPES_E_ARGUMENT;
     }
-    const stapes_bundle_t *bundle = classifier->bundle;
-    return bundle->is_majority ? stapes_majority_verdict(&classifier->decision, classifier->votes,
-                                                         bundle->full_score, verdict)
-                               : stapes_decision_verdict(&classifier->decision, verdict);
+    return stapes_decision_verdict(&classifier->decision, verdict);
 }

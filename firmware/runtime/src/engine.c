@@ -8,7 +8,7 @@
 static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
     const stapes_model_t *model = engine->model;
     const stapes_tensor_t *tensor = &model->tensors[index];
-    if (tensor->data != NULL) {
+    if (is_constant(tensor)) {
         return tensor->rows;
     }
     uint32_t steps = counters(engine)[index];
@@ -24,14 +24,15 @@ static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     const stapes_model_t *model = engine->model;
     const stapes_layer_t *layer = &model->layers[index];
-    int32_t step = counters(engine)[model->input_count + index];
+    const uint32_t step = counters(engine)[model->input_count + index];
     if (step == layer->steps) {
         return 0;
     }
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
-        int32_t last = step * input->stride - input->before + (input->height - 1) * input->dilation;
-        int32_t rows = model->tensors[input->tensor].rows;
+        int32_t last =
+            (int32_t)(step * input->stride + (input->height - 1U) * input->dilation) - input->before;
+        const int32_t rows = (int32_t)model->tensors[input->tensor].rows;
         if (last >= rows) {
             last = rows - 1;
         }
@@ -46,39 +47,40 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
 static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
     const stapes_model_t *model = engine->model;
     const stapes_layer_t *layer = &model->layers[index];
-    const stapes_tensor_t *tensor = &model->tensors[model->input_count + index];
-    uint16_t *counter = &counters(engine)[model->input_count + index];
-    const int32_t step = *counter;
+    const stapes_tensor_t *tensor = stapes_layer_output(model, index);
+    uint32_t *counter = &counters(engine)[model->input_count + index];
+    const uint32_t step = *counter;
     const int8_t **rows = row_table(engine);
 
     const int8_t **next = rows;
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
         const stapes_tensor_t *source = &model->tensors[input->tensor];
-        int32_t row = step * input->stride - input->before;
+        /* Rows above the map are far behind its end. */
+        uint32_t row = step * input->stride - (uint32_t)input->before;
         for (uint32_t k = 0; k < input->height; k++) {
-            if (row < 0 || row >= source->rows) {
+            if (row >= source->rows) {
                 *next = input->outside;
-            } else if (source->data != NULL) {
-                *next = source->data + source->stride * (uint32_t)row;
+            } else if (is_constant(source)) {
+                *next = source->at.data + source->stride * row;
             } else {
-                *next = arena_row(engine, source, (uint32_t)row) - input->left;
+                *next = arena_row(engine, source, row) - input->left;
             }
             next++;
             row += input->dilation;
         }
     }
 
-    const uint32_t output_row = layer->accumulates ? 0U : (uint32_t)step;
-    int8_t *output = call_kernel(engine, index, rows, (uint32_t)step, output_row);
+    const uint32_t output_row = layer->accumulates ? 0U : step;
+    int8_t *output = call_kernel(engine, index, rows, step, output_row);
 
-    *counter = (uint16_t)(step + 1);
+    *counter = step + 1;
     if (layer->accumulates && step + 1 < layer->steps) {
         return index;
     }
     if (engine->observer != NULL) {
-        engine->observer(engine->observer_context, (uint16_t)index, (uint16_t)output_row, output,
-                         layer->row_bytes);
+        engine->observer(engine->observer_context, (uint16_t)index, output_row, output,
+                         stapes_row_bytes(tensor));
     }
     return tensor->last_consumer > index ? tensor->last_consumer : index;
 }
@@ -148,7 +150,7 @@ __attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
-    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint16_t));
+    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint32_t));
     return STAPES_OK;
 }
 
@@ -158,14 +160,14 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
     }
     const stapes_model_t *model = engine->model;
     const stapes_tensor_t *tensor = &model->tensors[input];
-    uint16_t *counter = &counters(engine)[input];
+    uint32_t *counter = &counters(engine)[input];
     if (*counter >= tensor->rows) {
         return STAPES_E_STATE;
     }
     if (*counter == 0 && tensor->padding != 0) {
         fill_padding(engine, tensor);
     }
-    memcpy(arena_row(engine, tensor, *counter), row, model->input_row_bytes[input]);
+    memcpy(arena_row(engine, tensor, *counter), row, stapes_row_bytes(tensor));
     (*counter)++;
     if (model->by_layers) {
         if (has_all_inputs(engine)) {
@@ -196,12 +198,13 @@ __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_
     (void)stapes_engine_reset(engine);
     int status = 0;
     for (uint32_t i = 0; i < model->input_count; i++) {
-        for (uint32_t row = 0; row < model->tensors[i].rows; row++) {
+        const stapes_tensor_t *tensor = &model->tensors[i];
+        for (uint32_t row = 0; row < tensor->rows; row++) {
             status = stapes_engine_push_input_row(engine, i, input);
             if (status < 0) {
                 return status;
             }
-            input += model->input_row_bytes[i];
+            input += stapes_row_bytes(tensor);
         }
     }
     if (status != 1) {

@@ -7,7 +7,7 @@
 /* Points the table at the rows of a step and returns it. `origin`: the window's first row of every tensor of
  * the trunk, in units of slide->advance. */
 static const int8_t *const *gather(const stapes_engine_t *engine, const stapes_slide_t *slide, uint32_t index,
-                                   int32_t step, uint32_t origin) {
+                                   uint32_t step, uint32_t origin) {
     const stapes_model_t *model = engine->model;
     const stapes_layer_t *layer = &model->layers[index];
     const int8_t **rows = row_table(engine);
@@ -17,14 +17,14 @@ static const int8_t *const *gather(const stapes_engine_t *engine, const stapes_s
         const stapes_tensor_t *source = &model->tensors[input->tensor];
         const int is_shared = input->tensor <= slide->trunk;
         const uint32_t first = is_shared ? origin * slide->advance[input->tensor] : 0U;
-        int32_t row = step * input->stride - input->before;
+        uint32_t row = step * input->stride - (uint32_t)input->before;
         for (uint32_t k = 0; k < input->height; k++) {
-            if (index >= slide->trunk && (row < 0 || row >= source->rows)) {
+            if (index >= slide->trunk && row >= source->rows) {
                 *next = input->outside;
-            } else if (source->data != NULL) {
-                *next = source->data + source->stride * (uint32_t)row;
+            } else if (is_constant(source)) {
+                *next = source->at.data + source->stride * row;
             } else {
-                *next = arena_row(engine, source, first + (uint32_t)row) - input->left;
+                *next = arena_row(engine, source, first + row) - input->left;
             }
             next++;
             row += input->dilation;
@@ -35,20 +35,20 @@ static const int8_t *const *gather(const stapes_engine_t *engine, const stapes_s
 
 static void observe(const stapes_engine_t *engine, uint32_t index, uint32_t row, const int8_t *data) {
     if (engine->observer != NULL) {
-        engine->observer(engine->observer_context, (uint16_t)index, (uint16_t)row, data,
-                         engine->model->layers[index].row_bytes);
+        engine->observer(engine->observer_context, (uint16_t)index, row, data,
+                         stapes_row_bytes(stapes_layer_output(engine->model, index)));
     }
 }
 
 /* Whether a layer of the trunk has the rows for its next step; its windows never leave the map. */
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     const stapes_layer_t *layer = &engine->model->layers[index];
-    const uint16_t *count = counters(engine);
-    const int32_t step = count[1U + index];
+    const uint32_t *count = counters(engine);
+    const uint32_t step = count[1U + index];
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
-        if (engine->model->tensors[input->tensor].data == NULL &&
-            step * input->stride + (input->height - 1) * input->dilation >= (int32_t)count[input->tensor]) {
+        if (!is_constant(&engine->model->tensors[input->tensor]) &&
+            step * input->stride + (input->height - 1U) * input->dilation >= count[input->tensor]) {
             return 0;
         }
     }
@@ -60,7 +60,7 @@ static void run_trunk(stapes_engine_t *engine, const stapes_slide_t *slide) {
     uint32_t index = slide->trunk - 1U;
     for (;;) {
         if (is_ready(engine, index)) {
-            uint16_t *step = &counters(engine)[1U + index];
+            uint32_t *step = &counters(engine)[1U + index];
             const int8_t *const *rows = gather(engine, slide, index, *step, 0);
             observe(engine, index, *step, call_kernel(engine, index, rows, *step, *step));
             (*step)++;
@@ -79,7 +79,7 @@ static void run_head(stapes_engine_t *engine, const stapes_slide_t *slide, uint3
         const stapes_layer_t *layer = &engine->model->layers[index];
         const int8_t *output = NULL;
         for (uint32_t step = 0; step < layer->steps; step++) {
-            const int8_t *const *rows = gather(engine, slide, index, (int32_t)step, window);
+            const int8_t *const *rows = gather(engine, slide, index, step, window);
             output = call_kernel(engine, index, rows, step, 0);
         }
         observe(engine, index, 0, output);
@@ -92,7 +92,7 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
     }
     const stapes_model_t *model = engine->model;
     const stapes_tensor_t *tensor = &model->tensors[0];
-    uint16_t *count = counters(engine);
+    uint32_t *count = counters(engine);
     if (count[0] == 0 && tensor->padding != 0) {
         fill_padding(engine, tensor);
     }
@@ -106,7 +106,7 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
     run_head(engine, slide, window);
     if (window == slide->period) {
         for (uint32_t i = 0; i <= slide->trunk; i++) {
-            count[i] = (uint16_t)(count[i] - slide->period * slide->advance[i]);
+            count[i] -= slide->period * slide->advance[i];
         }
     }
     return 1;
@@ -120,7 +120,7 @@ __attribute__((cold)) int stapes_slide_fill(stapes_engine_t *engine, const stape
     const stapes_model_t *model = engine->model;
     for (uint32_t i = 0; i <= slide->trunk; i++) {
         const stapes_tensor_t *tensor = &model->tensors[i];
-        const size_t bytes = i == 0 ? model->row_bytes : model->layers[i - 1U].row_bytes;
+        const size_t bytes = stapes_row_bytes(tensor);
         int8_t *first = arena_row(engine, tensor, 0);
         fill_padding(engine, tensor);
         if (i == 0) {

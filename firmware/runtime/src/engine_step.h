@@ -7,8 +7,8 @@
 #include "stapes/engine.h"
 
 /* The arena begins with one counter per input and layer: rows pushed, steps made. */
-static inline uint16_t *counters(const stapes_engine_t *engine) {
-    return (uint16_t *)(void *)engine->arena;
+static inline uint32_t *counters(const stapes_engine_t *engine) {
+    return (uint32_t *)(void *)engine->arena;
 }
 
 /* The rows that the next call of a kernel reads. */
@@ -16,8 +16,12 @@ static inline const int8_t **row_table(const stapes_engine_t *engine) {
     return (const int8_t **)(void *)(engine->arena + engine->model->row_table);
 }
 
+static inline int is_constant(const stapes_tensor_t *tensor) {
+    return tensor->height == 0;
+}
+
 static inline int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
-    return (int8_t *)engine->arena + tensor->offset + tensor->stride * (row % tensor->height);
+    return (int8_t *)engine->arena + tensor->at.offset + tensor->stride * (row % tensor->height);
 }
 
 static inline void *place(const stapes_engine_t *engine, uint32_t offset) {
@@ -28,7 +32,7 @@ static inline void *place(const stapes_engine_t *engine, uint32_t offset) {
  */
 __attribute__((cold)) static inline void fill_padding(const stapes_engine_t *engine,
                                                       const stapes_tensor_t *tensor) {
-    int8_t *strip = (int8_t *)engine->arena + tensor->offset - tensor->padding;
+    int8_t *strip = (int8_t *)engine->arena + tensor->at.offset - tensor->padding;
     for (uint32_t row = 0; row <= tensor->height; row++) {
         memset(strip, tensor->zero_point, tensor->padding);
         strip += tensor->stride;
@@ -40,7 +44,7 @@ static inline int8_t *call_kernel(stapes_engine_t *engine, uint32_t index, const
                                   uint32_t step, uint32_t output_row) {
     const stapes_model_t *model = engine->model;
     const stapes_layer_t *layer = &model->layers[index];
-    const stapes_tensor_t *tensor = &model->tensors[model->input_count + index];
+    const stapes_tensor_t *tensor = stapes_layer_output(model, index);
     if (step == 0 && tensor->padding != 0) {
         fill_padding(engine, tensor);
     }

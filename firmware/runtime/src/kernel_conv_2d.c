@@ -166,5 +166,5 @@ void stapes_conv_2d(const stapes_call_t *call) {
             }
         }
     }
-    stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels * p->groups);
+    stapes_activate(&p->requantize, call->output, p->columns * p->channels * p->groups);
 }

@@ -272,5 +272,5 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
         }
         w += taps;
     }
-    stapes_activate(q, call->output, (uint32_t)p->columns * p->channels);
+    stapes_activate(q, call->output, p->columns * p->channels);
 }

@@ -1,5 +1,5 @@
 /* Statistics over time of every band, and the forest of decision trees that votes on them. */
-#include "stapes/decision.h"
+#include "stapes/integer.h"
 #include "stapes/kernels.h"
 
 #define LAG 4u /* rows; STATISTICS_LAG of the compiler's twin */

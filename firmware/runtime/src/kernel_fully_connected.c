@@ -46,7 +46,7 @@ void stapes_fully_connected(const stapes_call_t *call) {
     for (uint32_t channel = 0; channel < p->channels; channel += 2) {
         weights = stapes_dot_add(weights, x, (p->row_bytes + 1U) / 2U, sums + channel);
     }
-    if (call->step + 1U == p->rows) {
+    if (call->step + 1U == call->layer->steps) {
         stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
         stapes_activate(q, call->output, p->channels);
     }

@@ -7,7 +7,7 @@ void stapes_concatenation(const stapes_call_t *call) {
     const stapes_concatenation_t *p = call->layer->parameters;
     int8_t *output = call->output;
     for (uint32_t column = 0; column < p->columns; column++) {
-        for (uint32_t i = 0; i < p->inputs; i++) {
+        for (uint32_t i = 0; i < call->layer->input_count; i++) {
             memcpy(output, call->rows[i] + column * p->bytes[i], p->bytes[i]);
             output += p->bytes[i];
         }
@@ -38,10 +38,11 @@ void stapes_pick(const stapes_call_t *call) {
     const stapes_pick_t *p = call->layer->parameters;
     int8_t *output = call->output;
     const int32_t start = p->start + (int32_t)call->step * p->row_step;
-    for (int32_t a = 0; a < p->counts[0]; a++) {
-        for (int32_t b = 0; b < p->counts[1]; b++) {
-            for (int32_t c = 0; c < p->counts[2]; c++) {
-                int32_t at = start + a * p->steps[0] + b * p->steps[1] + c * p->steps[2];
+    for (uint32_t a = 0; a < p->counts[0]; a++) {
+        for (uint32_t b = 0; b < p->counts[1]; b++) {
+            for (uint32_t c = 0; c < p->counts[2]; c++) {
+                int32_t at =
+                    start + (int32_t)a * p->steps[0] + (int32_t)b * p->steps[1] + (int32_t)c * p->steps[2];
                 for (uint32_t d = 0; d < p->counts[3]; d++) {
                     *output++ =
                         p->input_bytes == 0
@@ -56,8 +57,8 @@ void stapes_pick(const stapes_call_t *call) {
 
 void stapes_pad(const stapes_call_t *call) {
     const stapes_pad_t *p = call->layer->parameters;
-    const uint32_t channels = (uint32_t)p->channels_before + p->channels + p->channels_after;
-    const uint32_t columns = (uint32_t)p->columns_before + p->columns + p->columns_after;
+    const uint32_t channels = p->channels_before + p->channels + p->channels_after;
+    const uint32_t columns = p->columns_before + p->columns + p->columns_after;
     memset(call->output, p->value, columns * channels);
     if (call->rows[0] == NULL) {
         return;

@@ -13,27 +13,28 @@ typedef struct {
 } span_t;
 
 static span_t window(const stapes_pool_2d_t *p, uint32_t column) {
-    const int32_t start = (int32_t)(column * p->stride_width) - p->pad_left;
-    const int32_t stop = start + p->kernel_width;
+    const int32_t start = (int32_t)(column * p->stride_width - p->pad_left);
+    const int32_t stop = start + (int32_t)p->kernel_width;
     span_t span;
     span.first = start < 0 ? 0U : (uint32_t)start;
-    span.end = stop > p->input_columns ? p->input_columns : (uint32_t)stop;
+    span.end = stop > (int32_t)p->input_columns ? p->input_columns : (uint32_t)stop;
     return span;
 }
 
 void stapes_average_pool_2d(const stapes_call_t *call) {
     const stapes_pool_2d_t *p = call->layer->parameters;
+    const uint32_t height = call->layer->inputs->height;
     int8_t *output = call->output;
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
         int32_t rows = 0;
-        for (uint32_t row = 0; row < p->kernel_height; row++) {
+        for (uint32_t row = 0; row < height; row++) {
             rows += call->rows[row] != NULL;
         }
         const int32_t count = rows * (int32_t)(span.end - span.first);
         for (uint32_t channel = 0; channel < p->channels; channel++) {
             int32_t sum = 0;
-            for (uint32_t row = 0; row < p->kernel_height; row++) {
+            for (uint32_t row = 0; row < height; row++) {
                 if (call->rows[row] != NULL) {
                     const int8_t *in = call->rows[row] + channel;
                     for (uint32_t x = span.first; x < span.end; x++) {
@@ -48,12 +49,13 @@ void stapes_average_pool_2d(const stapes_call_t *call) {
 
 void stapes_max_pool_2d(const stapes_call_t *call) {
     const stapes_pool_2d_t *p = call->layer->parameters;
+    const uint32_t height = call->layer->inputs->height;
     int8_t *output = call->output;
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
         for (uint32_t channel = 0; channel < p->channels; channel++) {
             int32_t largest = -128;
-            for (uint32_t row = 0; row < p->kernel_height; row++) {
+            for (uint32_t row = 0; row < height; row++) {
                 if (call->rows[row] != NULL) {
                     const int8_t *in = call->rows[row] + channel;
                     for (uint32_t x = span.first; x < span.end; x++) {
@@ -121,8 +123,8 @@ void stapes_average_pool_rows(const stapes_call_t *call) {
                 sums[channel] += in[x * p->channels + channel];
             }
         }
-        if (call->step + 1U == p->kernel_height) {
-            const int32_t count = (int32_t)(p->kernel_height * (span.end - span.first));
+        if (call->step + 1U == call->layer->steps) {
+            const int32_t count = (int32_t)(call->layer->steps * (span.end - span.first));
             for (channel = 0; channel < p->channels; channel++) {
                 *output++ = (int8_t)stapes_clamp(rounded_mean(sums[channel], count), p->minimum, p->maximum);
             }

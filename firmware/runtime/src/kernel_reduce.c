@@ -3,19 +3,20 @@
 
 void stapes_reduce_sum(const stapes_call_t *call) {
     const stapes_reduce_sum_t *p = call->layer->parameters;
-    const int is_last = p->rows == 1 || call->step + 1U == p->rows;
+    const int accumulates = call->layer->accumulates;
+    const int is_last = !accumulates || call->step + 1U == call->layer->steps;
     int32_t *sum = call->state;
     int8_t *output = call->output;
     for (uint32_t outer = 0; outer < p->outer; outer++) {
         const int8_t *start = call->rows[0] + outer * p->added * p->inner;
         for (uint32_t inner = 0; inner < p->inner; inner++) {
-            int32_t total = p->rows == 1 || call->step == 0 ? p->bias : *sum;
+            int32_t total = !accumulates || call->step == 0 ? p->bias : *sum;
             const int8_t *in = start + inner;
             for (uint32_t i = 0; i < p->added; i++) {
                 total += *in;
                 in += p->inner;
             }
-            if (p->rows > 1) {
+            if (accumulates) {
                 *sum++ = total;
             }
             if (is_last) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "stapes/decision.h"
+#include "stapes/integer.h"
 
 #define NEVER (INT64_MIN / 2)
 
@@ -129,41 +129,15 @@ static void follow(stapes_live_t *live, uint16_t c, int begins, int continues) {
 
 /* Scores. */
 
-static uint16_t best_of(const stapes_live_t *live, const int8_t *scores) {
-    uint16_t best = 0;
-    for (uint16_t c = 1; c < live->config->classes; c++) {
-        if (scores[c] > scores[best]) {
-            best = c;
-        }
-    }
-    return best;
-}
-
-/* Rounded down, whatever the sign; the divisor is positive. */
-static int64_t divide(int64_t numerator, int64_t divisor) {
-    int64_t quotient = numerator / divisor;
-    return numerator < 0 && quotient * divisor != numerator ? quotient - 1 : quotient;
-}
-
 static void smooth_over_windows(stapes_live_t *live) {
     const stapes_live_config_t *config = live->config;
     const uint32_t count = live->windows < config->windows ? live->windows : config->windows;
-    uint64_t total = 0;
+    stapes_decision_reset(&live->smoothed);
     for (uint32_t w = 0; w < count; w++) {
-        total += config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
+        stapes_decision_add(&live->smoothed, live->history + w * config->classes, live->weights[w]);
     }
     for (uint16_t c = 0; c < config->classes; c++) {
-        int64_t sum = 0;
-        for (uint32_t w = 0; w < count; w++) {
-            const int8_t *scores = live->history + w * config->classes;
-            if (config->smoothing == STAPES_SMOOTHING_MAJORITY) {
-                sum += best_of(live, scores) == c ? config->full_score : 0;
-            } else {
-                const uint32_t weight = config->smoothing == STAPES_SMOOTHING_ENERGY ? live->weights[w] : 1U;
-                sum += (int64_t)(scores[c] - config->zero_point) * 256 * (int64_t)weight;
-            }
-        }
-        live->scores[c] = (int32_t)divide(sum, (int64_t)total);
+        live->scores[c] = stapes_decision_score(&live->smoothed, c);
     }
 }
 
@@ -180,14 +154,14 @@ static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
     }
 }
 
+static int is_above(const void *values, uint16_t a, uint16_t b) {
+    const int32_t *scores = values;
+    return scores[a] > scores[b];
+}
+
 static void decide(stapes_live_t *live) {
     const stapes_live_config_t *config = live->config;
-    uint16_t best = 0;
-    for (uint16_t c = 1; c < config->classes; c++) {
-        if (live->scores[c] > live->scores[best]) {
-            best = c;
-        }
-    }
+    const uint16_t best = stapes_argmax(live->scores, config->classes, is_above);
     int32_t second = INT32_MIN;
     for (uint16_t c = 0; c < config->classes; c++) {
         if (c != best && live->scores[c] > second) {
@@ -208,16 +182,16 @@ static void window_ended(stapes_live_t *live) {
     live->hop_squares[live->windows % config->window_hops] = live->hop_sum;
     const uint32_t place = live->windows % config->windows;
     live->windows++;
-    if (config->smoothing == STAPES_SMOOTHING_EXPONENTIAL) {
+    if (config->smoothing == NULL) {
         smooth_exponentially(live, scores);
     } else {
         uint64_t squares = 0;
         for (uint32_t i = 0; i < config->window_hops; i++) {
             squares += live->hop_squares[i];
         }
-        const stapes_decision_rule_t rule = {.vote = STAPES_VOTE_ENERGY};
-        live->weights[place] = stapes_decision_weight(
-            &rule, squares, (uint32_t)config->window_hops * config->hop * frontend_of(live)->hop_length);
+        live->weights[place] = stapes_decision_weight(config->smoothing, squares,
+                                                      (uint32_t)config->window_hops * config->hop *
+                                                          frontend_of(live)->hop_length);
         memcpy(live->history + place * config->classes, scores, config->classes);
         smooth_over_windows(live);
     }
@@ -333,6 +307,10 @@ static void *take(uint8_t **memory, size_t bytes) {
     return start;
 }
 
+static size_t smoothing_bytes(const stapes_live_config_t *config) {
+    return config->smoothing != NULL ? stapes_decision_bytes(config->smoothing) : 0u;
+}
+
 /* The front end's row for zeros. */
 static int learn_silence(stapes_live_t *live) {
     static const int16_t zeros[32];
@@ -395,6 +373,7 @@ int stapes_live_init(stapes_live_t *live, const stapes_bundle_t *bundle, void *m
     const stapes_live_config_t *config = bundle->live;
     uint8_t *next = memory;
     void *classifier = take(&next, bundle->memory_bytes);
+    void *smoothed = take(&next, smoothing_bytes(config));
     live->events = take(&next, config->classes * sizeof *live->events);
     live->scores = take(&next, 2u * config->classes * sizeof *live->scores);
     live->running = live->scores + config->classes;
@@ -403,6 +382,9 @@ int stapes_live_init(stapes_live_t *live, const stapes_bundle_t *bundle, void *m
     live->hop_squares = take(&next, config->window_hops * sizeof *live->hop_squares);
     live->silent = (int8_t *)next;
     int error = stapes_classifier_init(&live->classifier, bundle, classifier, bundle->memory_bytes);
+    if (error == STAPES_OK && config->smoothing != NULL) {
+        error = stapes_decision_init(&live->smoothed, config->smoothing, smoothed, smoothing_bytes(config));
+    }
     if (error == STAPES_OK) {
         error = learn_silence(live);
     }

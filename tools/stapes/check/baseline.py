@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stapes.check.run import CheckReport
 from stapes.errors import StapesError
-from stapes.files import safe_name, write_json
+from stapes.files import read_json, safe_name, write_json
 
 FORMAT = 1
 
@@ -109,7 +108,7 @@ def measured(report: CheckReport, tolerances: Mapping[str, float] | None = None)
 def load_baseline(path: Path) -> Baseline:
     """Read a baseline; one clear error when it is missing or is none."""
     try:
-        loaded = Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        loaded = Baseline.model_validate(read_json(path))
     except FileNotFoundError as error:
         raise StapesError(
             f"there is no baseline {path}", hint="accept this run as the first one with --update-baseline"

@@ -31,7 +31,7 @@ def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
             f"{bundle.directory}: no network that left out fold {fold} ({name} is missing)",
             hint="train with `stapes train … --folds all`",
         )
-    return Bundle(bundle.directory, bundle.manifest, (bundle.directory / name).read_bytes())
+    return Bundle(bundle.directory, bundle.manifest, bundle.files | {"model.tflite": bundle.files[name]})
 
 
 def parse_folds(folds: str, available: list[int]) -> list[int]:

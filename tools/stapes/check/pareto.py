@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from stapes.compiler import compile_graph
 from stapes.errors import BundleError
@@ -48,17 +47,16 @@ def pareto_points(directories: Sequence[Path]) -> list[Point]:
 
 
 def _point(bundle: Bundle) -> Point | None:
-    metrics: dict[str, Any] = bundle.metrics()
-    arithmetic = next((kind for kind in ("firmware", "int8", "float") if kind in metrics), None)
-    if arithmetic is None:
+    measured = {kind: bundle.accuracy(kind) for kind in ("firmware", "int8", "float")}
+    arithmetic, figures = next(((kind, found) for kind, found in measured.items() if found), (None, None))
+    if arithmetic is None or figures is None:
         return None
     plan = compile_graph(load_graph(bundle), bundle.manifest.name)
-    figures = metrics[arithmetic]
     return Point(
         name=bundle.manifest.name,
-        accuracy=figures["accuracy_mean"],
-        accuracy_sd=figures["accuracy_sd"],
-        folds=len(figures["per_fold"]),
+        accuracy=figures.accuracy_mean,
+        accuracy_sd=figures.accuracy_sd,
+        folds=len(figures.per_fold),
         arithmetic=arithmetic,
         macs_per_window=plan.macs,
         weights_bytes=plan.weights_bytes,

@@ -3,6 +3,8 @@
 
 def main() -> None:
     """Entry point."""
-    from stapes.cli.app import run
-
+    try:
+        from stapes.cli.app import run
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     run()

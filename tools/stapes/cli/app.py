@@ -40,7 +40,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        console.print(f"stapes {__version__}", highlight=False)
+        console.print(f"stapes {__version__}")
         raise typer.Exit
 
 

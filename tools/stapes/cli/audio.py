@@ -24,11 +24,10 @@ def bench_audio(
 
     result = bench(target, out or Path("build/bench_audio") / target.replace(":", "_").replace("/", "_"))
     costs = ", ".join(f"{name} {count:,.0f}" for name, count in result["sources"].items())
+    save_json(json, result)
     console.print(
         f"{target}: {result['counter']} a PCM sample: {costs}; "
         f"samples {'equal to' if result['equal'] else 'DIFFERENT from'} the host's",
-        highlight=False,
     )
-    save_json(json, result)
     if not result["equal"]:
         raise typer.Exit(1)

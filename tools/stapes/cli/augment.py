@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import console, save_text
+from stapes.cli.common import JsonOption, console, save_json, save_text
 
 
 def augment(
@@ -17,6 +17,7 @@ def augment(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Recordings; without it, synthetic clips."),
     ] = None,
+    json: JsonOption = None,
 ) -> None:
     """Draw what every augmentation of training does to two sounds, each strong enough to be seen."""
     from stapes.datasets import open_dataset, synthetic_clips
@@ -32,5 +33,10 @@ def augment(
         clips = open_dataset(data, asked.dataset, rate).clips
     first = clips[0]
     second = next(clip for clip in clips if clip.label != first.label)
-    save_text(out, sheet(gallery(asked, first, second)), "--out")
+    pictures = gallery(asked, first, second)
+    save_text(out, sheet(pictures), "--out")
+    save_json(
+        json,
+        {"file": str(out), "clips": [first.name, second.name], "pictures": [title for title, _ in pictures]},
+    )
     console.print(f"pictures written to {out}", soft_wrap=True)

@@ -38,20 +38,17 @@ def build(
     generated = generate(loaded, directory / "generated")
     with progress_bar() as progress:
         result = build_firmware(generated.directory, board, directory / board, app=app, progress=progress)
-    console.print(f"{result.elf}", highlight=False, soft_wrap=True)
+    console.print(f"{result.elf}", soft_wrap=True)
     stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
     console.print(
         f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
-        highlight=False,
     )
     image: Path | None = None
     if needs_packing(Board.load(board)):
         if find_program("esptool") is None:
-            console.print(
-                "not packed for flash: esptool is missing (pip install 'stapes[flash]')", markup=False
-            )
+            console.print("not packed for flash: esptool is missing (pip install 'stapes[flash]')")
         else:
             image = result.elf.with_suffix(".bin")
             pack_image(result.elf, Board.load(board), image)
-            console.print(f"{image}", highlight=False, soft_wrap=True)
+            console.print(f"{image}", soft_wrap=True)
     save_json(json, {"board": board, **result.as_json(), "image": str(image) if image else None})

@@ -12,6 +12,7 @@ from stapes.cli.common import (
     DataOption,
     JsonOption,
     console,
+    note,
     progress_bar,
     save_json,
     save_text,
@@ -66,12 +67,15 @@ def check(
     ] = None,
 ) -> None:
     """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
+    from stapes.report import print_check
+
     if update_baseline and baseline is None:
         raise typer.BadParameter("say which file: --baseline FILE", param_hint="--update-baseline")
     report = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
-    _save([report], html=html, metrics=metrics)
     value = report.as_json()
     save_json(json, value)
+    _save([report], html=html, metrics=metrics)
+    print_check(report, console)
     _exit_unless_passed(report)
     if baseline is not None:
         outcome = _compare_with_baseline(report, baseline, update=update_baseline)
@@ -105,13 +109,13 @@ def compare(
         with progress_bar() as progress:
             reports.append(check_bundle(loaded, target, chosen, directory, progress=progress))
         if reports[-1].first_difference is not None:
-            console.print(f"[bold red]{target}:[/] {reports[-1].first_difference}", highlight=False)
+            note(f"{target}:", str(reports[-1].first_difference), "bold red")
     if not reports:
         raise typer.BadParameter("name at least one target", param_hint="--targets")
     equal = all(report.passed for report in reports)
-    console.print(comparison_table(reports))
-    _save(reports, html=html, metrics=metrics)
     save_json(json, {"targets": [report.as_json() for report in reports], "equal": equal})
+    _save(reports, html=html, metrics=metrics)
+    console.print(comparison_table(reports))
     if not equal:
         raise typer.Exit(1)
 
@@ -123,26 +127,29 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path(
         "build/demo"
     ),
+    json: JsonOption = None,
 ) -> None:
     """From bundle to checked firmware in one go: on the emulated STM32F4, or on the host where tools are missing."""
     from stapes.errors import ToolError
+    from stapes.report import print_check
     from stapes.targets import require_target
 
     target = DEMO_TARGET
     try:
         require_target(target)
     except ToolError as error:
-        console.print(f"[yellow]{error.message}; {error.hint}[/]", highlight=False)
-        console.print("[yellow]running on this computer instead of the emulated STM32F4[/]")
+        note("without:", f"{error.message}; {error.hint}")
+        note("instead:", "running on this computer rather than the emulated STM32F4")
         target = "host"
-    console.print(f"{bundle} -> C -> firmware for {target} -> checked clip by clip", highlight=False)
+    console.print(f"{bundle} -> C -> firmware for {target} -> checked clip by clip")
     report = _check(bundle, target, data, clips, full=False, out=out)
+    value = report.as_json()
+    save_json(out / "report.json", value)
+    save_json(json, value)
     _save([report], html=out / "report.html", metrics=None)
-    save_json(out / "report.json", report.as_json())
+    print_check(report, console)
     _exit_unless_passed(report)
-    console.print(
-        f"report: {out / 'report.html'} and report.json; generated C: {out / 'generated'}", highlight=False
-    )
+    console.print(f"report: {out / 'report.html'} and report.json; generated C: {out / 'generated'}")
 
 
 def _check(
@@ -158,7 +165,6 @@ def _check(
     from stapes.check import check_bundle, select_clips
     from stapes.files import safe_name
     from stapes.recipe import Bundle
-    from stapes.report import print_check
 
     loaded = Bundle.load(bundle)
     chosen = select_clips(loaded, data, clips)
@@ -172,7 +178,6 @@ def _check(
             uart_log=uart_log and uart_log / f"check-{safe_name(target)}.log",
             progress=progress,
         )
-    print_check(report, console)
     return report
 
 
@@ -196,9 +201,9 @@ def _compare_with_baseline(report: CheckReport, baseline: Path, *, update: bool)
 
     outcome = compare_with_baseline(report, baseline, update=update)
     for line in outcome.regressions:
-        console.print(f"[bold red]REGRESSION[/] {line}", highlight=False, soft_wrap=True)
+        note("REGRESSION", line, "bold red")
     for line in outcome.notes:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if not outcome.regressions and not update:
-        console.print(f"no regression against {outcome.path}", highlight=False, soft_wrap=True)
+        console.print(f"no regression against {outcome.path}", soft_wrap=True)
     return outcome

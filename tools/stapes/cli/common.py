@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 from typer.core import TyperGroup
 
 from stapes.errors import StapesError
-from stapes.files import write_atomic, write_json
+from stapes.files import printable, write_atomic, write_json
 
-console = Console()
-errors = Console(stderr=True)
+
+class _PlainConsole(Console):
+    """Everything that stapes prints goes through here: text of strangers (labels, file names, what a device says) is
+    neither markup nor a command to the terminal. What is styled is a rich Text.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text, keep="\n"), segment.style)
+
+
+console = _PlainConsole()
+errors = _PlainConsole(stderr=True)
 
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the result to FILE as JSON.")
@@ -87,26 +111,76 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield update
 
 
+def note(head: str, text: str, style: str = "yellow", *, to: Console = console) -> None:
+    """One line: `head` in a style of its own, then `text`."""
+    line = Text(head, style=style)
+    to.print(line.append(f" {' '.join(text.split())}", style="not bold default"), soft_wrap=True)
+
+
 def report_error(error: StapesError) -> None:
     """One line: what was wrong; then, where there is one, what to do."""
-    errors.print(f"[bold red]error:[/] {_plain(error.message)}", highlight=False, soft_wrap=True)
+    note("error:", error.message, "bold red", to=errors)
     if error.hint:
-        errors.print(f"[bold]  try:[/] {_plain(error.hint)}", highlight=False, soft_wrap=True)
+        note("  try:", error.hint, "bold", to=errors)
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: everything ends as with Ctrl-C."""
 
-    return escape(" ".join(text.split()))
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def guarded(run: Callable[[], None]) -> None:
-    """Run a command: `StapesError` becomes a line and exit 1, Ctrl-C exit 130."""
+    """Run a command. `StapesError` and errors of the system (a full disk, a place that cannot be written) become a line
+    and exit 1; Ctrl-C exit 130, SIGTERM 143, SIGHUP 129, all after everything that was started has ended.
+    """
+
+    def terminate(number: int, frame: object) -> None:
+        raise _Terminated(number)
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal that lacks a letter is no reason to stop
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, terminate)
     try:
         run()
     except StapesError as error:
         report_error(error)
         sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:
+        report_error(_of_system(error))
+        sys.exit(1)
+    except _Terminated as end:
+        errors.print("terminated")
+        sys.exit(128 + end.number)
     except KeyboardInterrupt:
         errors.print("interrupted")
         sys.exit(130)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _of_system(error: OSError) -> StapesError:
+    """What an error of the system is called: the file, and what is wrong with it."""
+    where = f"{error.filename}: " if error.filename else ""
+    hints = {
+        errno.ENOSPC: "free some space, or choose another place",
+        errno.EDQUOT: "free some space, or choose another place",
+        errno.EACCES: "choose another place, or change who may write there",
+        errno.EROFS: "choose another place",
+    }
+    hint = hints.get(error.errno or 0, "choose another file or directory" if where else "")
+    return StapesError(f"{where}{error.strerror or error}", hint=hint)

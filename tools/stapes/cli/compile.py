@@ -54,21 +54,21 @@ def compile_model(
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise
-    files = generate_model(plan, out, Provenance({name: sha256(data)}), name=model.stem if model.is_file() else name)
+    stem = model.stem if model.is_file() else name
+    files = generate_model(plan, out, Provenance({name: sha256(data)}), name=stem)
     if memory_map:
         from stapes.report.memory_map import memory_svg, memory_text
 
         files.append(out / "memory.svg")
         write_atomic(files[-1], memory_svg(plan))
-        console.print(memory_text(plan), highlight=False, markup=False, soft_wrap=True)
+        console.print(memory_text(plan), soft_wrap=True)
     if explain:
         _explain(plan)
     for path in files:
-        console.print(f"{path}  {path.stat().st_size:,} B", highlight=False, soft_wrap=True)
+        console.print(f"{path}  {path.stat().st_size:,} B", soft_wrap=True)
     console.print(
         f"{len(plan.layers)} layers, {plan.macs:,} multiplications, arena {plan.arena_bytes:,} B, "
         f"constants {plan.weights_bytes:,} B",
-        highlight=False,
     )
     save_json(
         json,
@@ -83,7 +83,7 @@ def compile_model(
 
 def _explain(plan: Plan) -> None:
     for note in plan.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
 
 
 def bench(
@@ -125,12 +125,11 @@ def _print_bench(result: ModelBench) -> None:
         console.print(
             f"{result.instructions:,} instructions a window, "
             f"{result.instructions / max(1, plan.macs):.2f} per multiplication",
-            highlight=False,
         )
     for what in ("flash_bytes", "ram_bytes"):
         parts = ", ".join(f"{name} {size:,}" for name, size in values[what].items())
-        console.print(f"{what.partition('_')[0]}: {parts} B", highlight=False)
+        console.print(f"{what.partition('_')[0]}: {parts} B")
     verdict = "equal" if result.equal else f"{result.different_outputs} DIFFERENT"
-    console.print(f"{result.inputs} windows against the reference: {verdict}", highlight=False)
+    console.print(f"{result.inputs} windows against the reference: {verdict}")
     for name in result.different_layers:
-        console.print(f"  different: {name}", highlight=False, markup=False)
+        console.print(f"  different: {name}")

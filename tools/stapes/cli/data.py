@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, note, progress_bar, save_json
 
 app = typer.Typer(help="Recordings: fetch, check, count.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def list_published(json: JsonOption = None) -> None:
         table.add_row(item.name, f"{item.clips:,}", str(item.classes), f"{item.megabytes:,}", item.folds)
     console.print(table)
     for item in PUBLISHED:
-        console.print(f"{item.name}: {item.licence}", highlight=False, soft_wrap=True)
+        console.print(f"{item.name}: {item.licence}", soft_wrap=True)
     save_json(json, {"datasets": [asdict(item) for item in PUBLISHED]})
 
 
@@ -57,9 +57,9 @@ def fetch(
     from stapes.errors import DataError
 
     source = published(name)
-    console.print(f"[bold]{source.title}[/], {source.megabytes:,} MB", highlight=False)
-    console.print(f"licence: {source.licence}", highlight=False, soft_wrap=True)
-    console.print(f"cite:    {source.citation}", highlight=False, soft_wrap=True)
+    note(source.title, f"{source.megabytes:,} MB", "bold")
+    console.print(f"licence: {source.licence}", soft_wrap=True)
+    console.print(f"cite:    {source.citation}", soft_wrap=True)
     if not accept_licence:
         raise DataError(
             "the licence is not accepted, nothing was downloaded",
@@ -67,7 +67,7 @@ def fetch(
         )
     with progress_bar() as progress:
         directory = fetch_published(source, out, url=url, progress=progress)
-    console.print(f"{directory}: complete, its checksum is right", highlight=False, soft_wrap=True)
+    console.print(f"{directory}: complete, its checksum is right", soft_wrap=True)
     save_json(json, {"name": source.name, "directory": str(directory), "licence": source.licence})
 
 
@@ -79,7 +79,7 @@ def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
     found = _describe(recipe, data)
     save_json(json, {key: found[key] for key in ("clips", "problems", "same_content")})
     for names in found["same_content"]:
-        console.print(f"[yellow]the same recording:[/] {', '.join(names)}", highlight=False, soft_wrap=True)
+        note("the same recording:", ", ".join(names))
     report(found["problems"])
     console.print(f"{found['clips']} clips, {found['seconds']:.0f} s: all can be used")
 
@@ -95,6 +95,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         table.add_column(column, justify="left" if column == "label" else "right")
     for row in found["classes"]:
         table.add_row(row["label"], str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
+    save_json(json, found)
     console.print(table)
     console.print(
         f"lengths: {found['shortest_seconds']:.2f} to {found['longest_seconds']:.2f} s, "
@@ -113,8 +114,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
             console.print(f"  {low:4d} … {low + 5:3d}  {'█' * round(40 * count / most):40} {count}")
     console.print(f"silent: {found['silent']}, reaching full scale: {found['clipped']}")
     for problem in found["problems"]:
-        console.print(f"[yellow]problem:[/] {problem}", highlight=False, soft_wrap=True)
-    save_json(json, found)
+        note("problem:", problem)
 
 
 def _describe(recipe: Path, data: Path | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from stapes.cli.common import JsonOption, console, save_json
 def doctor(json: JsonOption = None) -> None:
     """Show which tools are installed, and the exact command for each that is missing."""
     from rich.table import Table
+    from rich.text import Text
 
     from stapes.firmware import find_tools
 
@@ -19,11 +20,10 @@ def doctor(json: JsonOption = None) -> None:
         tool = status.tool
         table.add_row(
             tool.name,
-            status.version or "[red]missing[/]",
+            status.version or Text("missing", style="red"),
             tool.needed_for,
-            "" if status.found else tool.install.replace("[", "\\["),
+            "" if status.found else tool.install,
         )
-    console.print(table)
     save_json(
         json,
         {
@@ -45,3 +45,4 @@ def doctor(json: JsonOption = None) -> None:
             ]
         },
     )
+    console.print(table)

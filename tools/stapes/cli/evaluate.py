@@ -43,16 +43,14 @@ def evaluate(
         result = evaluate_bundle(loaded, data, folds, build, progress=progress)
         if robustness:
             result["robustness"] = evaluate_robustness(loaded, data, folds, build, progress=progress)
+    save_json(json, result)
     console.print(evaluation_table(result))
     console.print(classes_table(result))
-    console.print(f"expected calibration error {result['calibration']['ece']:.3f}", highlight=False)
+    console.print(f"expected calibration error {result['calibration']['ece']:.3f}")
     for kind in ("foreground", "background"):
         if kind in result:
-            console.print(
-                f"{kind}: {result[kind]['accuracy']:.1%} of {result[kind]['clips']} clips", highlight=False
-            )
+            console.print(f"{kind}: {result[kind]['accuracy']:.1%} of {result[kind]['clips']} clips")
     if robustness:
         console.print(robustness_table(result))
     if record:
         rewrite_figures(bundle, load_recipe(bundle / "recipe.toml"), recorded(result, loaded.metrics()))
-    save_json(json, result)

@@ -28,8 +28,7 @@ def export(
     from stapes.recipe import Bundle
 
     exported = export_bundle(Bundle.load(bundle), format_name, out, force=force, link=link, url=url)
+    save_json(json, exported.as_json())
     console.print(
         f"{exported.library.name} for {format_name}: {len(exported.files)} files in {out}, see README.md there",
-        highlight=False,
     )
-    save_json(json, exported.as_json())

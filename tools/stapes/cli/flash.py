@@ -67,7 +67,7 @@ def flash(
         )
     if dry_run:
         for command in plan.commands():
-            console.print(shlex.join(command), highlight=False, soft_wrap=True, markup=False)
+            console.print(shlex.join(command), soft_wrap=True)
         save_json(
             json, {"dry_run": True, "board": board, "tool": plan.tool.name, "commands": plan.commands()}
         )
@@ -77,16 +77,14 @@ def flash(
     console.print(
         f"{result.job.image.size:,} bytes written to {plan.board.chip} ({result.identity.text}) by {result.tool} "
         f"and verified, {result.seconds:.1f} s",
-        highlight=False,
     )
     hello = confirm(loaded, board, result.job.port, plan.build_id) if result.job.port else None
     if hello is not None:
         console.print(
             f"{hello.board} on {result.job.port} runs build {hello.build_id} of {loaded.manifest.name}",
-            highlight=False,
         )
     else:
-        console.print("not asked what it runs: give --port P or --port auto for that", highlight=False)
+        console.print("not asked what it runs: give --port P or --port auto for that")
     save_json(
         json,
         {

@@ -71,10 +71,8 @@ def features(
     meter = ParityMeter(spec, output)
     meter.add(pcm)
     path = draw(pcm, spec, output, clip.name, out / f"{clip.stem}.png")
-    console.print(
-        f"{path}: librosa, device and difference of {spec.frames(len(pcm))} frames", highlight=False
-    )
     save_json(json, {"picture": str(path), **meter.as_json()})
+    console.print(f"{path}: librosa, device and difference of {spec.frames(len(pcm))} frames")
 
 
 @app.command()
@@ -176,13 +174,12 @@ def bench_frontend(
     directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")
     result = bench(target, spec, output, directory)
     flash, ram = result["flash_bytes"], result["ram_bytes"]
+    save_json(json, result)
     console.print(
         f"{target}: {result['counts_per_frame']:,} {result['counter']} a frame; flash {flash['total']:,} B "
         f"(code {flash['code']:,}, tables {flash['tables']:,}); RAM {ram['total']:,} B with stack; "
         f"features {'equal to' if result['equal'] else 'DIFFERENT from'} the reference",
-        highlight=False,
     )
-    save_json(json, result)
     if not result["equal"]:
         raise typer.Exit(1)
 

@@ -21,11 +21,10 @@ def generate(
 
     generated = generate_sources(Bundle.load(bundle), out)
     summary = generated.summary()
+    save_json(json, summary)
     for path in generated.files:
-        console.print(f"{path}  {path.stat().st_size:,} B", highlight=False, soft_wrap=True)
+        console.print(f"{path}  {path.stat().st_size:,} B", soft_wrap=True)
     console.print(
         f"network: {len(generated.plan.layers)} layers, arena {summary['arena_bytes']:,} B, "
         f"weights {summary['weights_bytes']:,} B",
-        highlight=False,
     )
-    save_json(json, summary)

@@ -63,13 +63,12 @@ def soak(
             progress=progress,
         )
     hit = ", ".join(f"{count} {name}" for name, count in sorted(report.injected.items())) or "none"
+    save_json(json, report.as_json())
     console.print(
         f"{report.frames:,} frames on {target}, {sum(report.injected.values()):,} of them hit: {hit}\n"
         f"crashes {report.crashes}, hangs {report.hangs}, wrong results accepted {report.wrong_results_accepted}, "
         f"throughput {report.throughput_ratio:.0%} of the clean line's {2 * report.throughput_clean:,.0f} B/s",
-        highlight=False,
     )
-    save_json(json, report.as_json())
     if not report.passed:
-        console.print(f"first: {report.first_wrong}", highlight=False)
+        console.print(f"first: {report.first_wrong}")
         raise typer.Exit(1)

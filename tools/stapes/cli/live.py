@@ -35,8 +35,8 @@ def bench_live(
 
     loaded = Bundle.load(bundle)
     result = measure(loaded, target, out or Path("build") / loaded.manifest.name / "live", seconds=seconds)
-    console.print(bench_text(result), highlight=False)
     save_json(json, result)
+    console.print(bench_text(result))
     if result["sliding_equals_scratch"] is False or not result["events_equal_to_python"]:
         raise typer.Exit(1)
 
@@ -84,8 +84,8 @@ def bench_events(
             progress=progress,
         )
     result["source"] = str(data) if data else "synthetic clips"
-    console.print(_events_text(result), highlight=False)
     save_json(json, result)
+    console.print(_events_text(result))
     ran = [result, *([result["target"]] if target else [])]
     if any(one["equal_to_python"] is False or one["dropped_samples"] for one in ran):
         raise typer.Exit(1)
@@ -183,6 +183,7 @@ def listen(
         Path | None, typer.Option("--labels", metavar="FILE", help="Write an Audacity label track.")
     ] = None,
     out: OutOption = None,
+    json: JsonOption = None,
 ) -> None:
     """Let a device listen, and watch: level, spectrogram from its own features, scores, events, load, losses."""
     from stapes.errors import StapesError
@@ -212,11 +213,17 @@ def listen(
         run_session(
             session,
             plain=plain or not console.is_terminal,
-            say=lambda line: console.print(line, highlight=False),
+            say=_say,
         )
     state = session.state
     dropped = state.status.dropped if state.status else 0
-    console.print(f"{state.count} events, {dropped} samples dropped", highlight=False)
+    save_json(json, {"events": state.count, "dropped_samples": dropped})
+    console.print(f"{state.count} events, {dropped} samples dropped")
+
+
+def _say(line: str) -> None:
+    """A whole line at once, whatever the width of the terminal."""
+    console.print(line, soft_wrap=True)
 
 
 def label(
@@ -244,12 +251,11 @@ def label(
             build or Path("build") / loaded.manifest.name / "label",
             progress=progress,
         )
+    save_json(json, result)
     console.print(
         f"{result['track']}: {result['events']} events in {result['seconds']:.0f} s, "
         f"{result['times_real_time']:.0f} times as fast as it sounds",
-        highlight=False,
     )
-    save_json(json, result)
 
 
 def calibrate(
@@ -257,6 +263,7 @@ def calibrate(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", envvar="STAPES_DATA", help="Recordings.")],
     seconds: Annotated[float, typer.Option("--seconds", min=60.0, help="Sound to calibrate with.")] = 1800.0,
     write: Annotated[bool, typer.Option("--write", help="Put the result into the bundle.")] = False,
+    json: JsonOption = None,
 ) -> None:
     """Thresholds and lags of a bundle's events, from the folds that the network was trained on."""
     from stapes.datasets import open_dataset
@@ -269,7 +276,7 @@ def calibrate(
     dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
     sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
     live = fit(loaded, sounds, seconds=seconds)
-    console.print(section(live), highlight=False, markup=False)
     if write:
-        files = {name: (bundle / name).read_bytes() for name in loaded.manifest.files}
-        Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), files)
+        Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)
+    save_json(json, {"live": live.model_dump(mode="json"), "written": write})
+    console.print(section(live))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stapes.cli.common import JsonOption, console, default_command, save_json, save_text
 from stapes.errors import StapesError
+
+if TYPE_CHECKING:
+    from stapes.report.results import Result
 
 app = typer.Typer(
     cls=default_command("page"),
@@ -31,7 +33,7 @@ def report(
     from stapes.report import html_report
 
     save_text(out, html_report([_read(path) for path in results]), "--out")
-    console.print(f"{out}", highlight=False, soft_wrap=True)
+    console.print(f"{out}", soft_wrap=True)
 
 
 @app.command()
@@ -52,28 +54,23 @@ def pareto(
     from stapes.report.pareto import draw_pareto, pareto_table
 
     points = pareto_points(bundles)
+    save_json(json, {"bundles": [asdict(point) for point in points]})
     console.print(pareto_table(points))
     if out is not None:
         draw_pareto(points, out)
-        console.print(f"{out}", highlight=False, soft_wrap=True)
-    save_json(json, {"bundles": [asdict(point) for point in points]})
+        console.print(f"{out}", soft_wrap=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    from stapes.report import result_kind
+def _read(path: Path) -> Result:
+    from stapes.files import read_json
+    from stapes.report import checked_result
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except OSError as error:
         raise StapesError(
             f"cannot read {path}: {error.strerror}", hint="give a file that --json wrote"
         ) from error
     except ValueError as error:
         raise StapesError(f"{path} is no JSON: {error}", hint="give a file that --json wrote") from error
-    if result_kind(value) is None:
-        raise StapesError(
-            f"{path} is no result of check, compare, evaluate or frontend parity",
-            hint="run the command again with --json: this stapes may need newer keys",
-        )
-    result: dict[str, Any] = value
-    return result
+    return checked_result(value, str(path))

@@ -83,7 +83,7 @@ def sweep(
     def tell(number: int, changed: dict[str, Any], score: float | None) -> None:
         verdict = "refused" if score is None else f"{score:.1%}"
         values = ", ".join(f"{key} = {value}" for key, value in changed.items())
-        console.print(f"trial {number}: {verdict}  {values}", highlight=False, soft_wrap=True)
+        console.print(f"trial {number}: {verdict}  {values}", soft_wrap=True)
 
     found = search(
         base,
@@ -99,7 +99,6 @@ def sweep(
     save_text(out / "best.toml", text, "--out")
     console.print(
         f"best: {found.score:.1%} of {found.trials} trials ({found.refused} refused), {out / 'best.toml'}",
-        highlight=False,
         soft_wrap=True,
     )
     save_json(

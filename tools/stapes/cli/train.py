@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, errors, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_json
 
 if TYPE_CHECKING:
     from stapes.recipe import Bundle, Recipe
@@ -107,20 +106,19 @@ def train(
         ray,
         noise,
     )
-    with _terminable():
-        metrics = run(asked, out, work)
-        others = {}
-        for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
-            training = asked.training.model_copy(update={"seed": seed})
-            place = work / f"seed{seed}"
-            console.print(f"seed {seed}")
-            others[seed] = run(asked.model_copy(update={"training": training}), place / "bundle", place)
+    metrics = run(asked, out, work)
+    others = {}
+    for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
+        training = asked.training.model_copy(update={"seed": seed})
+        place = work / f"seed{seed}"
+        console.print(f"seed {seed}")
+        others[seed] = run(asked.model_copy(update={"training": training}), place / "bundle", place)
     if others:
         metrics["seeds"] = seeds_summary({asked.training.seed: metrics, **others})
         rewrite_figures(out, asked, metrics)
+    save_json(json, metrics | {"bundle": str(out)})
     console.print(evaluation_table(metrics))
     console.print(f"bundle written to {out}; {work} may be deleted", soft_wrap=True)
-    save_json(json, metrics | {"bundle": str(out)})
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ class _Run:
                     bundle, self.data, self.folds, work / "firmware", progress=progress
                 )
         except ToolError as error:
-            errors.print(f"[yellow]firmware not measured:[/] {error}", highlight=False, soft_wrap=True)
+            note("firmware not measured:", str(error), to=errors)
             return metrics
         metrics = recorded(measured, metrics)
         rewrite_figures(out, recipe, metrics)
@@ -221,20 +219,6 @@ class _Run:
         run = replace(self, path=path, start=None, teachers=(), within=within)
         run.train(asked.model_copy(update={"training": training}), work / "bundle", work)
         return work / "bundle"
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM is Ctrl-C: every fold writes its checkpoint, no process is left behind."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Bars:

@@ -5,30 +5,27 @@ the one that they are built around.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from stapes.codegen.emitter import Provenance, c_prefix, render, write_source
+from stapes.codegen.emitter import Provenance, c_prefix, render
 from stapes.recipe import BundleManifest
-from stapes.reference import LiveRule
+from stapes.reference import DecisionRule, LiveRule
 
 ALIAS = "stapes_app"
 
 
-def generate_bundle(
+def bundle_sources(
     manifest: BundleManifest,
     *,
     bundle_hash: str,
     frontend_hash: str,
-    threshold: int,
-    full_score: int,
+    rule: DecisionRule,
     live: LiveRule,
     slides: bool,
     scores: Sequence[int] = (),
-    directory: Path,
     provenance: Provenance,
-) -> list[Path]:
-    """Write both files into `directory`; `threshold` and `full_score` are in steps of the network's output.
+) -> dict[str, str]:
+    """The text of both files by name.
 
     `scores` are what the self-test's windows must give, one window after the other; without any there is no self-test.
     """
@@ -42,36 +39,30 @@ def generate_bundle(
         "labels": manifest.labels,
         "window": manifest.window,
         "frontend": manifest.frontend,
-        "vote": manifest.decision.vote,
-        "zero_point": live.zero_point,
-        "threshold": threshold,
-        "full_score": full_score,
+        "rule": rule,
         "live": live,
         "slides": slides,
         "scores": list(scores),
         "bundle_hash": bytes.fromhex(bundle_hash),
         "frontend_hash": bytes.fromhex(frontend_hash),
     }
-    return [
-        write_source(directory, f"{prefix}.{suffix}", render(f"bundle.{suffix}.j2", **context))
-        for suffix in ("h", "c")
-    ]
+    return {f"{prefix}.{suffix}": render(f"bundle.{suffix}.j2", **context) for suffix in ("h", "c")}
 
 
-def generate_alias(name: str, headers: Sequence[Path], directory: Path, provenance: Provenance) -> list[Path]:
-    """Write stapes_app.h: every macro and object of the bundle's `headers` under the name "app".
+def alias_source(name: str, texts: Mapping[str, str], provenance: Provenance) -> dict[str, str]:
+    """The text of stapes_app.h by its name: every macro and object of the bundle's headers under the name "app".
 
-    Nothing is written for a bundle of that name: it has them already.
+    There is none for a bundle of that name: it has them already.
     """
     prefix = c_prefix(name)
     if prefix == ALIAS:
-        return []
+        return {}
     names: list[tuple[str, str]] = []
-    for header in headers:
-        text = header.read_text(encoding="utf-8")
-        found = re.findall(rf"^#define ({prefix.upper()}\w*)(?= )", text, flags=re.M)
-        found += re.findall(rf"^extern const \w+ ({prefix}\w*);", text, flags=re.M)
-        names += [(_renamed(each, prefix), each) for each in found]
+    for file, text in texts.items():
+        if file.endswith(".h"):
+            found = re.findall(rf"^#define ({prefix.upper()}(?:_\w+)?)(?= )", text, flags=re.M)
+            found += re.findall(rf"^extern const \w+ ({prefix}(?:_\w+)?);", text, flags=re.M)
+            names += [(_renamed(each, prefix), each) for each in found]
     text = render(
         "alias.h.j2",
         provenance=provenance,
@@ -79,7 +70,7 @@ def generate_alias(name: str, headers: Sequence[Path], directory: Path, provenan
         prefix=prefix,
         names=names,
     )
-    return [write_source(directory, f"{ALIAS}.h", text)]
+    return {f"{ALIAS}.h": text}
 
 
 def _renamed(name: str, prefix: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stapes import __version__
+from stapes.codegen.initialisers import check_constants
 from stapes.files import write_atomic
 
 if TYPE_CHECKING:
@@ -99,6 +100,14 @@ def _environment() -> Environment:
 def render(template: str, **context: Any) -> str:
     """The text of `templates/<template>` with `context`; an undefined name is an error."""
     return _environment().get_template(template).render(**context)
+
+
+def write_sources(directory: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write generated files, by name, that belong together: none of them where a constant does not fit its type
+    (`UnsupportedModelError` with all that do not).
+    """
+    check_constants(texts)
+    return [write_source(directory, name, text) for name, text in texts.items()]
 
 
 def write_source(directory: Path, name: str, text: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stapes.codegen.emitter import Provenance, c_prefix, render, write_source
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_sources
 from stapes.errors import RecipeError
 from stapes.features import Tables
 
@@ -12,7 +12,14 @@ from stapes.features import Tables
 def generate_frontend(
     tables: Tables, directory: Path, provenance: Provenance, *, name: str, values: bool = False
 ) -> list[Path]:
-    """Write both files into `directory`, for the bundle `name`.
+    """Write both files into `directory`; see `frontend_sources`."""
+    return write_sources(directory, frontend_sources(tables, provenance, name=name, values=values))
+
+
+def frontend_sources(
+    tables: Tables, provenance: Provenance, *, name: str, values: bool = False
+) -> dict[str, str]:
+    """The text of both files by name, for the bundle `name`.
 
     `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
     """
@@ -34,10 +41,9 @@ def generate_frontend(
         "row_bytes": spec.n_features * (4 if values else 1),
         "bias": tables.fixed_offset if values else tables.bias,
     }
-    return [
-        write_source(directory, f"{prefix}_frontend.{suffix}", render(f"frontend.{suffix}.j2", **context))
-        for suffix in ("h", "c")
-    ]
+    return {
+        f"{prefix}_frontend.{suffix}": render(f"frontend.{suffix}.j2", **context) for suffix in ("h", "c")
+    }
 
 
 def _load(tables: Tables) -> str:

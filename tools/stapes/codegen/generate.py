@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen.bundle import generate_alias, generate_bundle
-from stapes.codegen.emitter import Provenance, remove_earlier
-from stapes.codegen.frontend import generate_frontend
-from stapes.codegen.model import generate_model
+from stapes.codegen.bundle import alias_source, bundle_sources
+from stapes.codegen.emitter import Provenance, remove_earlier, write_sources
+from stapes.codegen.frontend import frontend_sources
+from stapes.codegen.model import model_sources
 from stapes.codegen.selftest import selftest_scores
 from stapes.compiler import Plan, compile_graph
 from stapes.features import Tables
@@ -55,7 +55,7 @@ def frontend_hash(bundle: Bundle, graph: Graph) -> str:
 
 def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Generated:
     """Write every generated file of `bundle` into `directory`, which holds one bundle: files that were generated there
-    for another go. Nothing is written when the network is unsupported.
+    for another go. Nothing is written when the network is unsupported or a constant does not fit.
 
     `exported`: with a self-test, and without the header by which the programs of firmware/app/ find the bundle.
     """
@@ -65,27 +65,24 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
     front_end = frontend_hash(bundle, graph)
-    scores = selftest_scores(bundle) if exported else []
     name = bundle.manifest.name
-    files = [
-        *generate_frontend(tables, directory, provenance, name=name),
-        *generate_model(plan, directory, provenance, name=name),
-        *generate_bundle(
+    texts = {
+        **frontend_sources(tables, provenance, name=name),
+        **model_sources(plan, provenance, name=name),
+        **bundle_sources(
             bundle.manifest,
             bundle_hash=bundle.hash,
             frontend_hash=front_end,
-            threshold=rule.threshold,
-            full_score=rule.full_score,
+            rule=rule,
             live=LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
             slides=plan.slide is not None,
-            scores=scores,
-            directory=directory,
+            scores=selftest_scores(bundle) if exported else [],
             provenance=provenance,
         ),
-    ]
+    }
     if not exported:
-        headers = [path for path in files if path.suffix == ".h"]
-        files += generate_alias(name, headers, directory, provenance)
+        texts |= alias_source(name, texts, provenance)
+    files = write_sources(directory, texts)
     remove_earlier(directory, files)
     plan_file = directory / "plan.json"
     write_json(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance, c_prefix, render, write_source
-from stapes.compiler.plan import Array, Fields, Input, Layer, Plan, Storage, layer_arrays
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_sources
+from stapes.compiler.plan import Array, Input, Layer, Plan, Storage, Value, layer_arrays
+from stapes.compiler.widths import input_fields, layer_fields, tensor_fields
 
 FILES = ("model.h", "model.c", "weights.h", "weights.c")
 NOWHERE = "STAPES_NOWHERE"
@@ -41,12 +43,16 @@ class LayerText:
     layer: Layer
     inputs: list[str]
     parameters: list[str]
-    state: str
-    scratch: str
+    numbers: str
 
 
 def generate_model(plan: Plan, out_dir: Path, provenance: Provenance, *, name: str) -> list[Path]:
     """Write all four files into `out_dir`, for the bundle or network `name`."""
+    return write_sources(out_dir, model_sources(plan, provenance, name=name))
+
+
+def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str, str]:
+    """The text of all four files by name."""
     prefix = c_prefix(name)
     constants = _constants(prefix, plan)
     context = {
@@ -58,12 +64,9 @@ def generate_model(plan: Plan, out_dir: Path, provenance: Provenance, *, name: s
         "constants": constants,
         "layers": [_layer_text(prefix, plan, layer) for layer in plan.layers],
         "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
-        "output_bytes": sum(plan.storages[n].rows * plan.storages[n].row_bytes for n in plan.outputs),
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
-    return [
-        write_source(out_dir, f"{prefix}_{file}", render(f"{file}.j2", **context)) for file in FILES
-    ]
+    return {f"{prefix}_{file}": render(f"{file}.j2", **context) for file in FILES}
 
 
 def _constants(prefix: str, plan: Plan) -> list[Constant]:
@@ -98,13 +101,14 @@ def _outside_name(prefix: str, zero_point: int) -> str:
     return f"{prefix}_outside_{zero_point}".replace("-", "minus_")
 
 
-def _initialisers(prefix: str, layer: Layer, fields: Fields) -> list[str]:
+def _initialisers(fields: Mapping[str, Value], prefix: str = "", layer: Layer | None = None) -> list[str]:
     parts = []
     for name, value in fields.items():
         if isinstance(value, Array):
+            assert layer is not None
             text = _array_name(prefix, layer, name)
         elif isinstance(value, dict):
-            text = "{" + ", ".join(_initialisers(prefix, layer, value)) + "}"
+            text = "{" + ", ".join(_initialisers(value, prefix, layer)) + "}"
         elif isinstance(value, list):
             text = "{" + ", ".join(map(str, value)) + "}"
         else:
@@ -114,32 +118,28 @@ def _initialisers(prefix: str, layer: Layer, fields: Fields) -> list[str]:
 
 
 def _layer_text(prefix: str, plan: Plan, layer: Layer) -> LayerText:
+    state, scratch = (
+        NOWHERE if offset is None else offset for offset in (layer.state_offset, layer.scratch_offset)
+    )
     return LayerText(
         layer,
         [_input_text(prefix, plan, window) for window in layer.inputs],
-        _lines(_initialisers(prefix, layer, layer.fields)),
-        NOWHERE if layer.state_offset is None else str(layer.state_offset),
-        NOWHERE if layer.scratch_offset is None else str(layer.scratch_offset),
+        _lines(_initialisers(layer.fields, prefix, layer)),
+        ", ".join([f".state = {state}", f".scratch = {scratch}", *_initialisers(layer_fields(layer))]),
     )
 
 
 def _input_text(prefix: str, plan: Plan, window: Input) -> str:
     zero_point = plan.storages[window.tensor].zero_point
     outside = _outside_name(prefix, zero_point) if window.fills_outside else "NULL"
-    return (
-        f"{{.outside = {outside}, .tensor = {window.tensor}, "
-        f".height = {window.height}, .stride = {window.stride}, .dilation = {window.dilation}, "
-        f".before = {window.before}, .left = {window.left}}}"
-    )
+    return "{" + ", ".join([f".outside = {outside}", *_initialisers(input_fields(window))]) + "}"
 
 
 def _storage_text(prefix: str, plan: Plan, number: int) -> str:
     storage: Storage = plan.storages[number]
-    data = _constant_name(prefix, number) if storage.data is not None else "NULL"
-    return (
-        f"{{{data}, {storage.offset}, {storage.stride}, {storage.height}, {storage.rows}, {storage.padding}, "
-        f"{storage.last_consumer}, {storage.zero_point}}}"
-    )
+    is_constant = storage.data is not None
+    place = f".data = {_constant_name(prefix, number)}" if is_constant else f".offset = {storage.offset}"
+    return ", ".join([f"{{{{{place}}}", *map(str, tensor_fields(plan, number).values())]) + "}"
 
 
 def _lines(parts: list[str], width: int = 104) -> list[str]:

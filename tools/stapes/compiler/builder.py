@@ -11,8 +11,6 @@ from stapes.compiler.plan import Fields, Input, Layer, Storage
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op, Tensor
 
-MAX_ROWS = 65535
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -93,14 +91,7 @@ class Builder:
                 shape = following
         tensor = self.tensor(index)
         self.storage_of[index] = len(self.storages)
-        self.storages.append(Storage(tensor.name, self._rows(shape.rows), shape.row_bytes, tensor.zero_point))
-
-    def _rows(self, rows: int) -> int:
-        if not 1 <= rows <= MAX_ROWS:
-            finding = f"a tensor of {rows} rows"
-            hint = f"the first axis after the batch has 1 to {MAX_ROWS} steps"
-            raise UnsupportedModelError(finding, [finding], hint=hint)
-        return rows
+        self.storages.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point))
 
     def storage(self, number: int) -> Storage:
         """An activation's storage (≥ 0) or a constant's (< 0)."""
@@ -170,14 +161,14 @@ class Builder:
                 op=op.kind,
                 kernel=kernel,
                 tensor=index,
-                rows=self._rows(shape.rows),
+                rows=shape.rows,
                 row_bytes=shape.row_bytes,
                 macs=macs,
                 fields=fields,
                 inputs=inputs,
                 description=f"{sources} to {shape}{', ' + details if details else ''}, "
                 f"scale {tensor.scale:.6g}, zero point {tensor.zero_point}",
-                steps=self._rows(steps or shape.rows),
+                steps=steps or shape.rows,
                 accumulates=steps is not None,
                 state_bytes=state_bytes,
                 scratch_bytes=scratch_bytes,

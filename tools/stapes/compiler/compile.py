@@ -16,6 +16,7 @@ from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
 from stapes.compiler.schedule import simulate, span
 from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
+from stapes.compiler.widths import check_widths
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op, check_supported
 
@@ -83,7 +84,9 @@ def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> 
         notes.append(f"sliding: {why}; row by row with what windows share takes {sliding.arena_bytes:,} B")
     else:
         notes.insert(-1, f"sliding: {why}")
-    return replace(sliding or chosen, notes=tuple(notes))
+    plan = replace(sliding or chosen, notes=tuple(notes))
+    check_widths(plan)
+    return plan
 
 
 def _sliding(network: _Network, hop: int | None) -> tuple[Plan | None, str]:
@@ -160,7 +163,7 @@ def _lay_out(
         steps = schedule.stepping[layer.index]
         buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, span(steps)))
         buffers.append(Buffer(f"{layer.name} scratch", layer.scratch_bytes, steps))
-    counters = align(2 * (input_count + len(layers)))
+    counters = align(4 * (input_count + len(layers)))
     offsets, end = place(buffers, counters)
     regions = [Region("counters", 0, counters, 0, schedule.events - 1)]
     for buffer, offset in zip(buffers, offsets, strict=True):

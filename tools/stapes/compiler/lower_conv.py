@@ -295,7 +295,6 @@ def _add_accumulating(
             "weights": Array("int8_t", np.concatenate(packed)),
             "row_weights": len(packed[0]),
             "row_bytes": storage.row_bytes,
-            "rows": storage.rows,
             "channels": channels,
         },
         macs=weights.size,

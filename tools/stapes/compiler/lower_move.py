@@ -47,8 +47,7 @@ def concatenation(builder: Builder, op: Op) -> None:
         ),
         fields={
             "columns": outer,
-            "inputs": len(sizes),
-            "bytes": Array("uint16_t", np.array(sizes, dtype=np.int64)),
+            "bytes": Array("uint32_t", np.array(sizes, dtype=np.int64)),
         },
     )
 

@@ -23,7 +23,6 @@ def pool_2d(builder: Builder, op: Op) -> None:
     rows = window.shape.rows if whole else kernel_h
     kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
     fields: Fields = {
-        "kernel_height": rows,
         "kernel_width": kernel_w,
         "stride_width": op.integer("stride_w"),
         "pad_left": window.left,
@@ -79,7 +78,6 @@ def reduce(builder: Builder, op: Op) -> None:
             "bias": -source.zero_point * count,
             "zero_point": target.zero_point,
             "shift": shift,
-            "rows": rows,
             **fields,
         }
     builder.add_layer(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stapes.compiler.structures import runtime
+
 
 @dataclass(frozen=True, eq=False)
 class Array:
@@ -24,10 +26,7 @@ class Array:
     @property
     def bytes(self) -> int:
         """Size in flash."""
-        if self.ctype == "stapes_forest_node_t":
-            return 6 * len(self.values)
-        sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "stapes_channel_t": 4}
-        return self.values.size * sizes[self.ctype]
+        return runtime().sizeof(self.ctype) * len(self.values)
 
 
 Value = int | list[int] | Array | dict[str, "Value"]
@@ -156,6 +155,11 @@ class Plan:
     def arena_bytes(self) -> int:
         """Size of the arena on a 32-bit target."""
         return self.buffer_bytes + 4 * self.row_pointers
+
+    @property
+    def output_bytes(self) -> int:
+        """Of all outputs together."""
+        return sum(self.storages[number].rows * self.storages[number].row_bytes for number in self.outputs)
 
     @property
     def weights_bytes(self) -> int:

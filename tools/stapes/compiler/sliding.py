@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from stapes.compiler.plan import Layer, Slide, Storage
 from stapes.compiler.schedule import Schedule
 
-MAX_COUNT = 65535
-"""Rows are counted in 16 bits."""
+MAX_COUNT = 2**31 - 1
+"""As far as rows are counted."""
 
 KNOWS_ITS_PLACE = ("reshape", "concatenation_rows")
 """Kernels whose output row depends on its number."""

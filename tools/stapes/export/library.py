@@ -108,9 +108,8 @@ def collect(bundle: Bundle, *, link: bool = False, url: str = "") -> Library:
     with TemporaryDirectory(prefix="stapes-export-") as directory:
         generated = generate(bundle, Path(directory), exported=True)
         files |= _tree(Path(directory), "src", only=r".*\.[ch]")
-    card = bundle.directory / "MODEL_CARD.md"
-    if card.is_file():
-        files["MODEL_CARD.md"] = card.read_bytes()
+    if "MODEL_CARD.md" in bundle.files:
+        files["MODEL_CARD.md"] = bundle.files["MODEL_CARD.md"]
     return Library(
         bundle=bundle.manifest.name,
         bundle_hash=bundle.hash,

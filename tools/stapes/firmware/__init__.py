@@ -1,8 +1,8 @@
 """Find toolchains, drive CMake, measure flash, RAM and stack."""
 
+from stapes.definitions import firmware_dir
 from stapes.firmware.build import BuildResult, board_names, build_firmware
 from stapes.firmware.library import build_library
-from stapes.firmware.paths import firmware_dir
 from stapes.firmware.tools import Tool, ToolStatus, find_program, find_tools, require_program
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.firmware.build import board_names
-from stapes.firmware.paths import firmware_dir
 
 Proof = Literal["board", "renode", "qemu", "build"]
 """Where an image was seen to work: on the board itself, in an emulator, or only that it builds and links."""

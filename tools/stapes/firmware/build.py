@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.files import write_atomic
 from stapes.firmware.checksum import write_checksum
-from stapes.firmware.paths import firmware_dir
 from stapes.firmware.size import Sizes, measure
 from stapes.firmware.stack import worst_case_stack
 from stapes.firmware.tools import require_program

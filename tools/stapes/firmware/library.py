@@ -6,8 +6,8 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
-from stapes.firmware.paths import firmware_dir
 from stapes.firmware.tools import require_program
 
 _FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-shared", "-fPIC")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph.ir import Graph, Op, Tensor
+from stapes.graph.reader import MAX_TENSOR_ELEMENTS
 from stapes.graph.schema import OPTIONS
 from stapes.graph.slices import slice_of
 from stapes.graph.windows import output_size
@@ -239,9 +240,11 @@ def _window(check: Inspection, kernel_h: int, kernel_w: int, channels: int, dila
     stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
     dilation_h = op.integer("dilation_h") if dilation else 1
     dilation_w = op.integer("dilation_w") if dilation else 1
-    values = (stride_h, stride_w, dilation_h, dilation_w, kernel_h, kernel_w)
+    sizes, dilations = (stride_h, stride_w, kernel_h, kernel_w), (dilation_h, dilation_w)
     check.require(
-        all(1 <= value <= 1 << 16 for value in values), "a stride, dilation or kernel size of no use"
+        all(1 <= size <= MAX_TENSOR_ELEMENTS for size in sizes)
+        and all(1 <= dilation <= 1 << 16 for dilation in dilations),
+        "a stride, dilation or kernel size of no use",
     )
     if batch != 1:
         check.refuse(f"a batch of {batch}", "export the network with a batch of 1")

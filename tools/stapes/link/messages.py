@@ -194,7 +194,7 @@ def parse_page(data: bytes, message: Message, offset: int) -> tuple[int, bytes]:
 @dataclass(frozen=True)
 class Decision:
     """The vote over all windows since the last reset; see `stapes.reference.Verdict`. `sums` is one per
-    class; of a majority, the sums that decide between equally many votes.
+    class; they decide between classes that the vote finds equal.
     """
 
     class_index: int

@@ -180,7 +180,7 @@ def _false_alarms(
                 changes |= {"threshold": 0.0, "thresholds": {}, "margin": 0.0}
             name = f"{'gate' if gate else 'no_gate'}_{'rejection' if rejects else 'no_rejection'}"
             live = LiveSpec.model_validate(manifest.live.model_dump() | changes)
-            other = Bundle(bundle.directory, manifest.model_copy(update={"live": live}), bundle.model)
+            other = Bundle(bundle.directory, manifest.model_copy(update={"live": live}), bundle.files)
             listener = HostListener.build(other, directory / name)
             events: list[LiveEvent] = []
             truth: list[Truth] = []

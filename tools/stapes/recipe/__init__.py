@@ -2,7 +2,7 @@
 
 from stapes.recipe.bundle import Bundle, BundleManifest
 from stapes.recipe.frontend import FrontendSpec, PcenSpec
-from stapes.recipe.live import LiveSpec
+from stapes.recipe.live import EXPONENTIAL, LiveSpec
 from stapes.recipe.recipe import (
     BudgetSpec,
     DatasetSpec,
@@ -14,8 +14,11 @@ from stapes.recipe.recipe import (
     WindowSpec,
     load_recipe,
 )
+from stapes.recipe.votes import VOTES
 
 __all__ = [
+    "EXPONENTIAL",
+    "VOTES",
     "BudgetSpec",
     "Bundle",
     "BundleManifest",

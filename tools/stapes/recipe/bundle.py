@@ -11,9 +11,11 @@
 
 from __future__ import annotations
 
-import json
+import errno
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -26,12 +28,16 @@ from pydantic import (
 )
 
 from stapes.errors import BundleError
-from stapes.files import canonical_json, sha256, write_atomic, write_json
+from stapes.files import canonical_json, parse_json, read_file, read_json, sha256, write_atomic, write_json
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
+from stapes.recipe.names import FileName, Label, Name
 from stapes.recipe.recipe import DecisionSpec, Normalization, WindowSpec, explain
 
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
 FORMAT = 1
+_MOST_MANIFEST = 16 << 20
 
 
 class BundleManifest(BaseModel):
@@ -40,20 +46,23 @@ class BundleManifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = FORMAT
-    name: str
-    labels: tuple[str, ...]
+    name: Name
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
     frontend: FrontendSpec
     normalization: Normalization
     window: WindowSpec
     decision: DecisionSpec
     live: LiveSpec = LiveSpec()
-    files: dict[str, str] = Field(default_factory=dict, description="name: SHA-256")
+    files: dict[FileName, str] = Field(default_factory=dict, description="name: SHA-256")
 
     @model_validator(mode="after")
     def _known_labels(self) -> Self:
         unknown = self.live.unknown_labels(self.labels)
         if unknown:
             raise ValueError(f"live names {', '.join(unknown)}: not among the labels")
+        twice = sorted(label for label, count in Counter(self.labels).items() if count > 1)
+        if twice:
+            raise ValueError(f"labels: {', '.join(twice)} more than once")
         return self
 
     @model_serializer(mode="wrap")
@@ -63,13 +72,29 @@ class BundleManifest(BaseModel):
         return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
 
 
+class Accuracy(BaseModel):
+    """Accuracy over folds, each 0 to 1; `accuracy_sd` is the standard deviation over `per_fold`."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+    accuracy_mean: Share
+    accuracy_sd: Annotated[float, Field(ge=0.0)]
+    per_fold: list[Share]
+
+
 class Bundle:
     """A bundle on disk, checked when it is loaded."""
 
-    def __init__(self, directory: Path, manifest: BundleManifest, model: bytes) -> None:
+    def __init__(self, directory: Path, manifest: BundleManifest, files: Mapping[str, bytes]) -> None:
         self.directory = directory
         self.manifest = manifest
-        self.model = model
+        self.files = dict(files)
+        """The content of every file that the manifest lists."""
+
+    @property
+    def model(self) -> bytes:
+        """The network, a .tflite file."""
+        return self.files["model.tflite"]
 
     @property
     def hash(self) -> str:
@@ -83,7 +108,7 @@ class Bundle:
         """Read a bundle; raises `BundleError` when it is incomplete or its files were changed."""
         path = directory / "bundle.json"
         try:
-            manifest = BundleManifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            manifest = BundleManifest.model_validate(read_json(path, _MOST_MANIFEST, follow=False))
         except FileNotFoundError as error:
             raise BundleError(
                 f"{directory} is not a bundle: {path.name} is missing", hint="make one with `stapes train`"
@@ -99,10 +124,14 @@ class Bundle:
         content: dict[str, bytes] = {}
         for name, expected in manifest.files.items():
             try:
-                content[name] = (directory / name).read_bytes()
-            except OSError as error:
+                content[name] = _read(directory, name)
+            except FileNotFoundError as error:
                 raise BundleError(
                     f"{directory / name} is missing", hint="restore the bundle or train it again"
+                ) from error
+            except OSError as error:
+                raise BundleError(
+                    f"{directory / name}: {error.strerror}", hint="restore the bundle or train it again"
                 ) from error
             if sha256(content[name]) != expected:
                 raise BundleError(
@@ -111,7 +140,7 @@ class Bundle:
                 )
         if "model.tflite" not in content:
             raise BundleError(f"{path}: model.tflite is not listed", hint="train the bundle again")
-        return cls(directory, manifest, content["model.tflite"])
+        return cls(directory, manifest, content)
 
     @classmethod
     def save(cls, directory: Path, manifest: BundleManifest, files: dict[str, bytes]) -> Bundle:
@@ -121,12 +150,37 @@ class Bundle:
         hashes = {name: sha256(data) for name, data in sorted(files.items())}
         manifest = manifest.model_copy(update={"files": hashes})
         write_json(directory / "bundle.json", manifest.model_dump(mode="json"))
-        return cls(directory, manifest, files["model.tflite"])
+        return cls(directory, manifest, files)
 
     def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json, or an empty dictionary."""
-        try:
-            value: dict[str, Any] = json.loads((self.directory / "metrics.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """The content of metrics.json, or an empty dictionary where the bundle has none. Raises `BundleError`."""
+        if "metrics.json" not in self.files:
             return {}
+        try:
+            value = parse_json(self.files["metrics.json"])
+        except ValueError as error:
+            raise self._bad_metrics(str(error)) from error
+        if not isinstance(value, dict):
+            raise self._bad_metrics("not an object")
         return value
+
+    def accuracy(self, kind: str) -> Accuracy | None:
+        """Figures of metrics.json: `kind` is float, int8 or firmware. None where there are none."""
+        value = self.metrics().get(kind)
+        try:
+            return None if value is None else Accuracy.model_validate(value)
+        except ValidationError as error:
+            raise self._bad_metrics(f"{kind}.{explain(error)}") from error
+
+    def _bad_metrics(self, reason: str) -> BundleError:
+        return BundleError(
+            f"{self.directory / 'metrics.json'}: {reason}", hint="restore the bundle or train it again"
+        )
+
+
+def _read(directory: Path, name: str) -> bytes:
+    """A file of a bundle; nothing on the way to it may be a link."""
+    for parent in Path(name).parents[:-1]:
+        if (directory / parent).is_symlink():
+            raise OSError(errno.ELOOP, f"{parent} is a link")
+    return read_file(directory / name, follow=False)

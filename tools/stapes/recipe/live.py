@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stapes.recipe.votes import VOTES
+
+EXPONENTIAL = "exponential"
+"""The smoothing that is no vote."""
+
+if TYPE_CHECKING:
+    Smoothing = str
+else:
+    Smoothing = Literal[(*VOTES, EXPONENTIAL)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -14,10 +23,10 @@ class LiveSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    smoothing: Literal["mean", "energy", "majority", "exponential"] = Field(
+    smoothing: Smoothing = Field(
         "mean",
-        description="of the last `windows` windows: their mean; the same weighted by their RMS; the share in which "
-        "a class was the best; exponential: a step of `factor` towards each window",
+        description="of the last `windows` windows: what the `vote` of this name gives each class; or exponential: a "
+        "step of `factor` towards each window",
     )
     windows: int = Field(2, ge=1, le=32, description="windows that are smoothed over")
     factor: float = Field(0.5, gt=0.0, le=1.0, description="of the exponential smoothing")

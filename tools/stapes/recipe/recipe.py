@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,8 +17,11 @@ from pydantic import (
 )
 
 from stapes.errors import RecipeError
+from stapes.files import read_file
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
+from stapes.recipe.names import Name
+from stapes.recipe.votes import VOTES
 
 
 class _Section(BaseModel):
@@ -282,19 +285,23 @@ _LATER_TRAINING: tuple[str, ...] = (
 """Options of training that recipes had before they were added do not mention."""
 
 
+if TYPE_CHECKING:
+    Vote = str
+else:
+    Vote = Literal[tuple(VOTES)]
+
+
 class DecisionSpec(_Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
 
-    vote: Literal["mean", "energy", "majority"] = Field(
-        "energy",
-        description="mean: every window counts the same; energy: weighted by the window's RMS; majority: every window "
-        "has one vote, for its best class; equal votes: the larger sum of scores",
+    vote: Vote = Field(
+        "energy", description="; ".join(f"{vote.name}: {vote.text}" for vote in VOTES.values())
     )
     min_confidence: float = Field(
         0.0,
         ge=0.0,
         le=1.0,
-        description="below this mean score (majority: share of the windows) the decision is 'unknown'",
+        description="below this score in the vote (of a majority the share of the windows) the decision is 'unknown'",
     )
 
 
@@ -344,7 +351,7 @@ def _bytes(size: str | None) -> int | None:
 class Recipe(_Section):
     """A whole recipe, as read from TOML."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="of the bundle")
+    name: Name = Field(description="of the bundle")
     dataset: DatasetSpec = DatasetSpec()
     frontend: FrontendSpec = FrontendSpec()
     normalization: Normalization = Normalization()
@@ -383,29 +390,34 @@ class Recipe(_Section):
         return self.frontend.samples(self.window.frames)
 
 
+_MOST_FOUND = 12
+_MOST_BYTES = 1 << 20
+
+
 def explain(error: ValidationError) -> str:
-    """Everything pydantic found, on one line: `section.key: reason; …`."""
+    """What pydantic found, on one line: `section.key: reason; …`."""
     found = []
-    for item in error.errors():
+    for item in error.errors(include_url=False)[:_MOST_FOUND]:
         where = ".".join(str(part) for part in item["loc"])
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             what = "unknown key"
         found.append(f"{where}: {what}" if where else what)
-    return "; ".join(found)
+    more = error.error_count() - _MOST_FOUND
+    return "; ".join(found) + (f"; and {more} more" if more > 0 else "")
 
 
 def load_recipe(path: Path) -> Recipe:
     """Read and validate a recipe; raises `RecipeError` naming every problem at once."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"cannot read the recipe {path}: {error}", hint="give the path of a recipe.toml"
         ) from error
     try:
         return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"{path} is not TOML: {error}", hint="correct that line") from error
     except ValidationError as error:
         raise RecipeError(

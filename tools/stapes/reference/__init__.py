@@ -10,6 +10,7 @@ from stapes.reference.pipeline import (
     output_quantization,
 )
 from stapes.reference.tflm import TflmOracle
+from stapes.reference.votes import vote
 
 __all__ = [
     "UNKNOWN",
@@ -26,4 +27,5 @@ __all__ = [
     "WindowReference",
     "decision_rule",
     "output_quantization",
+    "vote",
 ]

@@ -15,12 +15,12 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from stapes.recipe import BundleManifest
+from stapes.recipe import EXPONENTIAL, BundleManifest
+from stapes.reference.decision import DecisionRule
 from stapes.reference.pipeline import Reference
 from stapes.reference.sound_level import SILENT, sound_level
 
 NONE = -1
-SMOOTHINGS = ("mean", "energy", "majority", "exponential")
 _LOWEST = -(2**31)
 _NEVER = -(2**62)
 
@@ -54,7 +54,6 @@ class LiveRule:
     on: tuple[int, ...]
     off: tuple[int, ...]
     margin: int
-    full_score: int
     level_samples: int
     gate_hold: int
     minimum: int
@@ -70,7 +69,8 @@ class LiveRule:
     zero_point: int
     other: int
     factor: int
-    smoothing: str
+    smoothing: DecisionRule | None
+    """The vote of the last `windows` windows; None: a step of `factor` towards each window's scores."""
     windows: int
     has_gate: bool
     multi_label: bool
@@ -94,7 +94,6 @@ class LiveRule:
             on=tuple(steps(value) for value in on),
             off=tuple(steps(value * live.release) for value in on),
             margin=steps(live.margin),
-            full_score=steps(1.0),
             level_samples=math.floor(live.level_seconds * front.sample_rate + 0.5),
             gate_hold=frames(live.gate_hold_seconds) or window.frames,
             minimum=frames(live.min_seconds),
@@ -110,7 +109,11 @@ class LiveRule:
             zero_point=zero_point,
             other=manifest.labels.index(live.other) if live.other else NONE,
             factor=max(1, math.floor(live.factor * 2**15 + 0.5)),
-            smoothing=live.smoothing,
+            smoothing=(
+                None
+                if live.smoothing == EXPONENTIAL
+                else DecisionRule(live.smoothing, zero_point, 0, steps(1.0), resolution=256)
+            ),
             windows=live.windows,
             has_gate=live.gate,
             multi_label=live.multi_label,
@@ -171,7 +174,7 @@ class LiveTwin:
         self._rows: deque[npt.NDArray[np.int8]] = deque(maxlen=rule.window_rows)
         self._until_window = rule.window_rows
         self._windows = 0
-        self._history: deque[npt.NDArray[np.int64]] = deque(maxlen=rule.windows)
+        self._history: deque[npt.NDArray[np.int8]] = deque(maxlen=rule.windows)
         self._weights: deque[int] = deque(maxlen=rule.windows)
         self._hops: deque[int] = deque(maxlen=rule.window_hops)
         self._running = [0] * len(rule.on)
@@ -252,37 +255,24 @@ class LiveTwin:
 
     def _smooth(self, scores: npt.NDArray[np.int8]) -> None:
         rule = self.rule
-        steps = scores.astype(np.int64) - rule.zero_point
         self._windows += 1
         self._hops.append(self._hop_sum)
-        if rule.smoothing == "exponential":
-            for index, value in enumerate(int(step) << 16 for step in steps):
-                change = value - self._running[index]
+        if rule.smoothing is None:
+            for index, score in enumerate(scores):
+                change = ((int(score) - rule.zero_point) << 16) - self._running[index]
                 if self._windows > 1:
                     change = (change * rule.factor) >> 15
                 self._running[index] += change
                 self.scores[index] = self._running[index] >> 8
             return
-        mean_square = sum(self._hops) // (rule.window_hops * rule.hop * rule.hop_length)
-        self._weights.append(max(1, math.isqrt(mean_square)))
-        self._history.append(steps)
-        if rule.smoothing == "majority":
-            winners = [int(np.argmax(one)) for one in self._history]
-            self.scores = [
-                winners.count(index) * rule.full_score // len(winners) for index in range(len(steps))
-            ]
-            return
-        weights = list(self._weights) if rule.smoothing == "energy" else [1] * len(self._history)
-        total = sum(weights)
-        self.scores = [
-            sum(int(one[index]) * 256 * weight for one, weight in zip(self._history, weights, strict=True))
-            // total
-            for index in range(len(steps))
-        ]
+        samples = rule.window_hops * rule.hop * rule.hop_length
+        self._weights.append(rule.smoothing.weight(sum(self._hops), samples))
+        self._history.append(scores)
+        self.scores = rule.smoothing.scores(self._history, self._weights)
 
     def _decide(self) -> None:
         rule, scores = self.rule, self.scores
-        best = max(range(len(scores)), key=lambda index: (scores[index], -index))
+        best = int(np.argmax(scores))
         others = [score for index, score in enumerate(scores) if index != best]
         is_known = (
             scores[best] >= rule.on[best]

@@ -102,7 +102,8 @@ class Reference:
             activations = self._activations(rows)
             scores = np.asarray(activations[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
             start = first * spec.frontend.hop_length
-            weight = self.rule.weight(pcm[start : start + spec.frontend.samples(length)])
+            heard = pcm[start : start + spec.frontend.samples(length)].astype(np.int64)
+            weight = self.rule.weight(int(np.dot(heard, heard)), len(heard))
             yield WindowReference(index, rows, activations, scores, weight)
 
     def clip(self, pcm: npt.NDArray[np.int16]) -> ClipReference:

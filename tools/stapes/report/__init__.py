@@ -4,13 +4,15 @@ from stapes.report.check import check_summary, check_table, print_check
 from stapes.report.comparison import comparison_table
 from stapes.report.cost import cost_table
 from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
-from stapes.report.html import html_report, result_kind
+from stapes.report.html import html_report
 from stapes.report.metrics import open_metrics
+from stapes.report.results import checked_result, result_kind
 from stapes.report.sheet import sheet
 
 __all__ = [
     "check_summary",
     "check_table",
+    "checked_result",
     "classes_table",
     "comparison_table",
     "cost_table",

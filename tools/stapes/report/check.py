@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from stapes.check import CheckReport
 
 if TYPE_CHECKING:
@@ -11,9 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def mark(good: bool) -> str:
+def mark(good: bool) -> Text:
     """`yes` or a loud `NO`."""
-    return "[green]yes[/]" if good else "[bold red]NO[/]"
+    return Text("yes", style="green") if good else Text("NO", style="bold red")
 
 
 def _number(value: float | None) -> str:
@@ -56,7 +58,9 @@ def check_table(report: CheckReport) -> Table:
         right = report.source == "synthetic" or row["prediction"] == result.label
         table.add_row(
             result.clip,
-            row["prediction"] if right else f"[yellow]{row['prediction']}[/], not {result.label}",
+            row["prediction"]
+            if right
+            else Text(row["prediction"], style="yellow").append(f", not {result.label}", style="not yellow"),
             f"{row['confidence']:.2f}",
             mark(result.pcm_equal and result.features_equal),
             mark(result.layers_equal and result.scores_equal),
@@ -69,8 +73,6 @@ def check_table(report: CheckReport) -> Table:
 
 def check_summary(report: CheckReport) -> RenderableType:
     """The last lines: equal or not, what it costs, and the first difference where there is one."""
-    from rich.text import Text
-
     value = report.as_json()
     lines = []
     if report.earlier_fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,8 +16,7 @@ from stapes import __version__
 from stapes.compiler.plan import Region
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
-
-Result = Mapping[str, Any]
+from stapes.report.results import Result, result_kind
 
 FIGURES = (
     ("instructions_per_window", "instructions a window, network"),
@@ -53,21 +52,6 @@ class Confusion:
         """Percent of the row."""
         total = sum(self.counts[row])
         return round(100 * self.counts[row][column] / total) if total else 0
-
-
-def result_kind(value: Any) -> str | None:
-    """`check`, `compare`, `evaluate` or `parity`: whose JSON `value` is; None when it is none of these."""
-    if not isinstance(value, dict):
-        return None
-    for kind, keys in (
-        ("check", {"first_difference", "results", "target", "example", "memory"}),
-        ("compare", {"targets", "equal"}),
-        ("evaluate", {"folds", "int8", "firmware", "labels"}),
-        ("parity", {"int8_equal_fraction", "histogram"}),
-    ):
-        if keys <= value.keys():
-            return kind
-    return None
 
 
 def html_report(results: Iterable[Result]) -> str:

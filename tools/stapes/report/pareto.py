@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def pareto_table(points: Sequence[Point]) -> Table:
     """One row a bundle; a size is bold where no other bundle is both smaller and better."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="accuracy over clips of held-out folds, against size")
     table.add_column("bundle", no_wrap=True)
@@ -28,7 +29,7 @@ def pareto_table(points: Sequence[Point]) -> Table:
         table.add_column(title, justify="right")
     for point in points:
         sizes = [
-            f"[bold]{getattr(point, size):,}[/]" if size in point.best_for else f"{getattr(point, size):,}"
+            Text(f"{getattr(point, size):,}", style="bold" if size in point.best_for else "")
             for size in SIZES
         ]
         accuracy = f"{100 * point.accuracy:.2f} ± {100 * point.accuracy_sd:.2f} %"

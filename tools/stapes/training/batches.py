@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stapes.recipe import Recipe
+from stapes.reference import vote
 from stapes.training.augment import (
     Float32,
     Int64,
@@ -98,7 +99,7 @@ class Batches:
         The microphone's random gain and equaliser come after it: on a device all windows share them.
         """
         bag = self._recipe.training.bag
-        if bag == 1 or self._recipe.decision.vote == "mean":
+        if bag == 1 or not vote(self._recipe.decision.vote).weighs:
             return np.full(len(power), 1.0 / bag, dtype=np.float32)
         roots = np.sqrt(power.sum(axis=(1, 2), dtype=np.float64)).reshape(-1, bag)
         # Silence has a small vote, and among silences all have the same.

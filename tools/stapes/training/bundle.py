@@ -91,8 +91,9 @@ def write_bundle(
 def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:
     """Put other figures (those of the firmware, of further seeds) into a bundle, in metrics.json and its card."""
     bundle = Bundle.load(directory)
-    files = {name: (directory / name).read_bytes() for name in bundle.manifest.files}
-    return Bundle.save(directory, bundle.manifest, files | _about(recipe, bundle.manifest.labels, metrics))
+    return Bundle.save(
+        directory, bundle.manifest, bundle.files | _about(recipe, bundle.manifest.labels, metrics)
+    )
 
 
 def _about(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -> dict[str, bytes]:

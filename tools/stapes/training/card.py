@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stapes.datasets.catalogue import describe
-from stapes.recipe import Recipe
+from stapes.recipe import VOTES, Recipe
 from stapes.training.card_figures import figures_sections
 
 _ROWS = {
@@ -44,7 +44,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
         f"- Network: {recipe.model.architecture}, {metrics['parameters']:,} parameters, "
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
-        f"- Decision: {_VOTES[recipe.decision.vote]}, over all windows of a clip.",
+        f"- Decision: {VOTES[recipe.decision.vote].text}, over all windows of a clip.",
         "## How it was trained",
         _grown(recipe)
         if recipe.model.architecture == "forest"
@@ -124,12 +124,6 @@ _CHOSEN = {
 }
 
 _OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
-
-_VOTES = {
-    "mean": "mean of the window scores",
-    "energy": "mean of the window scores, weighted with the root mean square of each window's samples",
-    "majority": "the class that most windows have for their best; between equally many votes the larger sum of scores",
-}
 
 
 def _seeds(figures: dict[str, Any] | None) -> list[str]:

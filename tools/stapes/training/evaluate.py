@@ -1,12 +1,11 @@
 """Clip accuracy of a network while training is at hand: window scores, then the vote over a clip's windows.
 
-The vote is the device's (weights are integer RMS values), in floating point; the device's own integers are
+The vote is the device's own (`stapes.reference.vote`) on scores in floating point; the device's integers are
 evaluated by `stapes evaluate`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.recipe import Recipe
+from stapes.reference import vote
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
@@ -27,11 +27,9 @@ def window_starts(frames: int, recipe: Recipe) -> range:
 
 
 def window_weight(features: Features, start: int, recipe: Recipe) -> int:
-    """The window's weight in the vote: 1, or the root mean square of its samples in int16 steps (≥ 1)."""
-    if recipe.decision.vote != "energy":
-        return 1
-    end = start + recipe.window.frames - 1
-    return max(1, math.isqrt(int(features.after[end] - features.before[start]) // recipe.window_samples))
+    """The window's weight in the vote, at least 1."""
+    square_sum = int(features.after[start + recipe.window.frames - 1] - features.before[start])
+    return vote(recipe.decision.vote).weight(square_sum, recipe.window_samples)
 
 
 def windows_of(
@@ -49,15 +47,6 @@ def windows_of(
     return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
 
 
-def decide(scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], vote: str) -> int:
-    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1."""
-    sums = (scores * weights[:, None]).sum(axis=0)
-    if vote == "majority":
-        votes = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
-        sums = np.where(votes == votes.max(), sums, -np.inf)
-    return int(np.argmax(sums))
-
-
 def clip_accuracy(
     scores: Callable[[Float32], npt.NDArray[np.floating[Any]]],
     recipe: Recipe,
@@ -67,8 +56,9 @@ def clip_accuracy(
     """Share of `clips` for which the vote of `scores(windows)` [n, classes] says what it should."""
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
-    vote = recipe.decision.vote
-    decided = [decide(found[owners == clip], weights[owners == clip], vote) for clip in clips]
+    decided = [
+        vote(recipe.decision.vote).best(found[owners == clip], weights[owners == clip]) for clip in clips
+    ]
     return float(np.mean(np.array(decided) == pool.targets[clips]))
 
 

@@ -24,8 +24,7 @@ _KINDS = {"Conv2D": "CONV_2D", "DepthwiseConv2D": "DEPTHWISE_CONV_2D", "Dense": 
 
 def start_network(bundle: Bundle, fold: int) -> bytes:
     """The bundle's network that left out the same fold, so that no fold meets its own clips; else its only one."""
-    name = f"folds/fold{fold}.tflite"
-    return (bundle.directory / name).read_bytes() if name in bundle.manifest.files else bundle.model
+    return bundle.files.get(f"folds/fold{fold}.tflite", bundle.model)
 
 
 def transfer(model: Any, network: bytes, windows: Float32) -> None:

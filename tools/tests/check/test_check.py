@@ -147,7 +147,7 @@ def test_one_bit_of_a_feature_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_vote_is_named(rig: Rig) -> None:
     altered = rig.altered(
-        "stapes_small.c", lambda text: text.replace("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN")
+        "stapes_small.c", lambda text: text.replace("stapes_vote_energy", "stapes_vote_mean")
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)

@@ -181,7 +181,7 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
         "features",
         None,
     ),
-    "decision: vote": (BUNDLE, line("STAPES_VOTE_ENERGY", "STAPES_VOTE_MEAN"), "weight", None),
+    "decision: vote": (BUNDLE, line("stapes_vote_energy", "stapes_vote_mean"), "weight", None),
     "decision: zero point": (
         BUNDLE,
         field("decision", "zero_point", "-100"),

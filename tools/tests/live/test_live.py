@@ -17,7 +17,7 @@ from live_bundle import FRAMES, HOP, LABELS, make_live_bundle
 
 from stapes.codegen import generate
 from stapes.live import HostListener
-from stapes.recipe import FrontendSpec, LiveSpec
+from stapes.recipe import EXPONENTIAL, VOTES, FrontendSpec, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
 
 FIRMWARE = Path(__file__).parents[3] / "firmware"
@@ -88,7 +88,7 @@ def both(c: HostListener, python: LiveReference, pcm: Pcm, seed: int, gaps: bool
 
 specs = st.builds(
     LiveSpec,
-    smoothing=st.sampled_from(["mean", "energy", "majority", "exponential"]),
+    smoothing=st.sampled_from([*VOTES, EXPONENTIAL]),
     windows=st.integers(1, 5),
     factor=st.floats(0.01, 1.0),
     multi_label=st.booleans(),
@@ -132,7 +132,11 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     runtime = FIRMWARE / "runtime/src"
     names = [
         *runtime.glob("frontend*.c"),
-        *(runtime / f"{name}.c" for name in ("fft", "decision", "classifier", "live", "sound_level")),
+        *runtime.glob("vote_*.c"),
+        *(
+            runtime / f"{name}.c"
+            for name in ("fft", "decision", "integer", "classifier", "live", "sound_level")
+        ),
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
     counter = iter(range(1_000_000))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from report_results import EVALUATION, PARITY
 from small_bundle import make_small_bundle
 
 from stapes.check import CheckReport, check_bundle, prepare, select_clips
@@ -25,22 +26,6 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FLAGS += ["--hide-scrollbars", "--virtual-time-budget=5000"]
 WIDTHS = (1280, 400)
-
-EVALUATION: dict[str, Any] = {
-    "folds": [1, 2],
-    "labels": ["bell", "dog", "unknown"],
-    "int8": {"accuracy_mean": 0.8, "accuracy_sd": 0.1, "per_fold": [0.7, 0.9]},
-    "firmware": {
-        "accuracy_mean": 0.8,
-        "accuracy_sd": 0.1,
-        "per_fold": [0.7, 0.9],
-        "confusion": [[7, 2, 1], [1, 9, 0]],
-    },
-}
-PARITY: dict[str, Any] = {
-    "int8_equal_fraction": 0.999,
-    "histogram": {"edges_nat": [1e-8, 1e-7, 1e-6, 1e-5], "counts": [5, 80, 15]},
-}
 
 LOOK = """
 <script>

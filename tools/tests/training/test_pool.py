@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from stapes.datasets import Clip, Dataset, synthetic_clips
 from stapes.errors import DataError, RecipeError, ToolError
 from stapes.features import FixedFrontend
-from stapes.recipe import DecisionSpec, FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.reference import DecisionRule
+from stapes.recipe import VOTES, DecisionSpec, FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.reference import DecisionRule, vote
 from stapes.training import build_pool, train_folds
 from stapes.training.batches import Batches
-from stapes.training.evaluate import clip_accuracy, decide, window_starts, window_weight, windows_of
+from stapes.training.evaluate import clip_accuracy, window_starts, window_weight, windows_of
 
 LABELS = ("dog", "rain", "rooster")
 
@@ -297,12 +297,12 @@ def test_louder_windows_decide(tmp_path: Path) -> None:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_training_decides_as_the_device_does(data: st.DataObject) -> None:
-    vote = data.draw(st.sampled_from(["mean", "energy", "majority"]))
+    name = data.draw(st.sampled_from(list(VOTES)))
     classes, windows = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 6))
     score = data.draw(st.sampled_from([st.integers(-128, 127), st.integers(-1, 1)]))
     rows = st.lists(score, min_size=classes, max_size=classes)
     table = np.array(data.draw(st.lists(rows, min_size=windows, max_size=windows)), np.int8)
-    loudness = st.integers(1, 32767 if vote == "energy" else 1)
+    loudness = st.integers(1, 32767 if vote(name).weighs else 1)
     weights = data.draw(st.lists(loudness, min_size=windows, max_size=windows))
-    expected = DecisionRule(vote, -128, 0).verdict(list(table), weights).best
-    assert decide(table.astype(np.float64) + 128, np.array(weights, np.float64), vote) == expected
+    expected = DecisionRule(name, -128, 0).verdict(list(table), weights).best
+    assert vote(name).best(table.astype(np.float64) + 128, np.array(weights, np.float64)) == expected

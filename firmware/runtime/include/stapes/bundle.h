@@ -35,8 +35,6 @@ typedef struct {
     uint16_t window_frames;     /* rows of a window */
     uint16_t window_hop_frames; /* rows from one window to the next */
     uint16_t open_windows;      /* that have begun and are not complete, at most */
-    int16_t full_score;         /* 1.0 in steps of the score */
-    uint8_t is_majority;        /* windows have one vote each */
     uint8_t hash[32];           /* SHA-256 of the bundle's manifest */
     uint8_t frontend_hash[32];  /* and of its front-end parameters */
 } stapes_bundle_t;

@@ -39,7 +39,6 @@ typedef struct {
 
     /* In the caller's memory. */
     uint64_t *squares_before; /* `squares` at the start of each open window */
-    uint32_t *votes;          /* of a majority */
     int8_t *rows;             /* the newest `kept` ones, a ring */
     uint32_t kept;            /* 1 or a window of rows */
 
@@ -61,9 +60,9 @@ typedef struct {
 
 /* Bytes of memory for `kept` rows; the generated STAPES_<NAME>_MEMORY_BYTES is this with as many rows as
  * feeding needs, STAPES_<NAME>_REPEAT_MEMORY_BYTES with those of a whole window. */
-#define STAPES_CLASSIFIER_MEMORY(frontend_bytes, arena_bytes, open_windows, classes, kept, row_bytes)        \
+#define STAPES_CLASSIFIER_MEMORY(frontend_bytes, arena_bytes, open_windows, decision_bytes, kept, row_bytes) \
     (STAPES_ALIGN(frontend_bytes) + STAPES_ALIGN(arena_bytes) + 8u * (open_windows) +                        \
-     STAPES_ALIGN(4u * (classes)) + STAPES_ALIGN((size_t)(kept) * (row_bytes)))
+     STAPES_ALIGN(decision_bytes) + STAPES_ALIGN((size_t)(kept) * (row_bytes)))
 
 /* `memory`, aligned for uint64_t, is at least bundle->memory_bytes long. Where windows share rows, that is
  * too little to keep a window of them: with STAPES_<NAME>_REPEAT_MEMORY_BYTES they are kept, for

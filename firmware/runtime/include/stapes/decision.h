@@ -1,70 +1,108 @@
-/* From window scores to one decision, in integers. tools/stapes/reference/decision.py is the same, line by
- * line. */
+/* From window scores to one decision, in integers. tools/stapes/reference/decision.py and votes.py are the
+ * same; docs/adding-a-decision-rule.md says how another vote is added.
+ *
+ *     static uint64_t memory[(STAPES_DECISION_MEMORY(majority, 3u) + 7u) / 8u];
+ *     stapes_decision_t decision;
+ *     stapes_decision_init(&decision, &rule, memory, sizeof memory);
+ *     for (every window) {
+ *         stapes_decision_add(&decision, scores, stapes_decision_weight(&rule, square_sum, samples));
+ *     }
+ *     stapes_decision_verdict(&decision, &verdict);
+ *
+ * Only stapes_decision_init looks for NULL; what it has accepted may be given to the others. */
 #ifndef STAPES_DECISION_H
 #define STAPES_DECISION_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define STAPES_MAX_CLASSES 64
-#define STAPES_UNKNOWN     (-1)
+#define STAPES_UNKNOWN (-1)
 
-typedef enum {
-    STAPES_VOTE_MEAN = 0,  /* every window counts the same */
-    STAPES_VOTE_ENERGY = 1 /* a window counts as much as its root mean square */
+typedef struct stapes_decision stapes_decision_t;
+
+/* How windows decide together. Functions are those that this vote needs, so that the linker leaves out the
+ * other votes. */
+typedef struct {
+    uint16_t words; /* counters of each class, zero before the first window; as votes.def says */
+    /* Returns the weight, at least 1, of a window of `samples` samples (at least 1) whose squares sum to
+     * `square_sum`; NULL: every window weighs 1. */
+    uint32_t (*weight)(uint64_t square_sum, uint32_t samples);
+    /* Counts one window; NULL: the sums say enough. */
+    void (*add)(stapes_decision_t *decision, const int8_t *scores, uint32_t weight);
+    /* Returns what classes are compared by: the larger wins, between equals the larger sum, then the first;
+     * NULL: the sum alone. */
+    int64_t (*rank)(const stapes_decision_t *decision, uint16_t c);
+    /* Returns the score of class `c` after at least one window, in 1/resolution steps, rounded down. */
+    int32_t (*score)(const stapes_decision_t *decision, uint16_t c);
 } stapes_vote_t;
 
 typedef struct {
-    uint16_t classes;
-    int16_t zero_point; /* of the scores */
-    stapes_vote_t vote;
-    int16_t threshold; /* least confidence, in steps of the score; below it the class is STAPES_UNKNOWN */
+    const stapes_vote_t *vote;
+    uint16_t classes;    /* at most INT16_MAX */
+    int16_t zero_point;  /* of the network's scores */
+    uint16_t resolution; /* scores of the vote are in 1/resolution steps of the network's, at most 256 */
+    int32_t full_score;  /* of a class that has all votes, in the same */
+    int32_t threshold;   /* least confidence, in the same; below it the class is STAPES_UNKNOWN */
 } stapes_decision_rule_t;
 
 /* Exact for up to 2^32 - 1 windows. */
-typedef struct {
+struct stapes_decision {
     const stapes_decision_rule_t *rule;
-    int64_t sum[STAPES_MAX_CLASSES]; /* weighted scores less the zero point */
-    uint64_t weight;
+    int64_t *sums;   /* of each class: its scores less the zero point, times the windows' weights */
+    uint32_t *words; /* of each class, if its vote has any */
+    uint64_t weight; /* of all windows */
     uint32_t windows;
-} stapes_decision_t;
+};
 
 typedef struct {
     int16_t class_index; /* or STAPES_UNKNOWN */
-    int16_t best;        /* the class with the highest vote, unknown or not */
-    int32_t confidence;  /* in steps of the score, rounded down: weighted mean score of `best` above the zero
-                          * point, or the share of windows in a majority that voted for it */
+    int16_t best;        /* the class that wins the vote, unknown or not */
+    int32_t confidence;  /* its score in the vote, in 1/resolution steps, rounded down: a weighted mean above
+                          * the  zero point, or the share of windows that voted for it */
 } stapes_verdict_t;
 
-/* Returns STAPES_E_ARGUMENT for a NULL pointer or a rule with no class or more than STAPES_MAX_CLASSES. */
-int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule);
+/* `stapes_vote_<name>`, and the counters of each class as a constant. */
+#define X(name, words, text)                                                                                 \
+    extern const stapes_vote_t stapes_vote_##name;                                                           \
+    enum { stapes_vote_##name##_words = (words) };
+#include "stapes/votes.def"
+#undef X
+
+/* Bytes of caller-owned memory, aligned for uint64_t, that a decision by the vote `name` takes. */
+#define STAPES_DECISION_MEMORY(name, classes)                                                                \
+    ((size_t)(classes) * (sizeof(int64_t) + stapes_vote_##name##_words * sizeof(uint32_t)))
+
+/* Returns the same for a rule that is known only when the program runs. */
+size_t stapes_decision_bytes(const stapes_decision_rule_t *rule);
+
+/* Returns STAPES_OK; STAPES_E_ARGUMENT for a NULL pointer or a rule without vote, classes or resolution or
+ * with too many of either; STAPES_E_MEMORY for memory that is too small or misaligned. No window is counted
+ * yet. */
+int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule, void *memory,
+                         size_t bytes);
+
+/* Forgets all windows. */
 void stapes_decision_reset(stapes_decision_t *decision);
 
-/* The largest root with root * root <= value. */
-uint32_t stapes_integer_sqrt(uint64_t value);
-
-/* Weight of a window of `samples` samples whose squares sum to `square_sum`: at least 1. */
+/* Returns the weight of a window of `samples` samples whose squares sum to `square_sum`: at least 1. */
 uint32_t stapes_decision_weight(const stapes_decision_rule_t *rule, uint64_t square_sum, uint32_t samples);
 
-/* Adds the scores of one window. */
+/* Adds the scores of one window, one for each class. */
 void stapes_decision_add(stapes_decision_t *decision, const int8_t *scores, uint32_t weight);
 
-/* The vote so far; STAPES_E_STATE when no window was added. */
+/* Returns the score of class `c` in the vote so far, in 1/resolution steps, rounded down; at least one window
+ * was added. */
+int32_t stapes_decision_score(const stapes_decision_t *decision, uint16_t c);
+
+/* Writes the vote so far and returns STAPES_OK; STAPES_E_STATE when no window was added. */
 int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t *verdict);
 
-/* A majority: every window has one vote, for its best class; between equally many votes the larger sum
- * decides. These two take the place of the two above, so that other votes need no counters. The rule says
- * STAPES_VOTE_MEAN. `votes` is one counter a class, the same at every call; what it holds before the first
- * window does not matter. */
-void stapes_majority_add(stapes_decision_t *decision, uint32_t *votes, const int8_t *scores);
-
-/* `full_score` is the confidence when all windows voted for one class, at least 1, in steps of the score.
- * STAPES_E_STATE when no window was added. */
-int stapes_majority_verdict(const stapes_decision_t *decision, const uint32_t *votes, int16_t full_score,
-                            stapes_verdict_t *verdict);
+/* Returns the weighted mean of class `c`'s scores; a `score` of votes. */
+int32_t stapes_decision_mean(const stapes_decision_t *decision, uint16_t c);
 
 #ifdef __cplusplus
 }

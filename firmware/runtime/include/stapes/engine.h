@@ -37,13 +37,15 @@ typedef struct {
 
 typedef void (*stapes_kernel_t)(const stapes_call_t *call);
 
-/* Where the rows of a tensor are. A ring of `height` rows in the arena, or a constant in flash. */
+/* Where the rows of a tensor are: a ring of `height` rows in the arena, or a constant in flash. */
 typedef struct {
-    const int8_t *data;     /* a constant's rows, NULL for an activation */
-    uint32_t offset;        /* of row 0's first byte in the arena */
+    union {
+        uint32_t offset;    /* of row 0's first byte in the arena */
+        const int8_t *data; /* a constant's rows */
+    } at;
     uint32_t stride;        /* bytes from one row to the next */
-    uint16_t height;        /* rows in the ring */
-    uint16_t rows;          /* rows of the whole map */
+    uint32_t height;        /* rows in the ring, 0: a constant */
+    uint32_t rows;          /* rows of the whole map */
     uint16_t padding;       /* bytes of padding before the first row, and after every row */
     uint16_t last_consumer; /* the last layer that reads it */
     int8_t zero_point;      /* what padding is filled with */
@@ -52,9 +54,10 @@ typedef struct {
 /* One input of a layer: step s reads the rows s * stride - before + k * dilation, 0 <= k < height. */
 typedef struct {
     const int8_t *outside; /* what stands for a row outside of the map, NULL if the kernel skips those */
-    uint16_t tensor;
-    uint16_t height, stride, dilation;
     int32_t before;
+    uint32_t height;
+    uint16_t tensor;
+    uint16_t stride, dilation;
     uint16_t left; /* bytes of padding that the kernel wants in front of the row */
 } stapes_input_t;
 
@@ -63,11 +66,9 @@ struct stapes_layer {
     stapes_kernel_t kernel;
     const void *parameters; /* the kernel's own structure, see kernels.h */
     const stapes_input_t *inputs;
-    uint32_t row_bytes; /* of one output row, without padding */
-    uint32_t state;     /* offset in the arena, STAPES_NOWHERE where there is none */
+    uint32_t state; /* offset in the arena, STAPES_NOWHERE where there is none */
     uint32_t scratch;
-    uint16_t rows;  /* output rows */
-    uint16_t steps; /* calls of the kernel */
+    uint32_t steps; /* calls of the kernel */
     uint8_t input_count;
     uint8_t accumulates; /* 1: one call per input row, one output row after the last */
 };
@@ -81,18 +82,27 @@ typedef struct {
     uint16_t input_count;  /* tensors 0 .. input_count-1 */
     uint16_t layer_count;  /* layer i writes tensor input_count + i */
     uint16_t output_count;
-    uint16_t rows;      /* of input 0 */
+    uint32_t rows;      /* of input 0 */
     uint32_t row_bytes; /* of input 0 */
     uint32_t row_table; /* offset of the table of row pointers in the arena */
     uint32_t by_layers; /* 0: the deepest ready layer first, 1: layer by layer */
     const stapes_layer_t *layers;
     const stapes_tensor_t *tensors;
     const uint16_t *outputs; /* tensors that are outputs */
-    const uint32_t *input_row_bytes;
 } stapes_model_t;
 
+/* Bytes of one row, without padding. */
+static inline uint32_t stapes_row_bytes(const stapes_tensor_t *tensor) {
+    return tensor->stride - tensor->padding;
+}
+
+/* The tensor that a layer writes. */
+static inline const stapes_tensor_t *stapes_layer_output(const stapes_model_t *model, uint32_t layer) {
+    return &model->tensors[model->input_count + layer];
+}
+
 /* Called after every produced row: `data` is the row, width * channels bytes. */
-typedef void (*stapes_observer_t)(void *context, uint16_t layer, uint16_t row, const int8_t *data,
+typedef void (*stapes_observer_t)(void *context, uint16_t layer, uint32_t row, const int8_t *data,
                                   size_t bytes);
 
 typedef struct {
@@ -115,7 +125,7 @@ int stapes_engine_reset(stapes_engine_t *engine);
  */
 int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row);
 
-/* The same for any input (model->input_row_bytes[input]). */
+/* The same for any input (stapes_row_bytes(&model->tensors[input])). */
 int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row);
 
 /* An output's bytes; valid from the call that returned 1 until the next reset. NULL if there is no such

@@ -40,9 +40,9 @@ typedef struct {
     uint32_t segment_step;
     uint32_t column_step; /* bytes from one output column's patch to the next */
     uint32_t pairs;       /* pairs of inputs in a patch, the last may be half padding */
+    uint32_t columns;     /* output width */
     uint16_t kernel_height;
     uint16_t segments;
-    uint16_t columns;  /* output width */
     uint16_t channels; /* output channels of one group */
     uint16_t groups;
 } stapes_conv_2d_t;
@@ -54,7 +54,6 @@ typedef struct {
     const int8_t *weights; /* per input row, as in stapes_conv_2d_t */
     uint32_t row_weights;  /* bytes per input row */
     uint32_t row_bytes;
-    uint16_t rows;
     uint16_t channels;
 } stapes_fully_connected_t;
 void stapes_fully_connected(const stapes_call_t *call);
@@ -64,10 +63,10 @@ void stapes_fully_connected(const stapes_call_t *call);
 typedef struct {
     stapes_requantize_t requantize;
     const int8_t *weights;
+    uint32_t tap_step; /* bytes from one tap of a row to the next */
+    uint32_t column_step;
+    uint32_t columns;
     uint16_t kernel_height, kernel_width;
-    uint16_t tap_step; /* bytes from one tap of a row to the next */
-    uint16_t column_step;
-    uint16_t columns;
     uint16_t channels;   /* output channels */
     uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier; /* output channels per input channel */
@@ -76,10 +75,11 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call);
 
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
 typedef struct {
-    uint16_t kernel_height, kernel_width;
-    uint16_t stride_width;
-    uint16_t pad_left;
-    uint16_t input_columns, columns, channels;
+    uint32_t kernel_width;
+    uint32_t stride_width;
+    uint32_t pad_left;
+    uint32_t input_columns, columns;
+    uint16_t channels;
     int8_t minimum, maximum;
 } stapes_pool_2d_t, stapes_average_pool_2d_t, stapes_max_pool_2d_t, stapes_average_pool_rows_t,
     stapes_max_pool_rows_t;
@@ -97,7 +97,6 @@ typedef struct {
     int32_t bias; /* added to the sum: minus its zero points */
     int16_t zero_point;
     int8_t shift;
-    uint16_t rows; /* rows to reduce: 1 or all */
     uint32_t outer, added, inner;
 } stapes_reduce_sum_t;
 void stapes_reduce_sum(const stapes_call_t *call);
@@ -110,8 +109,8 @@ void stapes_reduce_max(const stapes_call_t *call);
 /* Two operands of a row of columns of channels; a step of 0 repeats one that has a single column or channel.
  */
 typedef struct {
-    uint16_t columns, channels;
-    uint16_t column_step1, column_step2;
+    uint32_t columns, channels;
+    uint32_t column_step1, column_step2;
     uint8_t channel_step1, channel_step2;
     int8_t minimum, maximum;  /* of the output */
     int32_t offset1, offset2; /* minus the zero points */
@@ -145,9 +144,8 @@ void stapes_prelu(const stapes_call_t *call);
 
 /* CONCATENATION along columns and channels: output column by column, `bytes[i]` from each input. */
 typedef struct {
-    uint16_t columns;
-    uint16_t inputs;
-    const uint16_t *bytes;
+    uint32_t columns;
+    const uint32_t *bytes;
 } stapes_concatenation_t;
 void stapes_concatenation(const stapes_call_t *call);
 
@@ -169,7 +167,7 @@ void stapes_reshape(const stapes_call_t *call);
  * the input. The input's rows are one after the other in the table, the first byte is at start + step *
  * row_step. */
 typedef struct {
-    uint16_t counts[4];
+    uint32_t counts[4];
     int32_t steps[4];
     int32_t start, row_step;
     uint32_t input_bytes; /* of an input row; 0: everything is in the one row given */
@@ -178,9 +176,9 @@ void stapes_pick(const stapes_call_t *call);
 
 /* PAD that no convolution can take: rows outside of the map are NULL. */
 typedef struct {
-    uint16_t columns, channels; /* of the input */
-    uint16_t columns_before, columns_after;
-    uint16_t channels_before, channels_after;
+    uint32_t columns, channels; /* of the input */
+    uint32_t columns_before, columns_after;
+    uint32_t channels_before, channels_after;
     int8_t value;
 } stapes_pad_t;
 void stapes_pad(const stapes_call_t *call);
@@ -196,8 +194,9 @@ void stapes_lookup(const stapes_call_t *call);
 typedef struct {
     int32_t multiplier; /* of beta * scale */
     int32_t minimum_difference;
+    uint32_t columns;
+    uint16_t channels;
     int8_t shift;
-    uint16_t columns, channels;
 } stapes_softmax_t;
 void stapes_softmax(const stapes_call_t *call);
 

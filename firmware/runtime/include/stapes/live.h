@@ -14,13 +14,6 @@ extern "C" {
 #define STAPES_LIVE_NONE (-1)
 
 typedef enum {
-    STAPES_SMOOTHING_MEAN = 0,       /* of the last windows */
-    STAPES_SMOOTHING_ENERGY = 1,     /* the same, weighted by their root mean squares */
-    STAPES_SMOOTHING_MAJORITY = 2,   /* share of the last windows in which a class was the best */
-    STAPES_SMOOTHING_EXPONENTIAL = 3 /* a step towards each window's scores */
-} stapes_smoothing_t;
-
-typedef enum {
     STAPES_LIVE_BEGIN = 0, /* an event has lasted as long as it must; start, score, level so far */
     STAPES_LIVE_END = 1,   /* the whole event */
     STAPES_LIVE_LEVEL = 2, /* energy average of a period of noise monitoring */
@@ -38,10 +31,11 @@ typedef struct {
 
 /* Scores are smoothed scores in 1/256 steps, durations are in frames. */
 struct stapes_live_config {
+    /* The vote of the last `windows` windows; NULL: a step of `factor` towards each window's scores. */
+    const stapes_decision_rule_t *smoothing;
     const int32_t *on;      /* by class: an event begins at this score */
     const int32_t *off;     /* and ends below this one */
     int32_t margin;         /* least distance of the best class from the second */
-    int32_t full_score;     /* of a majority of all windows */
     uint32_t level_samples; /* period of noise monitoring, 0: none */
     uint32_t gate_hold;     /* quiet frames after which the gate closes */
     uint32_t minimum, merge, refractory;
@@ -53,7 +47,6 @@ struct stapes_live_config {
     int16_t zero_point;
     int16_t other;       /* a class that is never reported, or STAPES_LIVE_NONE */
     uint16_t factor;     /* of the exponential smoothing, Q15 */
-    uint8_t smoothing;   /* stapes_smoothing_t */
     uint8_t windows;     /* that are smoothed over */
     uint8_t has_gate;    /* 0: the network always runs */
     uint8_t multi_label; /* 0: at most one class at a time */
@@ -82,6 +75,7 @@ typedef struct {
     void *context;
     uint32_t (*ticks)(void);
     stapes_classifier_t classifier;
+    stapes_decision_t smoothed; /* the last windows, where they vote */
 
     /* In the caller's memory. */
     stapes_live_class_t *events; /* one per class */
@@ -117,11 +111,13 @@ typedef struct {
     uint64_t ticks_total;
 } stapes_live_t;
 
-/* Bytes of memory; the generated STAPES_<NAME>_LIVE_MEMORY_BYTES is this. */
-#define STAPES_LIVE_MEMORY(classifier_bytes, classes, windows, window_hops, row_bytes)                       \
-    (STAPES_ALIGN(classifier_bytes) + STAPES_ALIGN((classes) * sizeof(stapes_live_class_t)) +                \
-     STAPES_ALIGN(8u * (classes)) + STAPES_ALIGN((windows) * (classes)) + STAPES_ALIGN(4u * (windows)) +     \
-     8u * (window_hops) + STAPES_ALIGN(row_bytes))
+/* Bytes of memory; the generated STAPES_<NAME>_LIVE_MEMORY_BYTES is this. `smoothing`: STAPES_DECISION_MEMORY
+ * of the vote, 0 without one. */
+#define STAPES_LIVE_MEMORY(classifier_bytes, smoothing, classes, windows, window_hops, row_bytes)            \
+    (STAPES_ALIGN(classifier_bytes) + STAPES_ALIGN(smoothing) +                                              \
+     STAPES_ALIGN((classes) * sizeof(stapes_live_class_t)) + STAPES_ALIGN(8u * (classes)) +                  \
+     STAPES_ALIGN((windows) * (classes)) + STAPES_ALIGN(4u * (windows)) + 8u * (window_hops) +               \
+     STAPES_ALIGN(row_bytes))
 
 /* `memory`, aligned for uint64_t, is at least bundle->live_memory_bytes long. STAPES_E_ARGUMENT,
  * STAPES_E_VERSION, STAPES_E_MEMORY. `sink` gets every event.

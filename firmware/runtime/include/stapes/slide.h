@@ -14,7 +14,7 @@ extern "C" {
 typedef struct {
     uint16_t trunk;  /* layers 0 .. trunk-1 run on */
     uint16_t hop;    /* rows of the input from one window to the next */
-    uint16_t period; /* windows after which every ring is at the same row again */
+    uint32_t period; /* windows after which every ring is at the same row again */
     /* Rows from one window to the next: of the input, then of each layer of the trunk. */
     const uint16_t *advance;
 } stapes_slide_t;

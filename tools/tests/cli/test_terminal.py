@@ -1,0 +1,254 @@
+"""What reaches the terminal and the disk: text of strangers is only text, results are saved first, nothing is left."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.table import Table
+from small_bundle import make_small_bundle
+from typer.main import get_command
+
+from stapes.cli.app import app
+from stapes.cli.common import _PlainConsole, guarded, note
+from stapes.files import printable, write_atomic
+
+ROOT = Path(__file__).parents[3]
+NASTY = "[red]a[/] [/b] [link=x]\x1b[2J\x1b]0;title\x07\r\n\x9b31m\x7f\u202eb"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_bundle(tmp_path_factory.mktemp("terminal") / "bundle").directory
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= commands(command, (*path, name))
+        else:
+            found[(*path, name)] = command
+    return found
+
+
+def test_every_command_takes_json() -> None:
+    """`report` itself writes a page of results; its options are files to write."""
+    without = [
+        " ".join(path)
+        for path, command in commands(get_command(app)).items()
+        if not any("--json" in parameter.opts for parameter in command.params)
+    ]
+    assert without == ["report page"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_text_of_strangers_is_only_text(terminal: bool) -> None:
+    console = _PlainConsole()
+    console.file = io.StringIO()
+    console._force_terminal = terminal
+    table = Table(NASTY, title=NASTY)
+    table.add_row(NASTY)
+    console.print(NASTY, soft_wrap=True)
+    console.print(table)
+    note(NASTY, NASTY, to=console)
+    out = console.file.getvalue()
+    for code in ("\x1b[2J", "\x1b]", "\x07", "\x9b", "\x7f", "\u202e", "\r"):
+        assert code not in out
+    assert "[red]a[/] [/b] [link=x]\\x1b[2J" in out
+
+
+def test_printable() -> None:
+    assert printable("é日 ok") == "é日 ok"
+    assert printable("\x1b\n\udc80") == "\\x1b\\n\\udc80"
+    assert printable("a\nb\t", keep="\n") == "a\nb\\t"
+
+
+def stapes(
+    *arguments: object, cwd: Path, limit: int | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    def limited() -> None:
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-m", "stapes", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **more},
+        preexec_fn=limited,
+        timeout=180,
+    )
+
+
+def files(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("limit", [0, 5000])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "bundle", "--format", "cmake", "--out", "out"),
+        ("export", "bundle", "--format", "zephyr", "--out", "out"),
+        ("report", "pareto", "bundle", "--json", "out.json"),
+        ("build", "bundle", "--board", "host", "--out", "out"),
+        ("augment", "recipe.toml", "--out", "out.svg"),
+    ],
+    ids=lambda command: "-".join(command[:3:2]),
+)
+def test_a_full_disk(tmp_path: Path, bundle: Path, command: tuple[str, ...], limit: int) -> None:
+    """No file may grow beyond `limit` bytes, which is what a full disk looks like: one line; nothing half written."""
+    shutil.copytree(bundle, tmp_path / "bundle")
+    (tmp_path / "recipe.toml").write_text('name = "x"\n')
+    whole = tmp_path / "whole"
+    shutil.copytree(bundle, whole / "bundle")
+    before = files(tmp_path / "bundle")
+    result = stapes(*command, cwd=tmp_path, limit=limit)
+    if result.returncode == 0:
+        return  # everything was small enough
+    assert "Traceback" not in result.stderr
+    assert sum(line.startswith("error:") for line in result.stderr.splitlines()) == 1, result.stderr
+    left = {name for name in files(tmp_path) if name.startswith("out") and "build.log" not in name}
+    if command[0] != "build":
+        assert left == set(), left
+    assert files(tmp_path / "bundle") == before
+
+
+PLACES = [
+    ("generate", "bundle", "--out", "file"),
+    ("generate", "bundle", "--out", "file/x"),
+    ("compile", "bundle/model.tflite", "--out", "file/x"),
+    ("export", "bundle", "--format", "cmake", "--out", "file/x"),
+    ("build", "bundle", "--board", "host", "--out", "file/x"),
+    ("check", "bundle", "--clips", "1", "--out", "file/x"),
+    ("report", "pareto", "bundle", "--json", "file/x.json"),
+    ("generate", "bundle", "--out", "x" * 300),
+    ("generate", "bundle", "--out", "/proc/x"),
+    ("generate", "file", "--out", "y"),
+    ("report", "bundle", "--out", "z.html"),
+]
+
+
+@pytest.mark.parametrize("command", PLACES, ids=lambda command: "-".join((*command[:1], *command[-1:]))[:40])
+def test_places_that_cannot_be_written(
+    tmp_path: Path,
+    bundle: Path,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(bundle, tmp_path / "bundle")
+    (tmp_path / "file").write_text("")
+    before = files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        guarded(lambda: get_command(app)(list(command), standalone_mode=False))
+    err = capfd.readouterr().err
+    assert end.value.code == 1
+    assert sum(line.startswith("error:") for line in err.splitlines()) == 1, err
+    assert files(tmp_path) == before
+
+
+def test_output_that_nobody_reads(tmp_path: Path, bundle: Path) -> None:
+    """As `stapes generate … | head -0`: the result is saved all the same, and nothing is complained of."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-m", "stapes", "generate", bundle, "--out", "out", "--json", "out.json"],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    os.close(writer)
+    assert process.stderr == ""
+    assert json.loads((tmp_path / "out.json").read_text())["files"]
+
+
+def test_a_terminal_that_lacks_letters() -> None:
+    script = "from stapes.cli.common import *; guarded(lambda: console.print('5 ± 1 \\udc80'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout == "5 \\xb1 1 \\udc80\n"
+
+
+def test_umask(tmp_path: Path) -> None:
+    script = "import sys, pathlib, stapes.files as f; f.write_atomic(pathlib.Path(sys.argv[1]), b'')"
+    for mask, mode in ((0o077, 0o600), (0o002, 0o664), (0o022, 0o644)):
+        path = tmp_path / f"{mask:o}"
+        subprocess.run([sys.executable, "-c", script, str(path)], check=True, umask=mask)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    write_atomic(tmp_path / "x", "y")
+
+
+def running(mark: str) -> list[str]:
+    """Command lines that hold `mark`, of processes that have not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if mark in text and int(path.parent.name) != os.getpid():
+            found.append(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [
+        *((signal.SIGTERM, seconds) for seconds in (0.3, 1.0, 2.0, 3.0, 4.5)),
+        *((signal.SIGINT, seconds) for seconds in (0.3, 2.0)),
+        (signal.SIGHUP, 2.5),
+    ],
+)
+def test_a_signal_ends_everything(
+    tmp_path: Path, bundle: Path, number: signal.Signals, seconds: float
+) -> None:
+    """At any moment: one word, the shell's status, no program left behind, no half-written result."""
+    target = "qemu:netduinoplus2" if shutil.which("qemu-system-arm") and seconds > 1 else "host"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "stapes",
+            "check",
+            bundle,
+            "--target",
+            target,
+            "--clips",
+            "500",
+            "--json",
+            "r.json",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert process.returncode in (128 + number, 130, -number), (process.returncode, err)
+    assert running(str(tmp_path)) == []
+    if (tmp_path / "r.json").exists():
+        assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
