@@ -24,9 +24,9 @@ typedef struct {
 } device_speed_t;
 
 static inline uint8_t *device_text(uint8_t *answer, const char *text) {
-    size_t length = strlen(text);
-    if (length > DEVICE_LONGEST_TEXT) {
-        length = DEVICE_LONGEST_TEXT;
+    size_t length = 0;
+    while (length < DEVICE_LONGEST_TEXT && text[length] != '\0') {
+        length++;
     }
     *answer = (uint8_t)length;
     memcpy(answer + 1, text, length);

@@ -95,7 +95,7 @@ COLD int stapes_classifier_set_ticks(stapes_classifier_t *classifier, uint32_t (
 
 /* From samples to rows. */
 
-int stapes_classifier_hear(stapes_classifier_t *classifier, const int16_t *pcm, size_t count, size_t *taken) {
+COLD int stapes_classifier_hear(stapes_classifier_t *classifier, const int16_t *pcm, size_t count, size_t *taken) {
     const int error = check(classifier);
     if (error != STAPES_OK || taken == NULL || (pcm == NULL && count != 0u)) {
         return error != STAPES_OK ? error : STAPES_E_ARGUMENT;
