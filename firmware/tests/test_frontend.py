@@ -43,7 +43,9 @@ class Built:
     def __init__(self, name: str, directory: Path, *flags: str, values: bool = False) -> None:
         self.spec = SPECS[name]
         self.output = OUTPUTS.get(name, OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5))
-        generate_frontend(Tables.build(self.spec, self.output), directory, Provenance({}), name="app", values=values)
+        generate_frontend(
+            Tables.build(self.spec, self.output), directory, Provenance({}), name="app", values=values
+        )
         self.program = directory / "driver"
         subprocess.run(
             [

@@ -20,7 +20,7 @@ SEARCH_STEP = 256  # samples
 
 @dataclass(frozen=True)
 class Example:
-    """One window's features, int8 [frames, n_mels]: as they must be, and as the device had them."""
+    """One window's features, int8 [frames, n_features]: as they must be, and as the device had them."""
 
     clip: str
     window: int

@@ -17,7 +17,7 @@ def load_graph(bundle: Bundle) -> Graph:
     graph = simplify(read_tflite(bundle.model, str(bundle.directory / "model.tflite")))
     check_supported(graph)
     manifest = bundle.manifest
-    expected = (1, manifest.window.frames, manifest.frontend.n_mels, 1)
+    expected = (1, manifest.window.frames, manifest.frontend.n_features, 1)
     shape = graph.tensor(graph.inputs[0]).shape
     if len(graph.inputs) != 1 or shape != expected:
         raise BundleError(

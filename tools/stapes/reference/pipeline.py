@@ -25,7 +25,7 @@ NetworkKind = Literal["auto", "tflm", "numpy"]
 
 @dataclass(frozen=True)
 class WindowReference:
-    """What one window must give: int8 features [frames, n_mels], int8 scores [classes], weight of the vote.
+    """What one window must give: int8 features [frames, n_features], int8 scores [classes], weight of the vote.
 
     `activations` maps a tensor's index in the .tflite to its value.
     """
@@ -83,7 +83,7 @@ class Reference:
         return self._oracle.run(inputs) if self._oracle else run_graph(self.graph, inputs)
 
     def scores(self, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Scores of one window, int8[frames, n_mels] to int8[classes]."""
+        """Scores of one window, int8[frames, n_features] to int8[classes]."""
         return np.asarray(self._activations(features)[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
 
     def fit(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

@@ -95,7 +95,9 @@ def test_the_numpy_network_is_an_equal_reference(rig: Rig) -> None:
 
 
 def test_a_flipped_weight_is_named(rig: Rig) -> None:
-    altered = rig.altered("stapes_small_weights.c", number("stapes_small_layer_0_weights", 24, lambda value: value ^ 64))
+    altered = rig.altered(
+        "stapes_small_weights.c", number("stapes_small_layer_0_weights", 24, lambda value: value ^ 64)
+    )
     found = rig.check(altered).first_difference
     assert (found.stage, found.layer) == ("layer", "conv_2d_0")
     assert found.index is not None and len(found.index) == 3

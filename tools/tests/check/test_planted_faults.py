@@ -20,9 +20,7 @@ from stapes.link import Client
 from stapes.link.messages import PCM_REQUEST, Message
 from stapes.recipe import Bundle
 
-MODEL, WEIGHTS, TABLES, BUNDLE = (
-    f"stapes_small{part}.c" for part in ("_model", "_weights", "_frontend", "")
-)
+MODEL, WEIGHTS, TABLES, BUNDLE = (f"stapes_small{part}.c" for part in ("_model", "_weights", "_frontend", ""))
 
 
 def swap(array: str, first: int, second: int) -> Alter:
@@ -162,7 +160,12 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
         "layer",
         DENSE,
     ),
-    "dense: weight bit": (WEIGHTS, number("stapes_small_layer_5_weights", 5, lambda v: v ^ 64), "layer", DENSE),
+    "dense: weight bit": (
+        WEIGHTS,
+        number("stapes_small_layer_5_weights", 5, lambda v: v ^ 64),
+        "layer",
+        DENSE,
+    ),
     "softmax: one class short": (
         MODEL,
         field("stapes_softmax_t layer_6", "channels", "2"),

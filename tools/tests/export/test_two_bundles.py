@@ -1,4 +1,4 @@
-"""Two exported bundles in one program, in C and in C++: as CMake targets, as archives, as Zephyr links its libraries."""
+"""Two exported bundles in one program, in C and in C++: as CMake targets, as archives, as Zephyr links libraries."""
 
 from __future__ import annotations
 
@@ -161,7 +161,12 @@ def test_both_are_found_where_they_were_installed(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_both_are_right_as_archives(
-    language: str, built: Path, exports: list[Path], pcm: tuple[Path, object], expected: list[str], tmp_path: Path
+    language: str,
+    built: Path,
+    exports: list[Path],
+    pcm: tuple[Path, object],
+    expected: list[str],
+    tmp_path: Path,
 ) -> None:
     """As ESP-IDF, PlatformIO and Arduino have them: the runtime is in both archives, the linker takes it from one."""
     runtime = sorted((built / "build").rglob("stapes_runtime.dir/**/*.o"))
@@ -213,7 +218,9 @@ def modules(bundles: list[Bundle], tmp_path_factory: pytest.TempPathFactory) -> 
 def zephyr_project(modules: Sequence[Path], directory: Path) -> Path:
     """A project that links all of every library, as Zephyr does."""
     directory.mkdir()
-    head, _, rest = programs(directory, {"all": ["zephyr_interface", "${whole}"]}).partition("\nadd_executable")
+    head, _, rest = programs(directory, {"all": ["zephyr_interface", "${whole}"]}).partition(
+        "\nadd_executable"
+    )
     added = "".join(f"add_subdirectory({path / 'zephyr'} {path.name})\n" for path in modules)
     whole = "get_property(libraries GLOBAL PROPERTY libraries)\n"
     whole += "set(whole -Wl,--whole-archive ${libraries} -Wl,--no-whole-archive)\n"
