@@ -20,7 +20,7 @@ static uint32_t rows; /* so far */
 static const int8_t *next_row(void) {
     int8_t *row = history[rows++ % ROWS];
     for (uint32_t i = 0; i < STAPES_APP_MODEL_INPUT_ROW_BYTES; i++) {
-        random_state = random_state * 1664525U + 1013904223U;
+        random_state = random_state * 1664525u + 1013904223u;
         row[i] = (int8_t)(uint8_t)(random_state >> 24);
     }
     return row;
@@ -55,7 +55,7 @@ int main(void) {
         worst = step > worst ? step : worst;
         ticks += step;
         if (status == 1) {
-            if (hops != 0U) {
+            if (hops != 0u) {
                 hop_ticks += ticks;
                 scratch_ticks += run_again(&status);
                 different += memcmp(stapes_engine_output(&engine, 0), stapes_engine_output(&other, 0),

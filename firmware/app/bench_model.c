@@ -17,13 +17,13 @@ static int8_t row[STAPES_APP_MODEL_LONGEST_INPUT_ROW];
 static uint32_t random_state;
 
 /* A text literal. */
-#define PRINT(text) board_write((const uint8_t *)(text), sizeof(text) - 1U)
+#define PRINT(text) board_write((const uint8_t *)(text), sizeof(text) - 1u)
 
 static void print_hex(uint32_t value, uint32_t digits) {
     uint8_t text[8];
-    for (uint32_t i = digits; i-- > 0U;) {
-        const uint32_t digit = value & 15U;
-        text[i] = (uint8_t)(digit < 10U ? '0' + digit : 'a' + digit - 10U);
+    for (uint32_t i = digits; i-- > 0u;) {
+        const uint32_t digit = value & 15u;
+        text[i] = (uint8_t)(digit < 10u ? '0' + digit : 'a' + digit - 10u);
         value >>= 4;
     }
     board_write(text, digits);
@@ -44,7 +44,7 @@ static uint32_t run_window(int *status) {
     for (uint32_t input = 0; input < stapes_app_model.input_count; input++) {
         for (uint32_t i = 0; i < stapes_app_model.tensors[input].rows && *status >= 0; i++) {
             for (uint32_t k = 0; k < stapes_row_bytes(&stapes_app_model.tensors[input]); k++) {
-                random_state = random_state * 1664525U + 1013904223U;
+                random_state = random_state * 1664525u + 1013904223u;
                 row[k] = (int8_t)(uint8_t)(random_state >> 24);
             }
             start = board_ticks();
@@ -58,11 +58,11 @@ static uint32_t run_window(int *status) {
 /* FNV-1a of all rows of a layer. */
 static void hash_row(void *context, uint16_t layer, uint32_t number, const int8_t *data, size_t bytes) {
     uint32_t *hash = (uint32_t *)context + layer;
-    if (number == 0U) {
-        *hash = 2166136261U;
+    if (number == 0u) {
+        *hash = 2166136261u;
     }
     for (size_t i = 0; i < bytes; i++) {
-        *hash = (*hash ^ (uint8_t)data[i]) * 16777619U;
+        *hash = (*hash ^ (uint8_t)data[i]) * 16777619u;
     }
 }
 
@@ -110,7 +110,7 @@ int main(void) {
     PRINT("\n");
     /* Who reads the lines says when it has them: a program that ends takes its line along. */
     uint8_t done;
-    while (board_read(&done, 1) == 0U) {
+    while (board_read(&done, 1) == 0u) {
     }
     board_exit(status == 1 ? 0 : 1);
     return 0;

@@ -18,21 +18,17 @@
 
 #define ROW_BYTES STAPES_APP_MODEL_INPUT_ROW_BYTES
 /* Samples on the stack: at most one row's. */
-#define CHUNK       (STAPES_APP_HOP_LENGTH < 128u ? STAPES_APP_HOP_LENGTH : 128u)
-#define WATCHDOG_MS 4000u
-#define STATUS_HEAD 56u
+#define CHUNK (STAPES_APP_HOP_LENGTH < 128u ? STAPES_APP_HOP_LENGTH : 128u)
 
-typedef char status_fits_one_message[STATUS_HEAD + 4u * STAPES_APP_CLASSES <= STAPES_LINK_PAYLOAD ? 1 : -1];
+typedef char
+    row_fits_one_message[sizeof(wire_live_rows_answer_t) + ROW_BYTES <= STAPES_LINK_PAYLOAD ? 1 : -1];
 
 static struct {
-    stapes_link_t link;
     stapes_live_t live;
     live_queue_t queue;
     const stapes_audio_t *audio; /* that is listened to, NULL: samples come over the link */
     uint32_t audio_dropped;
-    device_speed_t speed;
-    int fault; /* why nothing but hello is answered */
-    bool reboot;
+    int fault;         /* why nothing but the device's own messages is answered */
     int64_t frames;    /* of the newest row in the view */
     uint32_t view_row; /* rows since the reset */
     uint32_t view_count;
@@ -43,8 +39,6 @@ static struct {
 static uint64_t memory[(STAPES_APP_LIVE_MEMORY_BYTES + 7u) / 8u];
 static uint8_t events[STAPES_LIVE_QUEUE * LIVE_EVENT_BYTES];
 static int8_t view[STAPES_LIVE_VIEW][ROW_BYTES];
-static uint8_t request_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
-static uint8_t answer_buffer[STAPES_LINK_BUFFER_BYTES(STAPES_LINK_PAYLOAD)];
 
 static void count_time(void) {
     const uint32_t now = board_ticks();
@@ -97,14 +91,15 @@ static bool listen(void) {
 }
 
 static int answer_listen(const uint8_t *payload, size_t length) {
-    if (length != 1u) {
+    const wire_live_listen_request_t *request = (const wire_live_listen_request_t *)payload;
+    if (length != sizeof *request) {
         return STAPES_E_MESSAGE;
     }
     if (app.audio != NULL) {
         app.audio->stop(app.audio->context);
         app.audio = NULL;
     }
-    if (payload[0] == 0u) {
+    if (request->on[0] == 0u) {
         return 0;
     }
     const stapes_audio_t *audio = board_audio();
@@ -121,17 +116,18 @@ static int answer_listen(const uint8_t *payload, size_t length) {
 }
 
 static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
-    if (length < 8u || length % 2u != 0u) {
+    const wire_live_pcm_request_t *request = (const wire_live_pcm_request_t *)payload;
+    if (length < sizeof *request || (length - sizeof *request) % 2u != 0u) {
         return STAPES_E_MESSAGE;
     }
     const uint64_t samples = stapes_live_samples(&app.live);
-    const uint64_t position = stapes_get_u32(payload) | (uint64_t)stapes_get_u32(payload + 4) << 32;
+    const uint64_t position = stapes_get_u64(request->position);
     if (app.audio != NULL || position < samples || position - samples > UINT32_MAX) {
         return STAPES_E_STATE;
     }
     lose_samples((uint32_t)(position - samples));
-    const uint8_t *bytes = payload + 8;
-    size_t left = (length - 8u) / 2u;
+    const uint8_t *bytes = request->pcm;
+    size_t left = (length - sizeof *request) / 2u;
     while (left > 0u) {
         int16_t chunk[CHUNK];
         const size_t count = left < CHUNK ? left : CHUNK;
@@ -145,68 +141,79 @@ static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
         bytes += 2u * count;
         left -= count;
     }
-    stapes_put_u64(answer, stapes_live_samples(&app.live));
-    stapes_put_u16(answer + 8, (uint16_t)app.queue.count);
-    return 10;
+    wire_live_pcm_answer_t *pushed = (wire_live_pcm_answer_t *)answer;
+    STAPES_PUT(pushed->samples, stapes_live_samples(&app.live));
+    STAPES_PUT(pushed->waiting, app.queue.count);
+    return (int)sizeof *pushed;
 }
 
 static int answer_events(uint8_t *answer, size_t capacity) {
-    const uint32_t taken =
-        live_queue_take(&app.queue, answer + 6, (uint32_t)((capacity - 6u) / LIVE_EVENT_BYTES));
-    stapes_put_u16(answer, (uint16_t)app.queue.count);
-    stapes_put_u32(answer + 2, app.queue.lost);
-    return (int)(6u + taken * LIVE_EVENT_BYTES);
+    wire_live_events_answer_t *head = (wire_live_events_answer_t *)answer;
+    const size_t most = (capacity - sizeof *head) / LIVE_EVENT_BYTES;
+    const uint32_t taken = live_queue_take(&app.queue, head->events, (uint32_t)most);
+    STAPES_PUT(head->waiting, app.queue.count);
+    STAPES_PUT(head->lost, app.queue.lost);
+    return (int)(sizeof *head + taken * LIVE_EVENT_BYTES);
 }
 
-static int answer_status(uint8_t *answer) {
-    const stapes_live_t *live = &app.live;
-    count_time();
-    stapes_put_u64(answer, stapes_live_samples(live));
-    stapes_put_u64(answer + 8, live->ticks_total);
-    stapes_put_u64(answer + 16, app.elapsed);
-    stapes_put_u64(answer + 24, live->dropped_total);
-    stapes_put_u64(answer + 32, live->windows_total);
-    stapes_put_u32(answer + 40, live->worst_ticks);
-    stapes_put_u32(answer + 44, (uint32_t)live->level);
-    stapes_put_u16(answer + 48, (uint16_t)live->decided);
-    stapes_put_u16(answer + 50, (uint16_t)live->best);
-    answer[52] = live->gate_is_open;
-    answer[53] = app.audio != NULL;
-    stapes_put_u16(answer + 54, STAPES_APP_CLASSES);
-    for (size_t c = 0; c < STAPES_APP_CLASSES; c++) {
-        stapes_put_u32(answer + STATUS_HEAD + 4u * c, (uint32_t)live->scores[c]);
+static int answer_status(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
+    const wire_live_status_request_t *request = (const wire_live_status_request_t *)payload;
+    if (length != sizeof *request) {
+        return STAPES_E_MESSAGE;
     }
-    return (int)(STATUS_HEAD + 4u * STAPES_APP_CLASSES);
+    const size_t first = stapes_get_u16(request->first_class);
+    if (first > STAPES_APP_CLASSES) {
+        return STAPES_E_ARGUMENT;
+    }
+    const stapes_live_t *live = &app.live;
+    wire_live_status_answer_t *head = (wire_live_status_answer_t *)answer;
+    count_time();
+    STAPES_PUT(head->samples, stapes_live_samples(live));
+    STAPES_PUT(head->busy, live->ticks_total);
+    STAPES_PUT(head->elapsed, app.elapsed);
+    STAPES_PUT(head->dropped, live->dropped_total);
+    STAPES_PUT(head->windows, live->windows_total);
+    STAPES_PUT(head->worst_step, live->worst_ticks);
+    STAPES_PUT(head->level, live->level);
+    STAPES_PUT(head->decided, live->decided);
+    STAPES_PUT(head->best, live->best);
+    STAPES_PUT(head->gate_is_open, live->gate_is_open);
+    STAPES_PUT(head->listening, app.audio != NULL);
+    STAPES_PUT(head->class_count, STAPES_APP_CLASSES);
+    STAPES_PUT(head->first_class, first);
+    const size_t count = device_page(STAPES_APP_CLASSES, first, capacity - sizeof *head, 4u);
+    for (size_t i = 0; i < count; i++) {
+        stapes_put_u32(head->scores + 4u * i, (uint32_t)live->scores[first + i]);
+    }
+    return (int)(sizeof *head + 4u * count);
 }
 
 /* The newest rows that were not asked for yet; the first one's number tells how many were left out. */
 static int answer_rows(uint8_t *answer, size_t capacity) {
-    uint32_t count = (uint32_t)((capacity - 4u) / ROW_BYTES);
+    wire_live_rows_answer_t *head = (wire_live_rows_answer_t *)answer;
+    uint32_t count = (uint32_t)((capacity - sizeof *head) / ROW_BYTES);
     if (count > app.view_count) {
         count = app.view_count;
     }
     const uint32_t first = app.view_row - app.view_count;
-    stapes_put_u32(answer, first);
+    STAPES_PUT(head->first, first);
     for (uint32_t i = 0; i < count; i++) {
-        memcpy(answer + 4u + i * ROW_BYTES, view[(first + i) % STAPES_LIVE_VIEW], ROW_BYTES);
+        memcpy(head->rows + i * ROW_BYTES, view[(first + i) % STAPES_LIVE_VIEW], ROW_BYTES);
     }
     app.view_count -= count;
-    return (int)(4u + count * ROW_BYTES);
+    return (int)(sizeof *head + count * ROW_BYTES);
 }
 
 static int answer(void *context, uint8_t type, const uint8_t *payload, size_t length, uint8_t *out,
                   size_t capacity) {
     (void)context;
-    if (type == STAPES_MESSAGE_HELLO) {
-        return device_hello(out, capacity);
-    }
     if (app.fault != STAPES_OK) {
         return app.fault;
     }
     switch (type) {
     case STAPES_MESSAGE_LIVE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_LIVE_LISTEN: return answer_listen(payload, length);
-    case STAPES_MESSAGE_BAUD: return device_baud(&app.speed, payload, length);
+    case STAPES_MESSAGE_LIVE_STATUS: return answer_status(payload, length, out, capacity);
     default: break;
     }
     if (length != 0u) {
@@ -215,47 +222,32 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     switch (type) {
     case STAPES_MESSAGE_RESET: reset_stream(); return 0;
     case STAPES_MESSAGE_LIVE_EVENTS: return answer_events(out, capacity);
-    case STAPES_MESSAGE_LIVE_STATUS: return answer_status(out);
     case STAPES_MESSAGE_LIVE_ROWS: return answer_rows(out, capacity);
     case STAPES_MESSAGE_LIVE_FLUSH: return stapes_live_flush(&app.live);
-    case STAPES_MESSAGE_STATS: return device_stats(&app.link, out);
-    case STAPES_MESSAGE_REBOOT: app.reboot = true; return 0;
     default: return STAPES_E_MESSAGE;
     }
 }
 
 int main(void) {
     board_init();
-    board_watchdog_start(WATCHDOG_MS);
+    device_start(answer);
     app.fault = stapes_live_init(&app.live, &stapes_app, memory, sizeof memory, live_queue_add, &app.queue);
     if (app.fault == STAPES_OK) {
         (void)stapes_live_set_ticks(&app.live, board_ticks);
         app.last_ticks = board_ticks();
         reset_stream();
     }
-    if (stapes_link_init(&app.link, request_buffer, answer_buffer, sizeof request_buffer, answer, NULL,
-                         board_write) != STAPES_OK) {
-        board_exit(1);
-    }
     for (;;) {
-        uint8_t bytes[64];
         bool is_idle = true;
         while (app.audio != NULL && listen()) {
             is_idle = false;
             board_watchdog_feed();
         }
-        const size_t count = board_read(bytes, sizeof bytes);
-        if (count != 0u) {
+        if (device_turn()) {
             is_idle = false;
-            stapes_link_receive(&app.link, bytes, count);
         }
         count_time();
-        board_watchdog_feed();
-        device_change_speed(&app.speed, &app.link);
-        if (app.reboot) {
-            board_reset();
-        }
-        if (is_idle && !app.speed.trial) {
+        if (is_idle) {
             board_sleep();
         }
     }

@@ -7,7 +7,12 @@
 #include "stapes/live.h"
 #include "wire.h"
 
-#define LIVE_EVENT_BYTES 31u
+#define LIVE_EVENT_BYTES sizeof(wire_live_event_t)
+
+/* The runtime's kinds are those of the link. */
+#define LIVE_KIND(name, value, text)                                                                         \
+    typedef char live_kind_##name##_is_the_links[STAPES_LIVE_##name == (value) ? 1 : -1];
+#include "messages.def"
 
 typedef struct {
     uint8_t *events;
@@ -17,13 +22,14 @@ typedef struct {
 } live_queue_t;
 
 static inline void live_event_put(uint8_t *out, const stapes_live_event_t *event) {
-    out[0] = event->kind;
-    stapes_put_u16(out + 1, (uint16_t)event->class_index);
-    stapes_put_u64(out + 3, event->start);
-    stapes_put_u64(out + 11, event->end);
-    stapes_put_u32(out + 19, (uint32_t)event->score);
-    stapes_put_u32(out + 23, (uint32_t)event->level);
-    stapes_put_u32(out + 27, event->dropped);
+    wire_live_event_t *wire = (wire_live_event_t *)out;
+    STAPES_PUT(wire->kind, event->kind);
+    STAPES_PUT(wire->class_index, event->class_index);
+    STAPES_PUT(wire->start, event->start);
+    STAPES_PUT(wire->end, event->end);
+    STAPES_PUT(wire->score, event->score);
+    STAPES_PUT(wire->level, event->level);
+    STAPES_PUT(wire->dropped, event->dropped);
 }
 
 /* A stapes_live_sink_t; `context` is the queue. */
@@ -44,7 +50,7 @@ static inline uint32_t live_queue_take(live_queue_t *queue, uint8_t *out, uint32
     for (; taken < most && queue->count != 0; taken++) {
         memcpy(out + taken * LIVE_EVENT_BYTES, queue->events + queue->first * LIVE_EVENT_BYTES,
                LIVE_EVENT_BYTES);
-        queue->first = (queue->first + 1U) % queue->capacity;
+        queue->first = (queue->first + 1u) % queue->capacity;
         queue->count--;
     }
     return taken;

@@ -8,7 +8,7 @@
 
 int stapes_adc_init(stapes_adc_t *adc, uint32_t conversions, uint32_t gain) {
     if (adc == NULL || conversions < 2u || conversions > 16u || (conversions & (conversions - 1u)) != 0u ||
-        gain == 0u || gain > STAPES_GAIN_MAX) {
+        gain == 0u || gain > STAPES_LIMIT_GAIN) {
         return STAPES_E_ARGUMENT;
     }
     adc->conversions = conversions / 2u;

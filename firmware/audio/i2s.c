@@ -6,7 +6,7 @@
 
 int stapes_i2s_init(stapes_i2s_t *i2s, uint32_t slots, uint32_t slot, uint32_t swapped, uint32_t gain) {
     if (i2s == NULL || slots - 1u > 1u || slot >= slots || swapped > 1u || gain == 0u ||
-        gain > STAPES_GAIN_MAX) {
+        gain > STAPES_LIMIT_GAIN) {
         return STAPES_E_ARGUMENT;
     }
     i2s->slots = slots;

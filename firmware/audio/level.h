@@ -4,12 +4,13 @@
 
 #include <stdint.h>
 
+#include "stapes/limits.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define STAPES_GAIN_ONE 256u
-#define STAPES_GAIN_MAX 65535u
 
 /* The mean is that of about 2^10 values; until so many came, of those that came. */
 #define STAPES_LEVEL_BITS 10

@@ -48,7 +48,7 @@ static void build_table(int16_t *table, uint32_t bytes) {
 
 int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *table) {
     if (pdm == NULL || table == NULL || (bits != 64u && bits != 128u) || gain == 0u ||
-        gain > STAPES_GAIN_MAX) {
+        gain > STAPES_LIMIT_GAIN) {
         return STAPES_E_ARGUMENT;
     }
     pdm->table = table;

@@ -27,7 +27,7 @@ typedef struct {
     stapes_half_band_t half_band;
 } stapes_pdm_t;
 
-/* `gain`: in STAPES_GAIN_ONE, at most STAPES_GAIN_MAX; at one a density of all ones would be full scale.
+/* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one a density of all ones would be full scale.
  * `table` holds STAPES_PDM_TABLE(bits) entries. STAPES_E_ARGUMENT for NULL or numbers out of range. */
 int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *table);
 

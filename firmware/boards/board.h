@@ -5,23 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "messages.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define STAPES_BOOT_BAUD 115200u
 
-typedef enum {
-    STAPES_COUNTER_NONE = 0,
-    STAPES_COUNTER_CYCLES = 1, /* a hardware cycle counter */
-    STAPES_COUNTER_INSTRUCTIONS =
-        2, /* an emulator's virtual time, or the host's counter, scaled to instructions */
-    STAPES_COUNTER_NANOSECONDS = 3 /* wall clock (host) */
-} stapes_counter_t;
-
 typedef struct {
     const char *name;           /* the folder's name */
-    stapes_counter_t counter;   /* what board_counter() counts; known after board_init() */
+    stapes_counter_t counter;   /* what board_ticks() counts; known after board_init() */
     uint32_t counter_numerator; /* counts = ticks * numerator / denominator, in the unit above */
     uint32_t counter_denominator;
     uint32_t ticks_per_second; /* 0 where nothing counts */
@@ -53,15 +47,6 @@ void board_watchdog_start(uint32_t timeout_ms);
 void board_watchdog_feed(void);
 /* Waits for the next interrupt; returns at once where there is none to wait for. */
 void board_sleep(void);
-
-enum {
-    STAPES_FAULT_HARD = 1,
-    STAPES_FAULT_MEMORY = 2,
-    STAPES_FAULT_BUS = 3,
-    STAPES_FAULT_USAGE = 4,
-    STAPES_FAULT_WATCHDOG = 5,
-    STAPES_FAULT_EXCEPTION = 6 /* RISC-V */
-};
 
 /* Registers at the fault. `status` is CFSR on Arm, mcause on RISC-V; `address` the faulting data address
  * where the core knows one (MMFAR, BFAR, mtval), else 0. All but `cause` are 0 after a watchdog's reset. */

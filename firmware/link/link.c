@@ -3,7 +3,6 @@
 #include "crc32.h"
 #include "wire.h"
 
-#define HELLO_BYTES     5u /* session, protocol version */
 #define SHORTEST_BUFFER STAPES_LINK_BUFFER_BYTES(64u)
 
 int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, size_t buffer_bytes,
@@ -25,12 +24,17 @@ int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, siz
     return STAPES_OK;
 }
 
+static void put_header(uint8_t *frame, uint16_t sequence, uint8_t type, int status) {
+    wire_answer_header_t *header = (wire_answer_header_t *)frame;
+    STAPES_PUT(header->sequence, sequence);
+    STAPES_PUT(header->type, type | STAPES_MESSAGE_ANSWER);
+    STAPES_PUT(header->status, status);
+}
+
 /* An answer without payload that is not kept. */
 static void refuse(const stapes_link_t *link, uint16_t sequence, uint8_t type, int error) {
     uint8_t frame[STAPES_ANSWER_HEADER_BYTES + STAPES_FRAME_CRC_BYTES];
-    stapes_put_u16(frame, sequence);
-    frame[2] = (uint8_t)(type | STAPES_MESSAGE_ANSWER);
-    frame[3] = (uint8_t)(int8_t)error;
+    put_header(frame, sequence, type, error);
     stapes_frame_send(frame, stapes_frame_seal(frame, STAPES_ANSWER_HEADER_BYTES), link->write);
 }
 
@@ -42,9 +46,7 @@ static void execute(stapes_link_t *link, uint16_t sequence, uint8_t type, const 
     if (result > (int)capacity) {
         result = STAPES_E_MEMORY;
     }
-    stapes_put_u16(link->answer, sequence);
-    link->answer[2] = (uint8_t)(type | STAPES_MESSAGE_ANSWER);
-    link->answer[3] = (uint8_t)(int8_t)(result < 0 ? result : 0);
+    put_header(link->answer, sequence, type, result < 0 ? result : 0);
     size_t sealed = STAPES_ANSWER_HEADER_BYTES + (result > 0 ? (size_t)result : 0u);
     link->answer_length = stapes_frame_seal(link->answer, sealed);
     link->sequence = sequence;
@@ -57,8 +59,9 @@ static void process(stapes_link_t *link, size_t length) {
         refuse(link, 0, STAPES_MESSAGE_DAMAGED, STAPES_E_FRAME);
         return;
     }
-    uint16_t sequence = stapes_get_u16(frame);
-    uint8_t type = frame[2];
+    const wire_request_header_t *header = (const wire_request_header_t *)frame;
+    uint16_t sequence = stapes_get_u16(header->sequence);
+    uint8_t type = header->type[0];
     const uint8_t *payload = frame + STAPES_REQUEST_HEADER_BYTES;
     size_t payload_length = length - STAPES_REQUEST_HEADER_BYTES;
     uint32_t crc = stapes_crc32(0, frame, length);
@@ -69,11 +72,11 @@ static void process(stapes_link_t *link, size_t length) {
         return;
     }
     if (type == STAPES_MESSAGE_HELLO) {
-        if (payload_length != HELLO_BYTES) {
+        if (payload_length != sizeof(wire_hello_request_t)) {
             refuse(link, sequence, type, STAPES_E_MESSAGE);
             return;
         }
-        uint32_t session = stapes_get_u32(payload);
+        uint32_t session = stapes_get_u32(((const wire_hello_request_t *)payload)->session);
         if (link->open && session == link->session) {
             return; /* an old copy of this session's hello */
         }

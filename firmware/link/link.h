@@ -9,34 +9,14 @@
 #include <stdint.h>
 
 #include "frame.h"
+#include "messages.h"
 
-#define STAPES_PROTOCOL_VERSION 2
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-enum {
-    STAPES_MESSAGE_HELLO = 1,
-    STAPES_MESSAGE_RESET = 2,
-    STAPES_MESSAGE_PCM = 3,
-    STAPES_MESSAGE_WINDOW = 4,
-    STAPES_MESSAGE_FEATURES = 5,
-    STAPES_MESSAGE_ACTIVATIONS = 6,
-    STAPES_MESSAGE_DECISION = 7,
-    STAPES_MESSAGE_STATS = 8,
-    STAPES_MESSAGE_SELF_TEST = 9,
-    STAPES_MESSAGE_REBOOT = 10,
-    STAPES_MESSAGE_BAUD = 11,
-    STAPES_MESSAGE_FAULT = 12,
-    STAPES_MESSAGE_LIVE_PCM = 32, /* of a device that listens */
-    STAPES_MESSAGE_LIVE_EVENTS = 33,
-    STAPES_MESSAGE_LIVE_STATUS = 34,
-    STAPES_MESSAGE_LIVE_ROWS = 35,
-    STAPES_MESSAGE_LIVE_LISTEN = 36,
-    STAPES_MESSAGE_LIVE_FLUSH = 37,
-    STAPES_MESSAGE_ANSWER = 0x80, /* set in the type of an answer */
-    STAPES_MESSAGE_DAMAGED = 0xFF /* answer to a frame that could not be read */
-};
-
-#define STAPES_REQUEST_HEADER_BYTES 3u /* sequence number, type */
-#define STAPES_ANSWER_HEADER_BYTES  4u /* sequence number, type, status */
+#define STAPES_REQUEST_HEADER_BYTES sizeof(wire_request_header_t)
+#define STAPES_ANSWER_HEADER_BYTES  sizeof(wire_answer_header_t)
 /* Bytes that a buffer needs for messages with a payload of `payload` bytes. */
 #define STAPES_LINK_BUFFER_BYTES(payload) (STAPES_ANSWER_HEADER_BYTES + (payload) + STAPES_FRAME_CRC_BYTES)
 
@@ -66,5 +46,9 @@ int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, siz
 
 /* Takes what the line brought, answers what is complete. */
 void stapes_link_receive(stapes_link_t *link, const uint8_t *bytes, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

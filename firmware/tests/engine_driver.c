@@ -46,7 +46,7 @@ int main(void) {
     assert(stapes_engine_push_input_row(&engine, 1, row) == STAPES_E_ARGUMENT);
     assert(stapes_engine_output(&engine, 1) == NULL);
     for (size_t i = 0; i < sizeof input; i++) {
-        input[i] = (int8_t)(i * 37U % 256U);
+        input[i] = (int8_t)(i * 37u % 256u);
     }
     assert(stapes_engine_run(&engine, input, output) == STAPES_OK);
 

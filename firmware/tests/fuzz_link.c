@@ -68,7 +68,7 @@ static void request(uint16_t sequence, uint8_t type, const uint8_t *payload, siz
     memcpy(frame + STAPES_REQUEST_HEADER_BYTES, payload, length);
     stuffed_count = 0;
     stapes_frame_send(frame, stapes_frame_seal(frame, STAPES_REQUEST_HEADER_BYTES + length), collect);
-    stapes_link_receive(&hil.link, stuffed, stuffed_count);
+    device_receive(stuffed, stuffed_count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -81,13 +81,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     reset_stream();
-    (void)stapes_link_init(&hil.link, request_buffer, answer_buffer, sizeof request_buffer, answer, NULL,
-                           board_write);
+    device_start(answer);
     if (size == 0u) {
         return 0;
     }
     if (data[0] % 2u == 0u) {
-        stapes_link_receive(&hil.link, data + 1, size - 1u);
+        device_receive(data + 1, size - 1u);
         return 0;
     }
     static const uint8_t hello[5] = {1, 2, 3, 4, STAPES_PROTOCOL_VERSION};

@@ -32,7 +32,7 @@ int main(void) {
         if (stapes_engine_run(&engine, input, output) != STAPES_OK) {
             return 2;
         }
-        write_row(NULL, 0xFFFFU, 0, output, STAPES_APP_MODEL_OUTPUT_BYTES);
+        write_row(NULL, 0xFFFFu, 0, output, STAPES_APP_MODEL_OUTPUT_BYTES);
     }
     free(input);
     free(output);

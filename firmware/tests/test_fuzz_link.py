@@ -34,6 +34,7 @@ def test_no_input_harms_the_server(tmp_path: Path) -> None:
         *sorted((ROOT / "link").glob("*.c")),
         *sorted(generated.glob("*.c")),
         ROOT / "boards/common/defaults.c",
+        ROOT / "app/device.c",
         ROOT / "tests/fuzz_link.c",
     ]
     program = tmp_path / "fuzz_link"
@@ -55,7 +56,7 @@ def test_no_input_harms_the_server(tmp_path: Path) -> None:
     sound = records(*[(Message.PCM, bytes(4) + os.urandom(240))] * 70)
     seeds = {
         "window": sound
-        + records((Message.WINDOW, b"\0\0"), (Message.DECISION, b""), (Message.STATS, b""))[1:],
+        + records((Message.WINDOW, bytes(4)), (Message.DECISION, bytes(2)), (Message.STATS, b""))[1:],
         "pages": sound + records((Message.FEATURES, bytes(4)), (Message.ACTIVATIONS, bytes(6)))[1:],
         "other": records(
             (Message.RESET, b""), (Message.SELF_TEST, b""), (Message.REBOOT, b""), (Message.FAULT, b"\1")

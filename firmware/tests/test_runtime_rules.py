@@ -33,6 +33,14 @@ def test_no_float_in_the_sources() -> None:
         assert not re.search(r"\b(float|double)\b|<math\.h>|<stdio\.h>|\bmalloc\b", code), source
 
 
+def test_literals_have_one_style() -> None:
+    """Small suffixes: 1u, 1ull."""
+    for source in sorted([*FIRMWARE.rglob("*.[ch]"), *FIRMWARE.rglob("*.def")]):
+        code = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
+        wrong = re.findall(r"\b(?:0[xX][0-9A-Fa-f]+|[0-9]+)[uUlL]*[UL][uUlL]*\b|\bU?INT\d+_C\b", code)
+        assert not wrong, f"{source}: {', '.join(wrong)}"
+
+
 def test_nothing_forbidden_is_linked_into_a_core_without_fpu(tmp_path: Path) -> None:
     if not shutil.which("arm-none-eabi-gcc"):
         pytest.skip("arm-none-eabi-gcc is missing")

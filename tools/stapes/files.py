@@ -87,13 +87,32 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def safe_name(text: str) -> str:
-    """`text` as part of a file's name: `qemu:netduinoplus2` is `qemu-netduinoplus2`."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-")
+    """`text` as part of a file's name: `qemu:netduinoplus2` is `qemu-netduinoplus2`.
+
+    It is one part of a path, not hidden, not empty, and of at most 80 characters, whatever `text` is; two texts may
+    have the same.
+    """
+    return re.sub(r"[^\w.-]+", "-", text)[:80].strip("-.") or "_"
+
+
+def free_path(directory: Path, name: str, suffix: str) -> Path:
+    """`name` + `suffix` in `directory`, with a number where there is such a file; `name` may be any text."""
+    safe = safe_name(name)
+    path, number = directory / f"{safe}{suffix}", 2
+    while path.exists():
+        path, number = directory / f"{safe}-{number}{suffix}", number + 1
+    return path
 
 
 def sha256(data: bytes) -> str:
     """Hex SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's content, read in blocks; raises `OSError`."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def canonical_json(value: Any) -> bytes:

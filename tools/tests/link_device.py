@@ -11,6 +11,7 @@ import numpy as np
 
 from stapes.link import messages as m
 from stapes.link.frame import Receiver, encode
+from stapes.link.live import STATUS_ANSWER, STATUS_REQUEST
 from stapes.link.messages import ANSWER, DAMAGED, Message, error_code
 
 CLASSES, LAYERS, PAYLOAD = 3, 20, 64
@@ -23,7 +24,12 @@ class FakeDevice:
 
     timeout: float | None = 1.0
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = CLASSES) -> None:
+        self.classes = classes
+        self.scores = (np.arange(classes) * 7 % 256).astype(np.uint8).tobytes()
+        self.sums = [(-1) ** n * n << 33 for n in range(classes)]
+        self.windows = 0
+        self.windows_between_pages = 0
         self.receiver = Receiver()
         self.output = bytearray()
         self.samples: list[int] = []
@@ -72,7 +78,7 @@ class FakeDevice:
             self.executed += 1
             message = Message(kind)
             status = self.refusals.get(message, 0)
-            if message == Message.PCM and m.PCM_REQUEST.unpack_from(frame, 3)[0] != len(self.samples):
+            if message == Message.PCM and m.PCM_REQUEST.unpack(frame[3:])["samples"] != len(self.samples):
                 status = error_code("STAPES_E_STATE")
             payload = b"" if status else self._answer(message, frame[3:])
             self.last = (sequence, struct.pack("<HBb", sequence, kind | ANSWER, status) + payload)
@@ -82,9 +88,12 @@ class FakeDevice:
         if message in self.override:
             return self.override[message]
         if message == Message.HELLO:
-            geometry = (PAYLOAD, LAYERS, CLASSES, 1, 1, 20, WINDOW, WINDOW)
-            hashes = (b"b" * 32, b"f" * 32)
-            fixed = m.HELLO_FIXED.pack(self.protocol, 2, 1, 40, 1, 16000, *geometry, *hashes)
+            fixed = m.HELLO_ANSWER.pack(
+                protocol=self.protocol, counter=2, api_version=1, counter_numerator=40, counter_denominator=1,
+                sample_rate=16000, max_payload=PAYLOAD, layer_count=LAYERS, class_count=self.classes,
+                window_frames=6, window_hop_frames=10, n_features=20, frame_length=50, hop_length=10,
+                bundle_hash=b"b" * 32, frontend_hash=b"f" * 32,
+            )  # fmt: skip
             return fixed + b"".join(
                 bytes([len(text)]) + text for text in (b"fake", b"build", b"0.1.0", b"\x12\x34")
             )
@@ -97,22 +106,50 @@ class FakeDevice:
             ready = bool(new) and len(self.samples) % WINDOW == 0
             crc = zlib.crc32(struct.pack(f"<{len(self.samples)}h", *self.samples))
             return m.PCM_ANSWER.pack(
-                len(self.samples), len(self.samples) // 10, len(self.samples) // WINDOW, ready, crc
+                samples=len(self.samples),
+                frames=len(self.samples) // 10,
+                windows=len(self.samples) // WINDOW,
+                window_ready=ready,
+                pcm_crc=crc,
             )
         if message == Message.WINDOW:
-            (first,) = m.WINDOW_REQUEST.unpack(payload)
-            page = [(1000 + i, i) for i in range(first, min(first + 4, LAYERS))]
-            lie = self.lies_after is not None and len(self.requests) > self.lies_after
-            head = m.WINDOW_FIXED.pack(0, 11, 22, 33, 44, first, len(page)) + bytes([1, 255, 3 + lie])
-            return head + b"".join(m.WINDOW_LAYER.pack(*layer) for layer in page)
+            return self._window(**m.WINDOW_REQUEST.unpack(payload))
         if message in (Message.FEATURES, Message.ACTIVATIONS):
             offset = struct.unpack("<I", payload[-4:])[0]
             data = FEATURES.tobytes()
-            return m.PAGE_FIXED.pack(len(data), offset) + data[offset : offset + 50]
+            return m.PAGE_ANSWER.pack(total=len(data), offset=offset) + data[offset : offset + 50]
         if message == Message.DECISION:
-            return struct.pack(f"<hhiIQ{CLASSES}q", -1, 2, 77, 3, 3, -5, 0, 9)
+            first = m.DECISION_REQUEST.unpack(payload)["first_class"]
+            head = m.DECISION_ANSWER.pack(
+                class_index=-1, best=2, confidence=77, windows=3, weight=3,
+                class_count=self.classes, first_class=first,
+            )  # fmt: skip
+            sums = self.sums[first : first + (PAYLOAD - len(head)) // 8]
+            return head + struct.pack(f"<{len(sums)}q", *sums)
+        if message == Message.LIVE_STATUS:
+            first = STATUS_REQUEST.unpack(payload)["first_class"]
+            self.windows += self.windows_between_pages
+            head = STATUS_ANSWER.pack(
+                samples=1, busy=2, elapsed=3, dropped=0, windows=self.windows, worst_step=4, level=-5,
+                decided=-1, best=0, gate_is_open=1, listening=0, class_count=self.classes, first_class=first,
+            )  # fmt: skip
+            scores = [256 * n for n in range(self.classes)][first : first + (PAYLOAD - len(head)) // 4]
+            return head + struct.pack(f"<{len(scores)}i", *scores)
         if message == Message.STATS:
-            return m.STATS_ANSWER.pack(1, 2, 3, 4)
+            return m.STATS_ANSWER.pack(stack_high_water=1, frames_good=2, frames_bad=3, replays=4)
         if message == Message.SELF_TEST:
-            return m.SELF_TEST_ANSWER.pack(100, 5, 5)
+            return m.SELF_TEST_ANSWER.pack(size=100, expected=5, computed=5)
         return b""
+
+    def _window(self, first_class: int, first_layer: int) -> bytes:
+        lie = self.lies_after is not None and len(self.requests) > self.lies_after
+        room = PAYLOAD - m.WINDOW_ANSWER.size
+        scores = self.scores[first_class : first_class + room]
+        room = (room - len(scores)) // 8 if first_class + len(scores) == self.classes else 0
+        layers = [(1000 + i, i) for i in range(first_layer, min(first_layer + room, LAYERS))]
+        head = m.WINDOW_ANSWER.pack(
+            index=0, features_crc=11, weight=22 + lie, frontend_ticks=33, engine_ticks=44,
+            class_count=self.classes, first_class=first_class, scores_here=len(scores),
+            layer_count=LAYERS, first_layer=first_layer,
+        )  # fmt: skip
+        return head + scores + b"".join(m.WINDOW_LAYER.struct.pack(*layer) for layer in layers)

@@ -95,7 +95,8 @@ COLD int stapes_classifier_set_ticks(stapes_classifier_t *classifier, uint32_t (
 
 /* From samples to rows. */
 
-COLD int stapes_classifier_hear(stapes_classifier_t *classifier, const int16_t *pcm, size_t count, size_t *taken) {
+COLD int stapes_classifier_hear(stapes_classifier_t *classifier, const int16_t *pcm, size_t count,
+                                size_t *taken) {
     const int error = check(classifier);
     if (error != STAPES_OK || taken == NULL || (pcm == NULL && count != 0u)) {
         return error != STAPES_OK ? error : STAPES_E_ARGUMENT;
@@ -195,7 +196,7 @@ COLD static void end_window(stapes_classifier_t *classifier) {
     classifier->frames = 0;
     classifier->fed = 0;
     classifier->is_flowing = 1;
-    classifier->has_rows = 1;
+    classifier->has_rows = classifier->kept == classifier->bundle->window_frames;
     classifier->has_vote = 1;
 }
 
@@ -279,18 +280,11 @@ COLD int stapes_classifier_keep(stapes_classifier_t *classifier) {
     return 1;
 }
 
-/* Place of the last complete window's first row; `kept` when it is gone. */
-static uint32_t first_row(const stapes_classifier_t *classifier) {
-    const int is_there = classifier->has_rows && classifier->kept == classifier->bundle->window_frames;
-    return is_there ? classifier->next : classifier->kept;
-}
-
 COLD const int8_t *stapes_classifier_row(const stapes_classifier_t *classifier, uint32_t index) {
-    if (check(classifier) != STAPES_OK || index >= classifier->kept) {
+    if (check(classifier) != STAPES_OK || !classifier->has_rows || index >= classifier->kept) {
         return NULL;
     }
-    const uint32_t first = first_row(classifier);
-    return first != classifier->kept ? row_at(classifier, (first + index) % classifier->kept) : NULL;
+    return row_at(classifier, (classifier->next + index) % classifier->kept); /* `next`: the oldest */
 }
 
 COLD int stapes_classifier_repeat(stapes_classifier_t *classifier) {
@@ -298,10 +292,10 @@ COLD int stapes_classifier_repeat(stapes_classifier_t *classifier) {
     if (result != STAPES_OK) {
         return result;
     }
-    uint32_t row = first_row(classifier);
-    if (row == classifier->kept || classifier->is_sliding) {
+    if (!classifier->has_rows || classifier->is_sliding) {
         return STAPES_E_STATE;
     }
+    uint32_t row = classifier->next; /* the oldest */
     stapes_engine_reset(&classifier->engine);
     for (uint32_t i = 0; i < classifier->kept && result >= 0; i++) {
         result = stapes_engine_push_row(&classifier->engine, row_at(classifier, row));

@@ -27,12 +27,12 @@ typedef struct {
 STAPES_INLINE stapes_run_t stapes_run(uint32_t bytes) {
     static const uint8_t order[16] = {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15};
     stapes_run_t run;
-    run.bytes = bytes & ~1U;
-    run.block_bytes = bytes & ~15U;
+    run.bytes = bytes & ~1u;
+    run.block_bytes = bytes & ~15u;
     run.exists = vctp8q(run.bytes - run.block_bytes);
     run.block = vldrbq_u8(order);
     /* A last pair has no byte 2: the minimum makes it byte 1. */
-    run.rest = vminq_u8(run.block, vdupq_n_u8((uint8_t)(run.bytes - run.block_bytes - 1U)));
+    run.rest = vminq_u8(run.block, vdupq_n_u8((uint8_t)(run.bytes - run.block_bytes - 1u)));
     return run;
 }
 
@@ -84,7 +84,7 @@ STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int8_t *first, uin
                                        const stapes_channel_t *channel, int32_t count, int32_t *sums,
                                        const uint32_t columns) {
     const uint8x16_t a = vidupq_n_u8(0, 2), b = vaddq_n_u8(a, 1);
-    const uint32_t blocks = pairs / 8U, left = 2U * (pairs % 8U), bytes = 2U * pairs;
+    const uint32_t blocks = pairs / 8u, left = 2u * (pairs % 8u), bytes = 2u * pairs;
     const int8_t *x0, *x1, *x2;
     uint32_t n, t;
 #define STAPES_OPERANDS                                                                                      \
@@ -122,7 +122,7 @@ STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int8_t *first, uin
 /* Adds the products of one column to the sums of two channels. */
 STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int8_t *x0, uint32_t pairs, int32_t *sums) {
     const uint8x16_t a = vidupq_n_u8(0, 2), b = vaddq_n_u8(a, 1);
-    const uint32_t blocks = pairs / 8U, left = 2U * (pairs % 8U);
+    const uint32_t blocks = pairs / 8u, left = 2u * (pairs % 8u);
     uint32_t n;
     __asm__ volatile("ldrd r0, r2, [%[sums]]\n\t" STAPES_PRODUCTS(STAPES_INPUTS_1, STAPES_REST_1,
                                                                   STAPES_MULTIPLY_1) "strd r0, r2, [%[sums]]"

@@ -15,7 +15,7 @@ static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
     if (index >= model->input_count) {
         const stapes_layer_t *layer = &model->layers[index - model->input_count];
         if (layer->accumulates) {
-            return steps == layer->steps ? 1U : 0U;
+            return steps == layer->steps ? 1u : 0u;
         }
     }
     return steps;
@@ -31,7 +31,7 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
         int32_t last =
-            (int32_t)(step * input->stride + (input->height - 1U) * input->dilation) - input->before;
+            (int32_t)(step * input->stride + (input->height - 1u) * input->dilation) - input->before;
         const int32_t rows = (int32_t)model->tensors[input->tensor].rows;
         if (last >= rows) {
             last = rows - 1;
@@ -71,7 +71,7 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
         }
     }
 
-    const uint32_t output_row = layer->accumulates ? 0U : step;
+    const uint32_t output_row = layer->accumulates ? 0u : step;
     int8_t *output = call_kernel(engine, index, rows, step, output_row);
 
     *counter = step + 1;

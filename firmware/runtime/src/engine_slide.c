@@ -16,7 +16,7 @@ static const int8_t *const *gather(const stapes_engine_t *engine, const stapes_s
         const stapes_input_t *input = &layer->inputs[i];
         const stapes_tensor_t *source = &model->tensors[input->tensor];
         const int is_shared = input->tensor <= slide->trunk;
-        const uint32_t first = is_shared ? origin * slide->advance[input->tensor] : 0U;
+        const uint32_t first = is_shared ? origin * slide->advance[input->tensor] : 0u;
         uint32_t row = step * input->stride - (uint32_t)input->before;
         for (uint32_t k = 0; k < input->height; k++) {
             if (index >= slide->trunk && row >= source->rows) {
@@ -44,11 +44,11 @@ static void observe(const stapes_engine_t *engine, uint32_t index, uint32_t row,
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     const stapes_layer_t *layer = &engine->model->layers[index];
     const uint32_t *count = counters(engine);
-    const uint32_t step = count[1U + index];
+    const uint32_t step = count[1u + index];
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
         if (!is_constant(&engine->model->tensors[input->tensor]) &&
-            step * input->stride + (input->height - 1U) * input->dilation >= count[input->tensor]) {
+            step * input->stride + (input->height - 1u) * input->dilation >= count[input->tensor]) {
             return 0;
         }
     }
@@ -57,14 +57,14 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
 
 /* Deepest layer first, as in engine.c. */
 static void run_trunk(stapes_engine_t *engine, const stapes_slide_t *slide) {
-    uint32_t index = slide->trunk - 1U;
+    uint32_t index = slide->trunk - 1u;
     for (;;) {
         if (is_ready(engine, index)) {
-            uint32_t *step = &counters(engine)[1U + index];
+            uint32_t *step = &counters(engine)[1u + index];
             const int8_t *const *rows = gather(engine, slide, index, *step, 0);
             observe(engine, index, *step, call_kernel(engine, index, rows, *step, *step));
             (*step)++;
-            index = slide->trunk - 1U;
+            index = slide->trunk - 1u;
         } else if (index == 0) {
             return;
         } else {
@@ -127,7 +127,7 @@ __attribute__((cold)) int stapes_slide_fill(stapes_engine_t *engine, const stape
             memcpy(first, row, bytes);
         } else {
             /* All rows of a tensor are the same: row 0 stands for every one. */
-            (void)call_kernel(engine, i - 1U, gather(engine, slide, i - 1U, 0, 0), 0, 0);
+            (void)call_kernel(engine, i - 1u, gather(engine, slide, i - 1u, 0, 0), 0, 0);
         }
         for (uint32_t k = 1; k < tensor->height; k++) {
             memcpy(first + k * tensor->stride, first, bytes);

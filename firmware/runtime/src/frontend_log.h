@@ -44,7 +44,7 @@ static inline frame_log_t frame_log(const stapes_frontend_tables_t *tables, uint
     log.table = tables->log_table;
     log.integer = (63 - (int32_t)exponent) * (1 << LOG_FRACTION_BITS);
     log.floor_down = shift < 0 ? (uint32_t)-shift : 0;
-    log.floor_up = shift < 0 ? 1 : UINT32_C(1) << shift;
+    log.floor_up = shift < 0 ? 1 : 1u << shift;
     log.clamp = tables->floor_clamp != 0;
     return log;
 }

@@ -64,7 +64,7 @@ static inline int32_t multiply_high(int32_t x, int32_t y) {
     __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(x), "r"(y));
     return result;
 #elif STAPES_LONG_MULTIPLY
-    return (int32_t)(((int64_t)x * y + INT64_C(0x80000000)) >> 32);
+    return (int32_t)(((int64_t)x * y + 0x80000000ll) >> 32);
 #else
     int32_t x_low = x & 0xFFFF;
     int32_t y_low = y & 0xFFFF;
@@ -92,7 +92,7 @@ static inline int32_t multiply_high_subtract(int32_t sum, int32_t x, int32_t y) 
     __asm__("smmlsr %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
 #elif STAPES_LONG_MULTIPLY
-    return sum + (int32_t)((INT64_C(0x80000000) - (int64_t)x * y) >> 32);
+    return sum + (int32_t)((0x80000000ll - (int64_t)x * y) >> 32);
 #else
     return sum + multiply_high(-x, y);
 #endif

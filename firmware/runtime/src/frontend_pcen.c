@@ -35,8 +35,7 @@ static int32_t normalized(const stapes_frontend_tables_t *tables, uint32_t band,
     int32_t least = -40 * (1 << LOG_FRACTION_BITS);
     int32_t most = 29 * (1 << LOG_FRACTION_BITS);
     /* Power and level both have their fractional bits; this much of them is left. */
-    uint64_t left =
-        ((UINT64_C(1) << 30) - pcen->gain) * ((uint64_t)POWER_FRACTION_BITS << LOG_FRACTION_BITS) >> 30;
+    uint64_t left = ((1ull << 30) - pcen->gain) * ((uint64_t)POWER_FRACTION_BITS << LOG_FRACTION_BITS) >> 30;
     int32_t level = scaled(whole_log2(smooth + pcen->eps[band], tables->log_table), pcen->gain);
     int32_t ratio = whole_log2(power + 1, tables->log_table) - level + pcen->offset[band] - (int32_t)left;
     ratio = ratio < least ? least : ratio > most ? most : ratio;

@@ -3,9 +3,9 @@
 
 #include "frontend_log.h"
 #include "stapes/error.h"
+#include "stapes/limits.h"
 
-#define LEAST_DEVIATION (UINT32_C(1) << 20)
-#define MOST_VALUES     (UINT32_C(1) << 19)
+#define LEAST_DEVIATION (1u << 20)
 
 void stapes_frontend_values(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row) {
     const stapes_frontend_tables_t *tables = frontend->tables;
@@ -23,7 +23,8 @@ static int8_t clipped(int64_t value) {
 
 int stapes_window_normalize(const stapes_window_output_t *output, const int32_t *values, uint32_t count,
                             int8_t *features) {
-    if (output == NULL || values == NULL || features == NULL || count == 0 || count > MOST_VALUES) {
+    if (output == NULL || values == NULL || features == NULL || count == 0 ||
+        count > STAPES_LIMIT_WINDOW_VALUES) {
         return STAPES_E_ARGUMENT;
     }
     /* Counted from INT32_MIN, so that the division rounds down. */

@@ -66,7 +66,7 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
     const uint32_t second = p->column_step;
     const uint32_t third = 2 * second;
     const uint32_t runs = (uint32_t)p->kernel_height * p->segments;
-    int16_t *last = x + runs * (bytes / 2U) * step;
+    int16_t *last = x + runs * (bytes / 2u) * step;
     uint32_t half = 1;
     for (const int8_t *const *const end = rows + p->kernel_height; rows != end; rows++) {
         const int8_t *run = *rows + first;
@@ -132,7 +132,7 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns) {
     const stapes_conv_2d_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups;
-    const int8_t *weights = p->weights + group * (4U * p->pairs * ((p->channels + 1U) / 2U));
+    const int8_t *weights = p->weights + group * (4u * p->pairs * ((p->channels + 1u) / 2u));
     stapes_element_t *x = call->scratch;
     int8_t *output = call->output + column * step;
     uint32_t channel = group * p->channels;

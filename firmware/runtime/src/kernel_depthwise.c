@@ -54,16 +54,16 @@ STAPES_INLINE void tile(const stapes_depthwise_conv_2d_t *p, const int8_t *const
 }
 
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
-    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
         int8_t *output = call->output + channel;
         uint32_t column = 0;
-        for (; column + 4U <= p->columns; column += 4) {
+        for (; column + 4u <= p->columns; column += 4) {
             tile(p, call->rows, channel, column, 4, output);
-            output += 4U * p->channels;
+            output += 4u * p->channels;
         }
-        if (column + 2U <= p->columns) {
+        if (column + 2u <= p->columns) {
             tile(p, call->rows, channel, column, 2, output);
-            output += 2U * p->channels;
+            output += 2u * p->channels;
             column += 2;
         }
         if (column < p->columns) {
@@ -176,11 +176,11 @@ static void multiply(const quad_t *quad, const int16_t *x0, uint32_t x_step, con
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
-    const uint32_t bytes = (p->columns - 1U) * p->column_step + (uint32_t)p->kernel_width * p->tap_step;
-    const uint32_t x_step = p->column_step / p->tap_step * p->kernel_height * 4U * (uint32_t)sizeof(int16_t);
+    const uint32_t bytes = (p->columns - 1u) * p->column_step + (uint32_t)p->kernel_width * p->tap_step;
+    const uint32_t x_step = p->column_step / p->tap_step * p->kernel_height * 4u * (uint32_t)sizeof(int16_t);
     int16_t *wide = call->scratch;
-    int16_t *x = wide + 4U * taps;
-    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+    int16_t *x = wide + 4u * taps;
+    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
         quad_t quad;
         for (uint32_t i = 0; i < 4; i++) {
             const int32_t shift = -q->shifts[channel + i];
@@ -226,7 +226,7 @@ static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
     const int8_t *w = p->weights;
-    for (uint32_t channel = 0; channel < 4U * p->quads; channel += 4) {
+    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
         const stapes_channel_t *constants = q->channels + channel;
         int32_t offsets[4], shifts[4];
         for (uint32_t i = 0; i < 4; i++) {
@@ -255,8 +255,8 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
     quads(call, p);
-    const int8_t *w = p->weights + 4U * p->quads * taps;
-    for (uint32_t channel = 4U * p->quads; channel < p->channels; channel++) {
+    const int8_t *w = p->weights + 4u * p->quads * taps;
+    for (uint32_t channel = 4u * p->quads; channel < p->channels; channel++) {
         for (uint32_t column = 0; column < p->columns; column++) {
             const int8_t *next = w;
             int32_t sum = q->channels[channel].bias;

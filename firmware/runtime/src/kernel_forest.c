@@ -1,8 +1,9 @@
 /* Statistics over time of every band, and the forest of decision trees that votes on them. */
 #include "stapes/integer.h"
 #include "stapes/kernels.h"
+#include "stapes/limits.h"
 
-#define LAG 4u /* rows; STATISTICS_LAG of the compiler's twin */
+#define LAG ((uint32_t)STAPES_LIMIT_STATISTICS_LAG)
 
 /* What is kept of one band while the rows come. */
 typedef struct {

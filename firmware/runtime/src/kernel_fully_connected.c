@@ -23,7 +23,7 @@ static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
     for (uint32_t i = 0; i < bytes; i++) {
         x[i] = in[i];
     }
-    if ((bytes & 1U) != 0) {
+    if ((bytes & 1u) != 0) {
         x[bytes] = 0;
     }
 }
@@ -38,15 +38,15 @@ void stapes_fully_connected(const stapes_call_t *call) {
         for (uint32_t channel = 0; channel < p->channels; channel++) {
             sums[channel] = q->channels[channel].bias;
         }
-        if ((p->channels & 1U) != 0) {
+        if ((p->channels & 1u) != 0) {
             sums[p->channels] = 0; /* the partner of the last channel */
         }
     }
     const int8_t *weights = p->weights + call->step * p->row_weights;
     for (uint32_t channel = 0; channel < p->channels; channel += 2) {
-        weights = stapes_dot_add(weights, x, (p->row_bytes + 1U) / 2U, sums + channel);
+        weights = stapes_dot_add(weights, x, (p->row_bytes + 1u) / 2u, sums + channel);
     }
-    if (call->step + 1U == call->layer->steps) {
+    if (call->step + 1u == call->layer->steps) {
         stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
         stapes_activate(q, call->output, p->channels);
     }

@@ -16,7 +16,7 @@ static span_t window(const stapes_pool_2d_t *p, uint32_t column) {
     const int32_t start = (int32_t)(column * p->stride_width - p->pad_left);
     const int32_t stop = start + (int32_t)p->kernel_width;
     span_t span;
-    span.first = start < 0 ? 0U : (uint32_t)start;
+    span.first = start < 0 ? 0u : (uint32_t)start;
     span.end = stop > (int32_t)p->input_columns ? p->input_columns : (uint32_t)stop;
     return span;
 }
@@ -74,7 +74,7 @@ static inline void add_four(const int8_t *in, uint32_t count, uint32_t step, int
 #if STAPES_DSP
     while (count != 0) {
         /* No more columns at once than two int16 sums can take. */
-        const uint32_t part = count < 255U ? count : 255U;
+        const uint32_t part = count < 255u ? count : 255u;
         uint32_t even = 0, odd = 0;
         for (uint32_t i = 0; i < part; i++) {
             const uint32_t word = stapes_load(in);
@@ -115,7 +115,7 @@ void stapes_average_pool_rows(const stapes_call_t *call) {
         const span_t span = window(p, column);
         const int8_t *in = call->rows[0] + span.first * p->channels;
         uint32_t channel = 0;
-        for (; channel + 4U <= p->channels; channel += 4) {
+        for (; channel + 4u <= p->channels; channel += 4) {
             add_four(in + channel, span.end - span.first, p->channels, sums + channel);
         }
         for (; channel < p->channels; channel++) {
@@ -123,7 +123,7 @@ void stapes_average_pool_rows(const stapes_call_t *call) {
                 sums[channel] += in[x * p->channels + channel];
             }
         }
-        if (call->step + 1U == call->layer->steps) {
+        if (call->step + 1u == call->layer->steps) {
             const int32_t count = (int32_t)(call->layer->steps * (span.end - span.first));
             for (channel = 0; channel < p->channels; channel++) {
                 *output++ = (int8_t)stapes_clamp(rounded_mean(sums[channel], count), p->minimum, p->maximum);

@@ -4,7 +4,7 @@
 void stapes_reduce_sum(const stapes_call_t *call) {
     const stapes_reduce_sum_t *p = call->layer->parameters;
     const int accumulates = call->layer->accumulates;
-    const int is_last = !accumulates || call->step + 1U == call->layer->steps;
+    const int is_last = !accumulates || call->step + 1u == call->layer->steps;
     int32_t *sum = call->state;
     int8_t *output = call->output;
     for (uint32_t outer = 0; outer < p->outer; outer++) {

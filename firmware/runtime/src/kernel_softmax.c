@@ -3,7 +3,7 @@
 
 /* value * 2^exponent, saturated. */
 STAPES_COLD static int32_t shift_left_saturating(int32_t value, int32_t exponent) {
-    const int32_t limit = (int32_t)(((uint32_t)1 << (31 - exponent)) - 1U);
+    const int32_t limit = (int32_t)(((uint32_t)1 << (31 - exponent)) - 1u);
     if (value > limit) {
         return INT32_MAX;
     }
@@ -62,7 +62,7 @@ STAPES_COLD static int32_t reciprocal(int32_t a) {
 
 STAPES_COLD static int32_t leading_zeros(uint32_t value) {
     int32_t count = 0;
-    while ((value & 0x80000000U) == 0) {
+    while ((value & 0x80000000u) == 0) {
         value <<= 1;
         count++;
     }
@@ -87,7 +87,7 @@ STAPES_COLD void stapes_softmax(const stapes_call_t *call) {
             }
         }
         const int32_t headroom = leading_zeros((uint32_t)sum);
-        const int32_t fraction = (int32_t)(((uint32_t)sum << headroom) - 0x80000000U);
+        const int32_t fraction = (int32_t)(((uint32_t)sum << headroom) - 0x80000000u);
         const int32_t scale = reciprocal(fraction);
         const int32_t shift = 12 - headroom + 31 - 8;
         for (uint32_t i = 0; i < p->channels; i++) {

@@ -146,7 +146,7 @@ static void smooth_exponentially(stapes_live_t *live, const int8_t *scores) {
     for (uint16_t c = 0; c < config->classes; c++) {
         const int32_t value = (scores[c] - config->zero_point) * 65536;
         int64_t step = (int64_t)value - live->running[c];
-        if (live->windows > 1U) {
+        if (live->windows > 1u) {
             step = (step * config->factor) >> 15;
         }
         live->running[c] = (int32_t)(live->running[c] + step);

@@ -75,7 +75,7 @@ static inline int32_t stapes_saturating_high_multiply(int32_t a, int32_t b) {
 
 /* round(value / 2^shift), halves away from zero; 0 <= shift <= 31. */
 static inline int32_t stapes_rounding_shift(int32_t value, int32_t shift) {
-    const int32_t mask = (int32_t)(((uint32_t)1 << shift) - 1U);
+    const int32_t mask = (int32_t)(((uint32_t)1 << shift) - 1u);
     const int32_t threshold = (mask >> 1) + (value < 0);
     return (value >> shift) + ((value & mask) > threshold);
 }

@@ -13,7 +13,7 @@ static int32_t log2_q16(uint64_t value) {
     }
     uint64_t mantissa = value >> 32; /* Q31, in [1, 2) */
     uint32_t fraction = 0;
-    for (uint32_t bit = 1U << 15; bit != 0; bit >>= 1) {
+    for (uint32_t bit = 1u << 15; bit != 0; bit >>= 1) {
         mantissa = (mantissa * mantissa) >> 31;
         if ((mantissa >> 32) != 0) {
             mantissa >>= 1;

@@ -49,7 +49,8 @@ def evaluate_bundle(
     """Run every clip of the held-out folds through each fold's firmware on the host; the keys of `stapes evaluate`.
 
     `int8` is the same in Python (fixed-point NumPy features, TFLM interpreter); `float` is what training measured,
-    read from metrics.json. Windows, classes and calibration are those of `int8` and `firmware`, whose windows give
+    read from metrics.json, where it is of the same recordings and the same rule, else absent. Of a clip with several
+    labels any one is right. Windows, classes and calibration are those of `int8` and `firmware`, whose windows give
     the same scores.
     """
     opened = _Opened(bundle, data, folds)
@@ -67,6 +68,7 @@ def evaluate_bundle(
                     _Decided(
                         fold=fold,
                         truth=labels.index(clip.label),
+                        accepted=frozenset(map(labels.index, clip.labels)),
                         int8=expected.verdict.class_index,
                         firmware=_decide(client, expected.pcm),
                         confidence=expected.verdict.confidence * scale,
@@ -76,7 +78,7 @@ def evaluate_bundle(
                     )
                 )
     progress("done", opened.total, opened.total)
-    return _result(bundle, opened.folds, seen)
+    return _result(bundle, opened.folds, seen, opened.content())
 
 
 def evaluate_robustness(
@@ -94,11 +96,11 @@ def evaluate_robustness(
         with _firmware(candidate, directory / f"fold{fold}") as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
-                pcm, truth = clip.pcm, labels.index(clip.label)
+                pcm, accepted = clip.pcm, {labels.index(label) for label in clip.labels}
                 for condition in conditions:
                     progress(f"fold {fold}, {condition.group}", done, total)
                     disturbed = reference.fit(condition.apply(pcm, rate, clip.name))
-                    hits[condition.name] += _decide(client, disturbed) == truth
+                    hits[condition.name] += _decide(client, disturbed) in accepted
                     done += 1
             for name, count in hits.items():
                 right[name].append(count / len(opened.clips(fold)))
@@ -147,6 +149,10 @@ class _Opened:
     def clips(self, fold: int) -> tuple[Clip, ...]:
         return self._dataset.fold(fold)
 
+    def content(self) -> list[str]:
+        """Hash of each fold's recordings and labels."""
+        return [self._dataset.content(fold) for fold in self.folds]
+
 
 @contextmanager
 def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
@@ -167,10 +173,14 @@ def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> int:
 
 @dataclass(frozen=True)
 class _Decided:
-    """What became of one clip; classes are indices, -1 is unknown. `best` is the class that `confidence` is of."""
+    """What became of one clip; classes are indices, -1 is unknown. `best` is the class that `confidence` is of.
+
+    `accepted` are all classes that the clip has, `truth` is the first one.
+    """
 
     fold: int
     truth: int
+    accepted: frozenset[int]
     int8: int
     firmware: int
     confidence: float
@@ -179,7 +189,23 @@ class _Decided:
     foreground: bool | None
 
 
-def _result(bundle: Bundle, folds: list[int], seen: list[_Decided]) -> dict[str, Any]:
+def _trained(bundle: Bundle, folds: list[int], content: list[str]) -> list[float] | None:
+    """What training measured in floating point on these folds; None where recordings or the rule were others."""
+    metrics = bundle.metrics()
+    figures = metrics.get("float", {}).get("per_fold", [])
+    known = dict(
+        zip(
+            metrics.get("folds", []), zip(metrics.get("data_sha256", []), figures, strict=False), strict=False
+        )
+    )
+    if metrics.get("decision") != bundle.manifest.decision.model_dump(mode="json"):
+        return None
+    if any(known.get(fold, ("",))[0] != data for fold, data in zip(folds, content, strict=True)):
+        return None
+    return [known[fold][1] for fold in folds]
+
+
+def _result(bundle: Bundle, folds: list[int], seen: list[_Decided], content: list[str]) -> dict[str, Any]:
     labels = bundle.manifest.labels
     by_fold = [[clip for clip in seen if clip.fold == fold] for fold in folds]
     result: dict[str, Any] = {
@@ -187,26 +213,28 @@ def _result(bundle: Bundle, folds: list[int], seen: list[_Decided]) -> dict[str,
         "labels": [*labels, "unknown"],
         "clips": [len(clips) for clips in by_fold],
     }
-    metrics = bundle.metrics()
-    trained = dict(zip(metrics.get("folds", []), metrics.get("float", {}).get("per_fold", []), strict=False))
-    if set(folds) <= set(trained):
-        result["float"] = summary([trained[fold] for fold in folds])
+    trained = _trained(bundle, folds, content)
+    if trained is not None:
+        result["float"] = summary(trained)
     confusion: npt.NDArray[np.int_] = np.zeros((len(labels), len(labels) + 1), dtype=int)
     for kind in ("int8", "firmware"):
         confusion = np.zeros_like(confusion)
         for clip in seen:
-            confusion[clip.truth, getattr(clip, kind)] += 1  # -1, unknown, is the last column
-        shares = [_share([getattr(clip, kind) == clip.truth for clip in clips]) for clips in by_fold]
+            found = getattr(clip, kind)
+            confusion[found if found in clip.accepted else clip.truth, found] += (
+                1  # -1, unknown, is the last column
+            )
+        shares = [_share([getattr(clip, kind) in clip.accepted for clip in clips]) for clips in by_fold]
         result[kind] = summary(shares) | {"confusion": confusion.tolist()}
-    windows = [[best == clip.truth for clip in clips for best in clip.windows] for clips in by_fold]
+    windows = [[best in clip.accepted for clip in clips for best in clip.windows] for clips in by_fold]
     result["windows"] = summary([_share(hits) for hits in windows]) | {"count": sum(map(len, windows))}
     result["classes"] = class_figures(labels, confusion)
     result["macro_f1"] = fmean(figures["f1"] for figures in result["classes"])
     result["calibration"] = calibration(
-        [clip.confidence for clip in seen], [clip.best == clip.truth for clip in seen]
+        [clip.confidence for clip in seen], [clip.best in clip.accepted for clip in seen]
     )
     for name, wanted in (("foreground", True), ("background", False)):
-        hits = [clip.firmware == clip.truth for clip in seen if clip.foreground is wanted]
+        hits = [clip.firmware in clip.accepted for clip in seen if clip.foreground is wanted]
         if hits:
             result[name] = {"clips": len(hits), "accuracy": _share(hits)}
     if "float" in result:

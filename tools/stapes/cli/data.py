@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stapes.cli.common import JsonOption, console, note, progress_bar, save_json
+
+if TYPE_CHECKING:
+    from stapes.datasets import Dataset
 
 app = typer.Typer(help="Recordings: fetch, check, count.", no_args_is_help=True)
 
@@ -76,10 +79,14 @@ def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
     """Decode every clip once and name everything that is wrong, all of it together."""
     from stapes.datasets.dataset import report
 
-    found = _describe(recipe, data)
-    save_json(json, {key: found[key] for key in ("clips", "problems", "same_content")})
+    found, dataset, tagging = _describe(recipe, data)
+    save_json(json, {key: found[key] for key in ("clips", "problems", "warnings", "same_content")})
     for names in found["same_content"]:
         note("the same recording:", ", ".join(names))
+    for warning in found["warnings"]:
+        note("warning:", warning)
+    if len(found["problems"]) == 1:
+        dataset.require_trainable(tagging=tagging)  # says what to do, where it is all that is wrong
     report(found["problems"])
     console.print(f"{found['clips']} clips, {found['seconds']:.0f} s: all can be used")
 
@@ -89,7 +96,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
     """Clips and seconds by class and fold, levels, lengths, sample rates."""
     from rich.table import Table
 
-    found = _describe(recipe, data)
+    found, _, _ = _describe(recipe, data)
     table = Table(title=f"{found['clips']} clips, {found['seconds']:.0f} s")
     for column in ("label", "clips", "seconds", *(f"fold {fold}" for fold in found["folds"])):
         table.add_column(column, justify="left" if column == "label" else "right")
@@ -113,19 +120,24 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         if count:
             console.print(f"  {low:4d} … {low + 5:3d}  {'█' * round(40 * count / most):40} {count}")
     console.print(f"silent: {found['silent']}, reaching full scale: {found['clipped']}")
+    for warning in found["warnings"]:
+        note("warning:", warning)
     for problem in found["problems"]:
         note("problem:", problem)
 
 
-def _describe(recipe: Path, data: Path | None) -> dict[str, Any]:
+def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset, bool]:
+    """What is there; whether each class is judged by itself."""
     from stapes.datasets import open_dataset
     from stapes.datasets.statistics import describe_dataset
     from stapes.recipe import load_recipe
 
     asked = load_recipe(recipe)
+    tagging = asked.model.scores == "sigmoid"
     dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
     with progress_bar() as progress:
-        return describe_dataset(dataset, asked.window_samples, progress)
+        found = describe_dataset(dataset, asked.window_samples, progress, tagging=tagging)
+    return found, dataset, tagging
 
 
 def _counts(values: dict[str, int]) -> str:

@@ -55,13 +55,13 @@ def sweep(
 
     After Ctrl-C the same command goes on; the same command in several terminals searches together.
     """
-    from stapes.datasets import open_dataset
+    from stapes.datasets import noise_clips, open_dataset
     from stapes.errors import ToolError
     from stapes.recipe import load_recipe
     from stapes.training import default_cache
     from stapes.training.backend import require_packages
     from stapes.training.noise import open_noise, require_use
-    from stapes.training.sweep import Range, for_search, varied
+    from stapes.training.sweep import Range, content_hash, for_search, varied
     from stapes.training.sweep import sweep as search
 
     try:
@@ -74,8 +74,9 @@ def sweep(
     require_use(noise, used=bool(asked.training.noise_sampled) or varies)
     open_noise(asked, noise)
     require_packages()
-    folds = open_dataset(data, asked.dataset, asked.frontend.sample_rate).folds
-    base = for_search(asked, folds, validate)
+    dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
+    dataset.require_trainable(tagging=asked.model.scores == "sigmoid")
+    base = for_search(asked, dataset.folds, validate)
     console.print(
         f"trials are judged by fold {base.dataset.test_fold}; fold {asked.dataset.test_fold} stays unseen"
     )
@@ -92,6 +93,7 @@ def sweep(
         out,
         _Score(data, noise, cache or default_cache()),
         storage=storage,
+        data=content_hash(dataset, noise_clips(noise, dataset.sample_rate) if noise else ()),
         tell=tell,
     )
     best = varied(asked, found.changed)

@@ -192,7 +192,7 @@ class _Run:
                     f"of {result.clips} clips right"
                 ),
             )
-        metrics = metrics_of(recipe, results)
+        metrics = metrics_of(recipe, results, pool.content)
         if start is not None:
             metrics["from"] = Bundle.load(start).manifest.name
         if teachers:

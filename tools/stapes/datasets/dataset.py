@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from stapes.errors import DataError
+from stapes.files import canonical_json, sha256
+from stapes.recipe.names import Label
+from stapes.recipe.recipe import explain
 
 Pcm = npt.NDArray[np.int16]
+_LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +25,7 @@ class Clip:
 
     `identity` changes whenever the samples would: caches are keyed by it. `path` is the file that it comes from
     (None: made by arithmetic). `foreground` tells whether the sound was the loudest of its recording, where the
-    data set says so.
+    data set says so. `also` are further labels of what sounds at the same time (tagging).
     """
 
     name: str
@@ -30,6 +35,12 @@ class Clip:
     read: Callable[[float], Pcm]
     path: Path | None = None
     foreground: bool | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`label` and `also`."""
+        return (self.label, *self.also)
 
     @property
     def pcm(self) -> Pcm:
@@ -51,7 +62,7 @@ class Dataset:
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label once, sorted."""
-        return tuple(sorted({clip.label for clip in self.clips}))
+        return tuple(sorted({label for clip in self.clips for label in clip.labels}))
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -61,6 +72,44 @@ class Dataset:
     def fold(self, number: int) -> tuple[Clip, ...]:
         """The clips of one fold."""
         return tuple(clip for clip in self.clips if clip.fold == number)
+
+    def content(self, fold: int) -> str:
+        """Hash of the recordings of one fold and their labels, whatever their names and order; raises `OSError`."""
+        clips = sorted([clip.identity(), *sorted(clip.labels)] for clip in self.fold(fold))
+        return sha256(canonical_json(clips))
+
+    def require_trainable(self, *, tagging: bool) -> None:
+        """Raise `DataError` for what would train without a word to something without a meaning.
+
+        That is one class alone, a class that is in one fold only, and clips with several labels where not each class is
+        judged by itself (`tagging`).
+        """
+        labels = self.labels
+        for label in labels:
+            try:
+                _LABEL.validate_python(label)
+            except ValidationError as error:
+                raise DataError(f"label {label!r}: {explain(error)}", hint="rename it") from error
+        if len(labels) < 2:
+            raise DataError(
+                f"all {len(self.clips)} clips have the label {', '.join(labels)}: whatever it hears, a network would "
+                "be right to say so",
+                hint="add recordings of something else, if only of nothing",
+            )
+        folds = {label: {clip.fold for clip in self.clips if label in clip.labels} for label in labels}
+        lonely = [f"{label} (fold {min(found)})" for label, found in folds.items() if len(found) == 1]
+        if lonely:
+            raise DataError(
+                f"all clips are in one fold, of label {some(lonely)}: "
+                "a network that is tested on it could not learn it",
+                hint="spread its recordings over the folds",
+            )
+        several = [f"{clip.name} ({', '.join(clip.labels)})" for clip in self.clips if clip.also]
+        if several and not tagging:
+            raise DataError(
+                f"{len(several)} clips have labels that overlap: {some(several)}",
+                hint='set model.scores to "sigmoid", which learns each class by itself, or correct the labels',
+            )
 
     def check(self, minimum_samples: int = 1) -> None:
         """Decode everything once; raises one `DataError` that names every bad or too short clip together."""
@@ -83,10 +132,17 @@ def too_short(name: str, samples: int, minimum: int, sample_rate: int) -> str:
     )
 
 
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 def report(problems: Sequence[str]) -> None:
-    """Raise one `DataError` for all `problems`; do nothing when there is none."""
+    """Raise one `DataError` for all `problems`, each once; do nothing when there is none."""
+    problems = list(dict.fromkeys(problems))
     if problems:
         count = f"{len(problems)} bad recordings: " if len(problems) > 1 else ""
         raise DataError(
-            count + "; ".join(problems), hint="replace these files or remove them from the data set"
+            count + "; ".join(problems),
+            hint="replace these files, correct their labels, or remove them from the data set",
         )

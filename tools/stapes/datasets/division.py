@@ -7,25 +7,34 @@ on the other is tested on what it knows.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from stapes.datasets.audio import Span
+from stapes.datasets.dataset import some
 from stapes.errors import DataError
 from stapes.files import sha256
+
+_SHARED = 0.1
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What will be a clip: a file or a part of it, its label, and what it must stay together with."""
+    """What will be a clip: a file or a part of it, its label, and what it must stay together with.
+
+    `marked` is where the label itself is, without the surroundings that `span` may have (None: in the whole file).
+    `also` are the labels of what sounds at the same time.
+    """
 
     path: Path
     name: str
     label: str
     group: str
     span: Span | None = None
+    marked: Span | None = None
+    also: tuple[str, ...] = ()
 
 
 def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "time"]) -> list[int]:
@@ -37,7 +46,8 @@ def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "tim
     found = _by_time(pieces, folds) if split == "time" else _by_group(pieces, folds)
     where: dict[str, set[int]] = defaultdict(set)
     for piece, fold in zip(pieces, found, strict=True):
-        where[piece.label].add(fold)
+        for label in (piece.label, *piece.also):
+            where[label].add(fold)
     lonely = sorted(label for label, seen in where.items() if len(seen) < 2)
     if lonely:
         raise DataError(
@@ -48,10 +58,23 @@ def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "tim
     return found
 
 
+def require_whole(groups: Iterable[tuple[str, int]]) -> None:
+    """Raise `DataError` for groups that given folds would split; `groups` are (group, fold) of every clip."""
+    where: dict[str, set[int]] = defaultdict(set)
+    for group, fold in groups:
+        where[group].add(fold)
+    split = sorted(group for group, seen in where.items() if len(seen) > 1)
+    if split:
+        raise DataError(
+            f"{len(split)} groups are in several folds: {some(split)}; a network would be tested on what it knows",
+            hint="give all clips of a file or a group one fold",
+        )
+
+
 def _by_group(pieces: Sequence[Piece], folds: int) -> list[int]:
     content: dict[str, Counter[str]] = defaultdict(Counter)
     for piece in pieces:
-        content[piece.group][piece.label] += 1
+        content[piece.group].update((piece.label, *piece.also))
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
     fold_of: dict[str, int] = {}
     for group in sorted(content, key=lambda name: (-content[name].total(), sha256(name.encode()))):
@@ -86,16 +109,61 @@ def cut(span: Span, seconds: float) -> list[Span]:
     ]
 
 
+def together(first: Span | None, second: Span | None) -> bool:
+    """Whether two spans of a recording (None: all of it) sound at the same time, and not only touch.
+
+    They share a tenth of the shorter one, or one is a point within the other: labels are drawn by hand.
+    """
+    if first is None or second is None:
+        return True
+    shorter = min(first.end - first.start, second.end - second.start)
+    start, end = max(first.start, second.start), min(first.end, second.end)
+    if shorter == 0:
+        return start == end and (first == second or not {first.start, first.end} & {second.start, second.end})
+    return end - start >= _SHARED * shorter
+
+
+def with_sets(
+    pieces: Sequence[Piece], origin: Sequence[int], labelled: Sequence[Piece]
+) -> tuple[list[Piece], list[int]]:
+    """The pieces with what sounds at the same time in `also`, each place of a recording once.
+
+    `pieces[i]` was cut from `labelled[origin[i]]`. Of pieces with the same place and the same labels the first stays.
+    """
+    of_file: dict[Path, list[Piece]] = defaultdict(list)
+    for piece in labelled:
+        of_file[piece.path].append(piece)
+    found, kept = [], []
+    seen: set[tuple[object, ...]] = set()
+    for piece, index in zip(pieces, origin, strict=True):
+        source = labelled[index]
+        also = {
+            other.label
+            for other in of_file[piece.path]
+            if other.label != piece.label
+            and together(source.marked, other.marked)
+            and together(piece.span, other.marked)
+        }
+        place = (piece.path, piece.span, frozenset({piece.label, *also}))
+        if also and place in seen:
+            continue
+        seen.add(place)
+        found.append(replace(piece, also=tuple(sorted(also))))
+        kept.append(index)
+    return found, kept
+
+
 def widened(spans: Sequence[Span], seconds: float, end: float) -> list[Span]:
     """The spans of one recording of `end` seconds, each with more of what surrounds it where it is shorter.
 
     A short event is heard in its surroundings, on the device too. A span grows to `seconds` evenly on both sides,
-    within the recording, and at most half of the way to the next span.
+    within the recording, and at most half of the way to the next span that does not sound together with it.
     """
     found = []
     for span in spans:
-        before = [(other.end + span.start) / 2 for other in spans if other.start < span.start]
-        after = [(other.start + span.end) / 2 for other in spans if other.end > span.end]
+        apart = [other for other in spans if not together(span, other)]
+        before = [(other.end + span.start) / 2 for other in apart if other.start < span.start]
+        after = [(other.start + span.end) / 2 for other in apart if other.end > span.end]
         low = min(span.start, max([0.0, *before]))
         high = max(span.end, min([end, *after]))
         more = max(0.0, seconds - (span.end - span.start))

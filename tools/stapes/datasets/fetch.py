@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,17 @@ Progress = Callable[[str, int, int], None]
 _CHUNK = 1 << 16
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 3
+_BAD_ARCHIVE = (
+    *(OSError, ValueError, EOFError, zlib.error),
+    *(tarfile.TarError, zipfile.BadZipFile, shutil.ReadError),
+)
 
 
 class _Resuming:
-    """A downloader for pooch that keeps what it has in `part` and asks only for the rest."""
+    """A downloader for pooch that keeps what it has in `part` and asks only for the rest; it takes `most` bytes."""
 
-    def __init__(self, part: Path, progress: Progress) -> None:
-        self._part, self._progress = part, progress
+    def __init__(self, part: Path, most: int, progress: Progress) -> None:
+        self._part, self._most, self._progress = part, most, progress
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         import requests
@@ -36,21 +41,31 @@ class _Resuming:
         have = self._part.stat().st_size if self._part.exists() else 0
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
-            if response.status_code == 416:
+            if response.status_code == 416 and have:
                 have = self._complete(response, have)
             else:
                 response.raise_for_status()
                 # A server that does not know ranges sends everything from the beginning (200).
                 have = have if response.status_code == 206 else 0
                 total = have + int(response.headers.get("Content-Length", 0))
+                self._require_size(url, total)
                 with self._part.open("ab" if have else "wb") as stream:
                     for chunk in response.iter_content(_CHUNK):
-                        stream.write(chunk)
                         have += len(chunk)
+                        self._require_size(url, have)
+                        stream.write(chunk)
                         self._progress("downloading", have, max(total, have))
                 if have < total:
                     raise requests.exceptions.ConnectionError(f"{have} of {total} bytes came")
         self._part.replace(output_file)
+
+    def _require_size(self, url: str, size: int) -> None:
+        if size > self._most:
+            self._part.unlink(missing_ok=True)
+            raise DataError(
+                f"{url}: not the archive that was published: it goes on after {self._most:,} bytes",
+                hint="give another --url; nothing was kept",
+            )
 
     def _complete(self, response: Any, have: int) -> int:
         """The server has nothing after `have`: all is here, or what is here is longer than the archive."""
@@ -67,8 +82,19 @@ def fetch(
     """Download, check and unpack `source` into the directory `out`; gives the data directory.
 
     An interrupted download goes on with the next call. `url` names another place of the same archive. Nothing is
-    done where `out` exists already. Raises `DataError` for a server that fails or an archive of another content.
+    done where `out` exists already. Raises `DataError` for a server that fails, an archive of another content or
+    length, and a place that cannot be written.
     """
+    try:
+        return _fetch(source, out, url, progress)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or out}: cannot be written ({error.strerror or error})",
+            hint="the same command goes on where this one stopped, when there is room; or choose another --out",
+        ) from error
+
+
+def _fetch(source: Published, out: Path, url: str, progress: Progress) -> Path:
     if out.exists():
         raise DataError(f"{out} exists already", hint="choose another --out, or delete it to fetch again")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -80,8 +106,12 @@ def fetch(
             # The filter refuses paths outside of the directory, links and devices; zip files hold only files.
             options: dict[str, Any] = {} if archive.suffix == ".zip" else {"filter": "data"}
             shutil.unpack_archive(archive, content, **options)
-        except (OSError, ValueError, tarfile.TarError, zipfile.BadZipFile, shutil.ReadError) as error:
-            raise DataError(f"{archive} cannot be unpacked ({error})", hint="is the disk full?") from error
+        except _BAD_ARCHIVE as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise DataError(
+                f"{archive} cannot be unpacked ({error})", hint="delete it and fetch again"
+            ) from error
         if not (content / source.folder).is_dir():
             raise DataError(
                 f"{archive} holds no {source.folder}", hint="this stapes knows another version of it"
@@ -109,12 +139,18 @@ def _download(source: Published, out: Path, url: str, progress: Progress) -> Pat
                     known_hash=source.known_hash,
                     fname=name,
                     path=out.parent,
-                    downloader=_Resuming(part, progress),
+                    # Megabytes of publishers have a million bytes or 2^20.
+                    downloader=_Resuming(part, source.megabytes + 1 << 20, progress),
                 )
                 return out.parent / name
             except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 if attempt == _ATTEMPTS - 1:
                     raise
+    except requests.exceptions.SSLError as error:
+        raise DataError(
+            f"{url}: its certificate was refused",
+            hint="check this computer's clock and certificates, or give --url",
+        ) from error
     except requests.exceptions.RequestException as error:
         kept = f" ({part.stat().st_size:,} bytes kept)" if part.exists() else ""
         raise DataError(

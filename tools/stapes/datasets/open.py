@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stapes.datasets.dataset import Clip, Dataset
+from stapes.datasets.dataset import Clip, Dataset, some
 from stapes.datasets.esc50 import ESC10_LABELS, esc50_clips
 from stapes.datasets.own import own_clips
 from stapes.datasets.recording import padded
 from stapes.datasets.speech_commands import speech_commands_clips
 from stapes.datasets.synthetic import synthetic_clips
-from stapes.datasets.table import some
 from stapes.datasets.urbansound8k import urbansound8k_clips
 from stapes.errors import DataError
 from stapes.files import sha256
@@ -52,22 +51,24 @@ def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int) -> Seque
 
 def chosen(clips: Sequence[Clip], spec: DatasetSpec) -> list[Clip]:
     """The clips that `labels`, `other`, `other_share` and `skip_folds` leave, with the labels they then have."""
-    absent = [label for label in spec.labels if label not in {clip.label for clip in clips}]
+    known = sorted({label for clip in clips for label in clip.labels})
+    absent = [label for label in spec.labels if label not in known]
     if absent:
-        known = sorted({clip.label for clip in clips})
         raise DataError(f"no clip has the label {some(absent)}", hint=f"the labels are {', '.join(known)}")
     kept = [clip for clip in clips if clip.fold not in spec.skip_folds]
     if not kept:
         raise DataError("dataset.skip_folds leaves no clip", hint="skip fewer folds")
     if not spec.labels:
         return kept
-    counts = Counter(clip.fold for clip in kept if clip.label in spec.labels)
-    others = _others([clip for clip in kept if clip.label not in spec.labels], counts, spec)
-    return [
-        clip if clip.label in spec.labels else replace(clip, label=spec.other)
-        for clip in kept
-        if clip.label in spec.labels or clip.name in others
-    ]
+    named = {clip.name: [label for label in clip.labels if label in spec.labels] for clip in kept}
+    counts = Counter(clip.fold for clip in kept if named[clip.name])
+    others = _others([clip for clip in kept if not named[clip.name]], counts, spec)
+    found = []
+    for clip in kept:
+        labels = named[clip.name] or [spec.other] * (clip.name in others)
+        if labels:
+            found.append(replace(clip, label=labels[0], also=tuple(labels[1:])))
+    return found
 
 
 def _others(clips: Sequence[Clip], counts: Counter[int], spec: DatasetSpec) -> set[str]:

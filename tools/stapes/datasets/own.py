@@ -7,21 +7,30 @@ audacity   any.wav and any.txt beside it: the exported label track
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stapes.datasets.audacity import read_label_track
-from stapes.datasets.audio import Span, audio_info
-from stapes.datasets.dataset import Clip, report
-from stapes.datasets.division import Piece, cut, divide, widened
+from stapes.datasets.audacity import nfc, read_label_track
+from stapes.datasets.audio import END_TOLERANCE, Span, audio_info
+from stapes.datasets.dataset import Clip, report, some
+from stapes.datasets.division import Piece, cut, divide, require_whole, widened, with_sets
 from stapes.datasets.recording import recorded_clip
 from stapes.datasets.table import Row, read_table, require_directory, require_files
 from stapes.errors import DataError
 from stapes.recipe import DatasetSpec
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff")
+AUDIO_SUFFIXES = (
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+)
+UNREADABLE_SUFFIXES = (
+    *(".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mka", ".mkv", ".mov", ".ape", ".wv", ".mpc"),
+    *(".ac3", ".dsf", ".dff", ".tta", ".ra"),
+)
+"""Sounds that libsndfile does not decode: named, and not left out without a word."""
 TABLE = "clips.csv"
 
 _HINT = "see docs/datasets.md for the layouts"
@@ -33,8 +42,10 @@ def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip
     pieces, folds = _READERS[spec.kind](directory, spec)
     if not pieces:
         raise DataError(f"{directory}: no labelled recordings", hint=_HINT)
-    pieces, origin = _cut(pieces, spec.cut_seconds)
-    numbers = [folds[index] for index in origin] if folds else divide(pieces, spec.folds, spec.split)
+    cut_pieces, origin = with_sets(*_cut(pieces, spec.cut_seconds), pieces)
+    if folds and spec.split == "recording":
+        require_whole((pieces[index].group, folds[index]) for index in origin)
+    numbers = [folds[index] for index in origin] if folds else divide(cut_pieces, spec.folds, spec.split)
     return [
         recorded_clip(
             piece.path,
@@ -43,8 +54,9 @@ def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip
             fold=fold,
             sample_rate=sample_rate,
             span=piece.span,
+            also=piece.also,
         )
-        for piece, fold in zip(pieces, numbers, strict=True)
+        for piece, fold in zip(cut_pieces, numbers, strict=True)
     ]
 
 
@@ -58,7 +70,7 @@ def _folders(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]
                 hint="move it to a folder, LABEL/",
             )
         name = path.relative_to(directory).as_posix()
-        pieces.append(Piece(path, name, label, f"{label}/{between[0]}" if between else name))
+        pieces.append(Piece(path, name, nfc(label), f"{label}/{between[0]}" if between else name))
     return pieces, []
 
 
@@ -67,6 +79,11 @@ def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     rows = list(read_table(directory / TABLE, ("filename", "label"), hint))
     pieces = [_csv_piece(directory, row) for row in rows]
     require_files([piece.path for piece in pieces], f"correct {TABLE}, or put the recordings where it says")
+    if spec.split == "time" and any(row["group"] for row in rows):
+        raise DataError(
+            f"{directory / TABLE} has groups, and dataset.split = time would split them",
+            hint='leave the column group empty, or set dataset.split to "recording"',
+        )
     with_fold = [row for row in rows if row["fold"]]
     if with_fold and len(with_fold) != len(rows):
         raise DataError(
@@ -77,8 +94,8 @@ def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
 
 
 def _csv_piece(directory: Path, row: Row) -> Piece:
-    name, label = row["filename"], row["label"]
-    path = (directory / name).resolve()
+    name, label = row["filename"], nfc(row["label"].strip())
+    path = _spelt((directory / name).resolve()) if name else directory
     if not name or not label or not path.is_relative_to(directory.resolve()):
         raise DataError(
             f"{row.where}: filename {name!r}, label {label!r}",
@@ -90,13 +107,22 @@ def _csv_piece(directory: Path, row: Row) -> Piece:
             span = Span(float(row["start"]), float(row["end"]))
         except ValueError:
             span = None
-        if span is None or not 0 <= span.start < span.end:
+        if span is None or not 0 <= span.start < span.end < math.inf:
             raise DataError(
                 f"{row.where}: start {row['start']!r}, end {row['end']!r}",
                 hint="give both in seconds, or none for the whole file",
             )
     full = name if span is None else f"{name}@{span.start:.3f}"
-    return Piece(path, full, label, row["group"] or name, span)
+    return Piece(path, full, label, row["group"] or name, span, span)
+
+
+def _spelt(path: Path) -> Path:
+    """`path`, or, where it is not there, the file whose name differs only in how its letters are composed."""
+    if not path.exists() and path.parent.is_dir():
+        for other in path.parent.iterdir():
+            if nfc(other.name) == nfc(path.name):
+                return other
+    return path
 
 
 def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
@@ -106,7 +132,9 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
         track = path.with_suffix(".txt")
         name = path.relative_to(directory).as_posix()
         if not track.is_file():
-            problems.append(f"{name}: no label track {track.name} beside it")
+            found = path.with_suffix(".labels.txt")
+            hint = f" ({found.name} is there: look through it and rename it)" if found.is_file() else ""
+            problems.append(f"{name}: no label track {track.name} beside it{hint}")
             continue
         try:
             labels, seconds = read_label_track(track), audio_info(path).seconds
@@ -115,23 +143,57 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
             continue
         late = [label for label in labels if label.span.start >= seconds]
         problems += [f"{track.name}: {label.text} at {label.span} is after the end" for label in late]
+        over = [label for label in labels if label not in late and label.span.end > seconds + END_TOLERANCE]
+        problems += [f"{track.name}: {label.text} at {label.span} ends after the end" for label in over]
         spans = widened([label.span for label in labels], spec.pad_seconds, seconds)
         pieces += [
-            Piece(path, f"{name}@{label.span.start:.3f}", label.text, name, span)
+            Piece(path, f"{name}@{label.span.start:.3f}", label.text, name, span, label.span)
             for label, span in zip(labels, spans, strict=True)
         ]
     report(problems)
+    points = [
+        f"{piece.label} ({piece.name})"
+        for piece in pieces
+        if piece.span and piece.span.start == piece.span.end
+    ]
+    if points:
+        raise DataError(
+            f"{len(points)} labels are points, of no length: {some(points)}",
+            hint="set dataset.pad_seconds: what surrounds a point is heard with it",
+        )
     return pieces, []
 
 
 def recordings(directory: Path) -> list[Path]:
-    """Every audio file below `directory`, by path; hidden ones are left out."""
-    return sorted(
-        path
-        for path in directory.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
+    """Every audio file below `directory`, by path, through links too; hidden ones are left out.
+
+    Raises one `DataError` for all sounds in formats that cannot be read, and for what is no file.
+    """
+    found, problems = [], []
+    for path in _files(directory, frozenset()):
+        suffix, name = path.suffix.lower(), path.relative_to(directory).as_posix()
+        if suffix in UNREADABLE_SUFFIXES:
+            problems.append(f"{name}: {suffix[1:]} cannot be read, convert it to WAV or FLAC")
+        elif suffix in AUDIO_SUFFIXES and path.is_file():
+            found.append(path)
+        elif suffix in AUDIO_SUFFIXES:
+            problems.append(f"{name}: {'a link to nothing' if path.is_symlink() else 'no file'}")
+    report(problems)
+    return sorted(found)
+
+
+def _files(directory: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """What is below `directory` and no directory; a link to a directory that it lies in is not followed."""
+    real = directory.resolve()
+    if real in above:
+        return
+    for path in directory.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path, above | {real})
+        else:
+            yield path
 
 
 _READERS: dict[str, Callable[[Path, DatasetSpec], tuple[list[Piece], list[int]]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from stapes.datasets.audio import Span, read_audio
 from stapes.datasets.dataset import Clip, Pcm
-from stapes.files import sha256
+from stapes.files import sha256_file
 
 
 def recorded_clip(
@@ -22,6 +23,7 @@ def recorded_clip(
     span: Span | None = None,
     gain: float = 1.0,
     foreground: bool | None = None,
+    also: tuple[str, ...] = (),
 ) -> Clip:
     """A clip of `path`, read when it is asked for; `gain` (at most 1) scales its samples."""
     return Clip(
@@ -32,19 +34,16 @@ def recorded_clip(
         read=partial(_read, path, sample_rate, span, gain),
         path=path,
         foreground=foreground,
+        also=also,
     )
 
 
 def padded(clip: Clip, seconds: float, sample_rate: int) -> Clip:
     """The same clip, filled up with silence to `seconds` (at its own speed) where it is shorter."""
-    return Clip(
-        name=clip.name,
-        label=clip.label,
-        fold=clip.fold,
+    return replace(
+        clip,
         identity=lambda: f"{clip.identity()} padded {seconds}",
         read=lambda speed: _pad(clip.read(speed), round(seconds * sample_rate / speed)),
-        path=clip.path,
-        foreground=clip.foreground,
     )
 
 
@@ -66,4 +65,4 @@ def _identity(path: Path, span: Span | None, gain: float) -> str:
 @cache
 def _hash(path: Path, size: int, modified: int) -> str:
     """Of the content; many pieces may come from one file."""
-    return sha256(path.read_bytes())
+    return sha256_file(path)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from stapes.datasets.audacity import nfc
 from stapes.datasets.audio import Span, audio_info
-from stapes.datasets.dataset import Clip
+from stapes.datasets.dataset import Clip, some
 from stapes.datasets.recording import recorded_clip
-from stapes.datasets.table import require_directory, require_files, some
+from stapes.datasets.table import require_directory, require_files
 from stapes.errors import DataError
 from stapes.files import sha256
 from stapes.recipe import DatasetSpec
@@ -40,7 +41,8 @@ def speech_commands_clips(directory: Path, spec: DatasetSpec, sample_rate: int) 
         f"{word.name}/{file.name}"
         for word in directory.iterdir()
         if word.is_dir() and not word.name.startswith(("_", "."))
-        for file in word.glob("*.wav")
+        for file in word.iterdir()
+        if file.suffix.lower() == ".wav" and not file.name.startswith(".")
     )
     if not names:
         raise DataError(f"{directory}: no folder with recordings", hint=_HINT)
@@ -48,7 +50,7 @@ def speech_commands_clips(directory: Path, spec: DatasetSpec, sample_rate: int) 
         recorded_clip(
             directory / name,
             name=name,
-            label=name.split("/")[0],
+            label=nfc(name.split("/")[0]),
             fold=listed.get(name, TRAINING),
             sample_rate=sample_rate,
         )
@@ -81,7 +83,9 @@ def _silence(noise: Path, words: list[Clip], spec: DatasetSpec, sample_rate: int
 
     Place and level follow from the piece's number alone. Folds take from different parts of every recording.
     """
-    recordings = sorted(noise.glob("*.wav"))
+    recordings = sorted(
+        file for file in (noise.iterdir() if noise.is_dir() else ()) if file.suffix.lower() == ".wav"
+    )
     if not recordings:
         raise DataError(f"{noise}: no recordings", hint="unpack the archive again")
     seconds = {path: audio_info(path).seconds for path in recordings}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ LEVEL_EDGES = tuple(range(-90, 1, 5))
 """dBFS; a full-scale square wave has 0. The first bin holds everything below too."""
 _FULL_SCALE = 32768.0
 
+_SPECTRUM = 512
+_ABOVE_ROUNDING = 16.0
+_NARROW = 0.8
+_ONE_PLACE = 0.1
+_LOWEST_EDGE = 1000.0
+
 
 def level_db(pcm: Pcm) -> float:
     """Root mean square of int16[n] in dB of full scale; -inf for silence."""
@@ -27,14 +33,56 @@ def level_db(pcm: Pcm) -> float:
     return 10 * math.log10(mean / _FULL_SCALE**2) if mean else -math.inf
 
 
-def describe_dataset(
-    dataset: Dataset, minimum_samples: int, progress: Progress = lambda what, done, total: None
-) -> dict[str, Any]:
-    """Decode every clip once; counts, seconds, levels and rates, and `problems`: every bad or too short clip.
+def bandwidth_hz(pcm: Pcm, sample_rate: int) -> float | None:
+    """Up to which frequency int16[n] holds more than the rounding to 16 bits; None for less than 64 ms or silence."""
+    count = len(pcm) // _SPECTRUM
+    if count * _SPECTRUM < 0.064 * sample_rate or not pcm.any():
+        return None
+    window = np.hanning(_SPECTRUM)
+    frames = pcm[: count * _SPECTRUM].reshape(count, _SPECTRUM) * window
+    power = np.square(np.abs(np.fft.rfft(frames))).mean(axis=0)
+    rounding = np.square(window).sum() / 12
+    above = np.flatnonzero(power > _ABOVE_ROUNDING * rounding)
+    return float((above[-1] if len(above) else 0) * sample_rate / _SPECTRUM)
 
-    `levels` are per clip, in dB of full scale; `clipped` counts the clips that reach full scale.
+
+def _narrow(bandwidths: Mapping[str, Sequence[float]]) -> list[str]:
+    """What to say of classes that all end at one frequency, below that of the others: a network may learn the recorder.
+
+    A filter's edge is at one place in all clips; natural sounds fade out at many.
+    """
+    middle = {label: statistics.median(values) for label, values in bandwidths.items() if values}
+    widest = max(middle.values(), default=0.0)
+    return [
+        f"class {label} has nothing above {middle[label] / 1000:.1f} kHz, others reach {widest / 1000:.1f} kHz: "
+        "a network can tell them by the recorder, whatever the sound"
+        for label, values in bandwidths.items()
+        if values
+        and max(values) < _NARROW * widest
+        and max(values) - min(values) < _ONE_PLACE * max(values)
+        and max(values) > _LOWEST_EDGE
+    ]
+
+
+def describe_dataset(
+    dataset: Dataset,
+    minimum_samples: int,
+    progress: Progress = lambda what, done, total: None,
+    *,
+    tagging: bool = False,
+) -> dict[str, Any]:
+    """Decode every clip once; counts, seconds, levels and rates, and what is wrong.
+
+    `problems` are all bad or too short clips, and what makes the whole useless (`Dataset.require_trainable`);
+    `warnings` are classes that their recorder tells apart. `levels` are per clip, in dB of full scale; `clipped` counts
+    the clips that reach full scale.
     """
     problems: list[str] = []
+    bandwidths: dict[str, list[float]] = {label: [] for label in dataset.labels}
+    try:
+        dataset.require_trainable(tagging=tagging)
+    except DataError as error:
+        problems.append(error.message)
     seconds: dict[str, float] = defaultdict(float)
     levels: list[float] = []
     by_class: Counter[str] = Counter()
@@ -58,11 +106,15 @@ def describe_dataset(
             continue
         if len(pcm) < minimum_samples:
             problems.append(too_short(clip.name, len(pcm), minimum_samples, dataset.sample_rate))
-        by_class[clip.label] += 1
-        by_class_and_fold[clip.label][clip.fold] += 1
         lengths.append(len(pcm) / dataset.sample_rate)
-        seconds[clip.label] += lengths[-1]
+        for label in clip.labels:
+            by_class[label] += 1
+            by_class_and_fold[label][clip.fold] += 1
+            seconds[label] += lengths[-1]
         identities[clip.identity()].append(clip.name)
+        width = bandwidth_hz(pcm, dataset.sample_rate)
+        if width is not None:
+            bandwidths[clip.label].append(width)
         level = level_db(pcm)
         silent += level == -math.inf
         clipped += bool(np.any((pcm == 32767) | (pcm == -32768)))
@@ -73,8 +125,8 @@ def describe_dataset(
     audible = [level for level in levels if level > -math.inf]
     counts, _ = np.histogram(np.clip(audible, LEVEL_EDGES[0], -1e-9), bins=LEVEL_EDGES)
     return {
-        "clips": sum(by_class.values()),
-        "seconds": sum(seconds.values()),
+        "clips": len(lengths),
+        "seconds": sum(lengths),
         "shortest_seconds": min(lengths, default=0.0),
         "median_seconds": statistics.median(lengths) if lengths else 0.0,
         "longest_seconds": max(lengths, default=0.0),
@@ -101,5 +153,6 @@ def describe_dataset(
         "silent": silent,
         "clipped": clipped,
         "same_content": [names for names in identities.values() if len(names) > 1],
-        "problems": problems,
+        "warnings": _narrow(bandwidths),
+        "problems": list(dict.fromkeys(problems)),
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stapes.datasets.dataset import some
 from stapes.errors import DataError
 
 
@@ -43,11 +44,6 @@ def read_table(path: Path, columns: Sequence[str], hint: str) -> Iterator[Row]:
         raise DataError(f"{path} cannot be read ({error})", hint=hint) from error
     for number, row in enumerate(rows, start=2):
         yield Row(f"{path}, line {number}", row)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def require_directory(directory: Path, hint: str) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from stapes.definitions import firmware_dir
 from stapes.export.library import Library
-from stapes.firmware import firmware_dir
 
 if TYPE_CHECKING:
     from jinja2 import Environment

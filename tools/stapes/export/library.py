@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from stapes import __version__
 from stapes.codegen import Generated, generate
 from stapes.codegen.emitter import c_identifier, c_prefix
+from stapes.definitions import firmware_dir
 from stapes.errors import ToolError
 from stapes.files import sha256
-from stapes.firmware import firmware_dir
 from stapes.recipe import Bundle
 
 AUTHOR = "The stapes developers"

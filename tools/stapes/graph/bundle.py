@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stapes.definitions import limit, limits
 from stapes.errors import BundleError
 from stapes.graph.ir import Graph
 from stapes.graph.reader import read_tflite
@@ -13,7 +14,15 @@ from stapes.recipe import Bundle
 
 
 def load_graph(bundle: Bundle) -> Graph:
-    """The bundle's network as a graph; raises `ModelError` when corrupt, unsupported or not fit for the front end."""
+    """The bundle's network as a graph.
+
+    Raises `ModelError` when it is corrupt or unsupported, `BundleError` when it does not fit front end or labels.
+    """
+    count = len(bundle.manifest.labels)
+    if count > limit("CLASSES"):
+        raise BundleError(
+            f"{bundle.directory}: {limits()['CLASSES'].exceeded(count)}", hint="leave out some of the labels"
+        )
     graph = simplify(read_tflite(bundle.model, str(bundle.directory / "model.tflite")))
     check_supported(graph)
     manifest = bundle.manifest
@@ -25,9 +34,9 @@ def load_graph(bundle: Bundle) -> Graph:
             hint="train the bundle again",
         )
     outputs = graph.tensor(graph.outputs[0])
-    if len(graph.outputs) != 1 or int(np.prod(outputs.shape)) != len(manifest.labels):
+    if len(graph.outputs) != 1 or int(np.prod(outputs.shape)) != count:
         raise BundleError(
-            f"{bundle.directory}: the network gives {list(outputs.shape)}, there are {len(manifest.labels)} labels",
+            f"{bundle.directory}: the network gives {list(outputs.shape)}, there are {count} labels",
             hint="train the bundle again",
         )
     return graph

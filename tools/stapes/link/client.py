@@ -7,7 +7,8 @@ import itertools
 import secrets
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +123,7 @@ class Client:
 
     @staticmethod
     def _hello_payload() -> bytes:
-        return m.HELLO_REQUEST.pack(secrets.randbits(32), m.PROTOCOL_VERSION)
+        return m.HELLO_REQUEST.pack(session=secrets.randbits(32), protocol=m.PROTOCOL_VERSION)
 
     def speed_up(self) -> int | None:
         """Find the fastest speed that works; returns it, or None where the line has no speed to change.
@@ -134,7 +135,7 @@ class Client:
             return None
         for baud in FASTER_BAUDS:
             try:
-                self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud))
+                self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud=baud))
             except LinkError:
                 continue  # the device cannot
             self._set_speed(baud)
@@ -169,13 +170,12 @@ class Client:
 
         That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
         """
-        payload_size = min(self._known.max_payload, self._largest_payload or self._known.max_payload)
-        per_message = (payload_size - m.PCM_REQUEST.size) // 2
+        per_message = (self._payload - m.PCM_REQUEST.size) // 2
         data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
         start = self._samples
         while True:
             offset = 2 * (self._samples - start)
-            payload = m.PCM_REQUEST.pack(self._samples) + data[offset : offset + 2 * per_message]
+            payload = m.PCM_REQUEST.pack(samples=self._samples) + data[offset : offset + 2 * per_message]
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
             slow = self._completes_window(self._samples, sent)
             pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow))
@@ -197,54 +197,92 @@ class Client:
     def window(self) -> m.WindowResult:
         """Results of the last complete window."""
         hello = self._known
-        layers: list[tuple[int, int]] = []
+        scores = b""
+        layers: tuple[tuple[int, int], ...] = ()
         while True:
-            answer = self._request(Message.WINDOW, m.WINDOW_REQUEST.pack(len(layers)))
-            head, scores, first, page = m.parse_window(answer, hello.class_count)
-            if first != len(layers) or not (page or len(layers) == hello.layer_count):
-                raise LinkError("the device left out layers of a window", hint="build and flash again")
-            layers += page
-            if len(layers) >= hello.layer_count:
+            request = m.WINDOW_REQUEST.pack(first_class=len(scores), first_layer=len(layers))
+            page = m.parse_window(self._request(Message.WINDOW, request))
+            continues(
+                Message.WINDOW,
+                page.first_class,
+                len(page.scores),
+                len(scores),
+                page.class_count,
+                hello.class_count,
+            )
+            continues(
+                Message.WINDOW,
+                page.first_layer,
+                len(page.layers),
+                len(layers),
+                page.layer_count,
+                hello.layer_count,
+            )
+            scores += page.scores
+            layers += page.layers
+            if len(scores) == hello.class_count and len(layers) == hello.layer_count:
                 break
-        index, features_crc, weight, frontend_ticks, engine_ticks = head
+            if not page.scores and not page.layers:  # asking again would never end
+                raise m.malformed(Message.WINDOW)
         scale = hello.counter_scale
         return m.WindowResult(
-            index=index,
-            features_crc=features_crc,
-            weight=weight,
-            frontend_count=frontend_ticks * scale,
-            total_count=engine_ticks * scale,
+            index=page.index,
+            features_crc=page.features_crc,
+            weight=page.weight,
+            frontend_count=page.frontend_ticks * scale,
+            total_count=page.engine_ticks * scale,
             scores=np.frombuffer(scores, dtype=np.int8),
             layer_crcs=tuple(crc for crc, _ in layers),
             layer_counts=tuple(ticks * scale for _, ticks in layers),
         )
 
     def features(self) -> npt.NDArray[np.int8]:
-        """The last complete window's features, int8 [frames, n_mels]."""
-        data = bytearray()
-        while True:
-            answer = self._request(Message.FEATURES, m.FEATURES_REQUEST.pack(len(data)))
-            total, page = m.parse_page(answer, Message.FEATURES, len(data))
-            data += page
-            if len(data) == total:
-                return np.frombuffer(bytes(data), dtype=np.int8).reshape(-1, self._known.n_mels)
+        """The last complete window's features, int8 [frames, n_features]."""
+        hello = self._known
+        data = self._bytes(
+            Message.FEATURES,
+            lambda offset: m.FEATURES_REQUEST.pack(offset=offset),
+            hello.window_frames * hello.n_features,
+        )
+        return np.frombuffer(data, dtype=np.int8).reshape(-1, hello.n_features)
 
     def activations(self, layer: int) -> npt.NDArray[np.int8]:
         """One layer's output for the last complete window, int8 [height * width * channels].
 
         The device runs the window again for every page.
         """
+        data = self._bytes(
+            Message.ACTIVATIONS, lambda offset: m.ACTIVATIONS_REQUEST.pack(layer=layer, offset=offset), None
+        )
+        return np.frombuffer(data, dtype=np.int8)
+
+    def _bytes(self, message: Message, request: Callable[[int], bytes], total: int | None) -> bytes:
+        """All pages together; the device must have `total` bytes, or as many as its first answer says."""
         data = bytearray()
         while True:
-            answer = self._request(Message.ACTIVATIONS, m.ACTIVATIONS_REQUEST.pack(layer, len(data)))
-            total, page = m.parse_page(answer, Message.ACTIVATIONS, len(data))
+            whole, offset, page = m.parse_page(self._request(message, request(len(data))), message)
+            total = whole if total is None else total
+            continues(message, offset, len(page), len(data), whole, total)
             data += page
             if len(data) == total:
-                return np.frombuffer(bytes(data), dtype=np.int8)
+                return bytes(data)
+            if not page:  # asking again would never end
+                raise m.malformed(message)
 
     def decision(self) -> m.Decision:
         """The vote over all windows since the last reset."""
-        return m.parse_decision(self._request(Message.DECISION), self._known.class_count)
+        found: m.Decision | None = None
+        while True:
+            have = found.sums if found else ()
+            request = m.DECISION_REQUEST.pack(first_class=len(have))
+            classes, first, page = m.parse_decision(self._request(Message.DECISION, request))
+            continues(Message.DECISION, first, len(page.sums), len(have), classes, self._known.class_count)
+            whole = replace(page, sums=have + page.sums)
+            if found and (not page.sums or replace(found, sums=whole.sums) != whole):
+                raise m.malformed(Message.DECISION)
+            if len(whole.sums) == classes:
+                return whole
+            found = whole
 
     def stats(self) -> m.Stats:
         """The device's stack and its view of the line."""
@@ -265,13 +303,18 @@ class Client:
 
     def fault(self) -> m.Fault | None:
         """The fault that the device's last restart followed."""
-        return m.parse_fault(self._request(Message.FAULT, m.FAULT_REQUEST.pack(m.Raise.NOTHING)))
+        return m.parse_fault(self._request(Message.FAULT, m.FAULT_REQUEST.pack(action=m.Raise.NOTHING)))
 
     def raise_fault(self, which: m.Raise) -> None:
         """Let the firmware fail on purpose, to prove that this is seen; then say `hello` and ask for the `fault`."""
         with contextlib.suppress(LinkError):  # the answer may be lost with the device
-            self._request(Message.FAULT, m.FAULT_REQUEST.pack(which), timeout=LONGEST_WAIT)
+            self._request(Message.FAULT, m.FAULT_REQUEST.pack(action=which), timeout=LONGEST_WAIT)
         self._samples = 0
+
+    @property
+    def _payload(self) -> int:
+        """Longest payload of a request, bytes."""
+        return min(self._known.max_payload, self._largest_payload or self._known.max_payload)
 
     @property
     def _known(self) -> m.Hello:
@@ -284,7 +327,7 @@ class Client:
     ) -> bytes:
         """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart."""
         self._sequence = (self._sequence + 1) & 0xFFFF
-        frame = encode(m.REQUEST_HEADER.pack(self._sequence, message) + payload)
+        frame = encode(m.REQUEST_HEADER.pack(sequence=self._sequence, type=message) + payload)
         begin = time.monotonic()
         deadline = begin + (self._timeout if timeout is None else timeout)
         wait = self._waits.get((message, slow), FIRST_WAIT)
@@ -334,7 +377,7 @@ class Client:
                 if frame is None or len(frame) < m.ANSWER_HEADER.size:
                     self.statistics.damaged_here += 1
                     return None
-                sequence, kind, status = m.ANSWER_HEADER.unpack_from(frame)
+                sequence, kind, status = m.ANSWER_HEADER.struct.unpack_from(frame)
                 if kind == m.DAMAGED:
                     self.statistics.damaged_there += 1
                     return None
@@ -356,3 +399,9 @@ class Client:
         name, text = m.error_texts().get(status, (f"error {status}", "unknown to this version"))
         reason, _, hint = text.partition("; ")
         return LinkError(f"the device refused {message.name}: {reason} ({name})", hint=hint)
+
+
+def continues(message: Message, first: int, count: int, have: int, total: int, expected: int) -> None:
+    """Raise `LinkError` unless `count` from number `first` on, of `total`, go on after `have` of `expected`."""
+    if total != expected or first != have or have + count > total:
+        raise m.malformed(message)

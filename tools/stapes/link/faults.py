@@ -120,5 +120,5 @@ class FaultyStream:
         """A reboot request in the place of this one."""
         from cobs import cobs
 
-        sequence, _ = REQUEST_HEADER.unpack_from(cobs.decode(frame.strip(DELIMITER)))
-        return encode(REQUEST_HEADER.pack(sequence, Message.REBOOT))
+        header = REQUEST_HEADER.unpack(cobs.decode(frame.strip(DELIMITER)))
+        return encode(REQUEST_HEADER.pack(**header | {"type": Message.REBOOT}))

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import LinkError
-from stapes.link.client import Client
+from stapes.link import messages as m
+from stapes.link.client import Client, continues
+from stapes.link.layout import layout
 from stapes.link.messages import Message
 from stapes.reference import LiveEvent, LiveKind
 
-EVENT = struct.Struct("<BhQQiiI")
-"""LIVE_EVENT_BYTES of firmware/app/live_event.h."""
-_STATUS = struct.Struct("<QQQQQIihhBBH")
-_EVENTS = struct.Struct("<HI")
-_PUSHED = struct.Struct("<QH")
+EVENT = layout("live_event")
+"""Of firmware/app/live_event.h."""
+PCM_REQUEST = layout("live_pcm_request")
+PCM_ANSWER = layout("live_pcm_answer")
+EVENTS_ANSWER = layout("live_events_answer")
+STATUS_REQUEST = layout("live_status_request")
+STATUS_ANSWER = layout("live_status_answer")
+ROWS_ANSWER = layout("live_rows_answer")
+LISTEN_REQUEST = layout("live_listen_request")
+_TRIES = 3
+"""How often scores are fetched that a new window overtakes, before those of two windows are good enough."""
 
 
 def parse_events(data: bytes) -> list[LiveEvent]:
     """Events as firmware/app/live_event.h writes them; raises `LinkError` where they are not."""
     if len(data) % EVENT.size:
-        raise _malformed()
-    events = []
-    for kind, class_index, *values in EVENT.iter_unpack(data):
-        if kind not in list(LiveKind):
-            raise _malformed()
-        start, end, score, level, dropped = values
-        events.append(LiveEvent(LiveKind(kind), class_index, start, end, score, level, dropped))
-    return events
+        raise m.malformed(Message.LIVE_EVENTS)
+    found = [EVENT.unpack(data[at : at + EVENT.size]) for at in range(0, len(data), EVENT.size)]
+    if any(fields["kind"] not in list(LiveKind) for fields in found):
+        raise m.malformed(Message.LIVE_EVENTS)
+    return [LiveEvent(**fields | {"kind": LiveKind(fields["kind"])}) for fields in found]
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,14 @@ class LiveClient(Client):
 
         Samples between the device's last and `position` are lost and will be reported as such.
         """
-        size = min(self._known.max_payload, self._largest_payload or self._known.max_payload)
-        per_message = (size - 8) // 2
+        per_message = (self._payload - PCM_REQUEST.size) // 2
         waiting = 0
         data = np.ascontiguousarray(pcm, dtype="<i2")
         for start in range(0, len(data), per_message):
             piece = data[start : start + per_message]
-            payload = struct.pack("<Q", position + start) + piece.tobytes()
-            answer = self._request(Message.LIVE_PCM, payload)
-            if len(answer) != _PUSHED.size:
-                raise _malformed()
-            samples, waiting = _PUSHED.unpack(answer)
+            payload = PCM_REQUEST.pack(position=position + start) + piece.tobytes()
+            answer = m.parse_all(PCM_ANSWER, self._request(Message.LIVE_PCM, payload), Message.LIVE_PCM)
+            samples, waiting = answer["samples"], answer["waiting"]
             if samples != position + start + len(piece):
                 raise LinkError(
                     f"the device is at sample {samples}, {position + start + len(piece)} were sent",
@@ -85,62 +86,57 @@ class LiveClient(Client):
         """All events that wait, and how many were lost since the reset because too many waited."""
         found: list[LiveEvent] = []
         while True:
-            answer = self._request(Message.LIVE_EVENTS)
-            if len(answer) < _EVENTS.size:
-                raise _malformed()
-            waiting, lost = _EVENTS.unpack_from(answer)
-            events = parse_events(answer[_EVENTS.size :])
-            if waiting and not events:  # asking again would never end
-                raise _malformed()
+            head, rest = m.parse(EVENTS_ANSWER, self._request(Message.LIVE_EVENTS), Message.LIVE_EVENTS)
+            events = parse_events(rest)
+            if head["waiting"] and not events:  # asking again would never end
+                raise m.malformed(Message.LIVE_EVENTS)
             found += events
-            if waiting == 0:
-                return found, lost
+            if head["waiting"] == 0:
+                return found, head["lost"]
 
     def status(self) -> LiveStatus:
-        """How the device is."""
-        answer = self._request(Message.LIVE_STATUS)
-        if len(answer) < _STATUS.size:
-            raise _malformed()
-        samples, busy, elapsed, dropped, windows, worst, level, decided, best, gate, listening, classes = (
-            _STATUS.unpack_from(answer)
-        )
-        if len(answer) != _STATUS.size + 4 * classes:
-            raise _malformed()
+        """How the device is. With very many classes and its own microphone, scores may be those of two windows."""
+        for _ in range(_TRIES):
+            whole, torn = self._status()
+            if not torn:
+                break
+        return whole
+
+    def _status(self) -> tuple[LiveStatus, bool]:
+        """The status with all pages of scores; whether a window was completed between two of them."""
+        whole = self._status_page(0)
+        torn = False
+        while len(whole.scores) < self._known.class_count:
+            page = self._status_page(len(whole.scores))
+            if not page.scores:  # asking again would never end
+                raise m.malformed(Message.LIVE_STATUS)
+            torn = torn or page.windows != whole.windows
+            whole = replace(whole, scores=whole.scores + page.scores)
+        return whole, torn
+
+    def _status_page(self, first: int) -> LiveStatus:
+        answer = self._request(Message.LIVE_STATUS, STATUS_REQUEST.pack(first_class=first))
+        fields, rest = m.parse(STATUS_ANSWER, answer, Message.LIVE_STATUS)
+        scores = m.parse_integers(rest, 4, Message.LIVE_STATUS)
+        at, classes = fields.pop("first_class"), fields.pop("class_count")
+        continues(Message.LIVE_STATUS, at, len(scores), first, classes, self._known.class_count)
         scale = self._known.counter_scale
-        return LiveStatus(
-            samples,
-            busy * scale,
-            elapsed * scale,
-            dropped,
-            windows,
-            worst * scale,
-            level,
-            decided,
-            best,
-            bool(gate),
-            bool(listening),
-            struct.unpack_from(f"<{classes}i", answer, _STATUS.size),
-        )
+        fields |= {name: fields[name] * scale for name in ("busy", "elapsed", "worst_step")}
+        fields |= {name: bool(fields[name]) for name in ("gate_is_open", "listening")}
+        return LiveStatus(scores=scores, **fields)
 
     def rows(self) -> tuple[int, npt.NDArray[np.int8]]:
-        """The newest rows of features that were not asked for yet, int8[n, n_mels], and the first one's number."""
-        answer = self._request(Message.LIVE_ROWS)
-        width = self._known.n_mels
-        if len(answer) < 4 or (len(answer) - 4) % width:
-            raise _malformed()
-        return int.from_bytes(answer[:4], "little"), np.frombuffer(answer[4:], np.int8).reshape(-1, width)
+        """The newest rows of features that were not asked for yet, int8[n, n_features], and the first one's number."""
+        head, rest = m.parse(ROWS_ANSWER, self._request(Message.LIVE_ROWS), Message.LIVE_ROWS)
+        width = self._known.n_features
+        if len(rest) % width:
+            raise m.malformed(Message.LIVE_ROWS)
+        return head["first"], np.frombuffer(rest, np.int8).reshape(-1, width)
 
     def listen(self, on: bool) -> None:
         """Start the device's own microphone, or stop it."""
-        self._request(Message.LIVE_LISTEN, bytes([on]))
+        self._request(Message.LIVE_LISTEN, LISTEN_REQUEST.pack(on=int(on)))
 
     def flush(self) -> None:
         """End all events."""
         self._request(Message.LIVE_FLUSH)
-
-
-def _malformed() -> LinkError:
-    return LinkError(
-        "an answer of a wrong length or content",
-        hint="build and flash the live firmware of this stapes version",
-    )

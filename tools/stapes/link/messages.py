@@ -1,10 +1,8 @@
-"""The messages' types, layouts and results. The twin of firmware/link/link.h and firmware/app/hil.c."""
+"""What messages say. Numbers and layouts are those of firmware/link/messages.def."""
 
 from __future__ import annotations
 
-import re
-import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -12,53 +10,56 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stapes.definitions import numbered
 from stapes.errors import LinkError
-from stapes.firmware import firmware_dir
+from stapes.link.layout import Layout, layout, numbers, texts
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 ANSWER = 0x80
 DAMAGED = 0xFF
-REQUEST_HEADER = struct.Struct("<HB")
-ANSWER_HEADER = struct.Struct("<HBb")
+REQUEST_HEADER = layout("request_header")
+ANSWER_HEADER = layout("answer_header")
+
+_MESSAGES = numbers("MESSAGE")
 
 
 class Message(IntEnum):
     """Types of requests."""
 
-    HELLO = 1
-    RESET = 2
-    PCM = 3
-    WINDOW = 4
-    FEATURES = 5
-    ACTIVATIONS = 6
-    DECISION = 7
-    STATS = 8
-    SELF_TEST = 9
-    REBOOT = 10
-    BAUD = 11
-    FAULT = 12
-    LIVE_PCM = 32
-    LIVE_EVENTS = 33
-    LIVE_STATUS = 34
-    LIVE_ROWS = 35
-    LIVE_LISTEN = 36
-    LIVE_FLUSH = 37
+    HELLO = _MESSAGES["HELLO"]
+    RESET = _MESSAGES["RESET"]
+    PCM = _MESSAGES["PCM"]
+    WINDOW = _MESSAGES["WINDOW"]
+    FEATURES = _MESSAGES["FEATURES"]
+    ACTIVATIONS = _MESSAGES["ACTIVATIONS"]
+    DECISION = _MESSAGES["DECISION"]
+    STATS = _MESSAGES["STATS"]
+    SELF_TEST = _MESSAGES["SELF_TEST"]
+    REBOOT = _MESSAGES["REBOOT"]
+    BAUD = _MESSAGES["BAUD"]
+    FAULT = _MESSAGES["FAULT"]
+    LIVE_PCM = _MESSAGES["LIVE_PCM"]
+    LIVE_EVENTS = _MESSAGES["LIVE_EVENTS"]
+    LIVE_STATUS = _MESSAGES["LIVE_STATUS"]
+    LIVE_ROWS = _MESSAGES["LIVE_ROWS"]
+    LIVE_LISTEN = _MESSAGES["LIVE_LISTEN"]
+    LIVE_FLUSH = _MESSAGES["LIVE_FLUSH"]
 
 
-COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
+COUNTERS = texts("COUNTER")
+"""What a device's counter counts."""
 
 
 @cache
 def error_texts() -> dict[int, tuple[str, str]]:
     """Code: (name, text), read from the firmware's one list of errors."""
-    path = firmware_dir() / "runtime/include/stapes/errors.def"
-    found = re.findall(r'^X\((\w+), (-?\d+), "(.*)"\)$', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {int(code): (name, text) for name, code, text in found}
+    errors = numbered("runtime/include/stapes/errors.def", "X")
+    return {code: (name, text) for name, (code, text) in errors.items()}
 
 
 def error_code(name: str) -> int:
     """The code of `STAPES_E_…`."""
-    return next(code for code, (known, _) in error_texts().items() if known == name)
+    return numbered("runtime/include/stapes/errors.def", "X")[name][0]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Hello:
     class_count: int
     window_frames: int
     window_hop_frames: int
-    n_mels: int
+    n_features: int
     frame_length: int
     hop_length: int
     bundle_hash: str
@@ -90,29 +91,35 @@ class Hello:
     unique_id: str
 
 
-HELLO_REQUEST = struct.Struct("<IB")
-HELLO_FIXED = struct.Struct("<BBHIIIHHHHHHHH32s32s")
+HELLO_REQUEST = layout("hello_request")
+HELLO_ANSWER = layout("hello_answer")
 
 
 def parse_hello(data: bytes) -> Hello:
     """The answer to a hello."""
-    fixed = _fixed(HELLO_FIXED, data, Message.HELLO, exact=False)
-    protocol, counter, api, numerator, denominator, *geometry, bundle, frontend = fixed
-    if counter >= len(COUNTERS) or denominator == 0:
-        raise _malformed(Message.HELLO)
-    texts = []
-    rest = data[HELLO_FIXED.size :]
+    fields, rest = parse(HELLO_ANSWER, data, Message.HELLO)
+    numerator, denominator = fields.pop("counter_numerator"), fields.pop("counter_denominator")
+    counter = COUNTERS.get(fields.pop("counter"))
+    if counter is None or denominator == 0:
+        raise malformed(Message.HELLO)
+    parts = []
     for _ in range(4):
         if not rest or len(rest) < 1 + rest[0]:
-            raise _malformed(Message.HELLO)
-        texts.append(rest[1 : 1 + rest[0]])
+            raise malformed(Message.HELLO)
+        parts.append(rest[1 : 1 + rest[0]])
         rest = rest[1 + rest[0] :]
-    *names_of, unique_id = texts
-    names = [field.name for field in fields(Hello)]
-    values = [protocol, COUNTERS[counter], api, numerator / denominator, *geometry]
-    values += [bundle.hex(), frontend.hex()]
-    values += [*(text.decode("utf-8", errors="replace") for text in names_of), unique_id.hex()]
-    return Hello(**dict(zip(names, values, strict=True)))
+    board, build_id, version = (part.decode("utf-8", errors="replace") for part in parts[:3])
+    return Hello(
+        counter=counter,
+        counter_scale=numerator / denominator,
+        bundle_hash=fields.pop("bundle_hash").hex(),
+        frontend_hash=fields.pop("frontend_hash").hex(),
+        board=board,
+        build_id=build_id,
+        version=version,
+        unique_id=parts[3].hex(),
+        **fields,
+    )
 
 
 @dataclass(frozen=True)
@@ -130,14 +137,14 @@ class Pushed:
     pcm_crc: int
 
 
-PCM_REQUEST = struct.Struct("<I")
-PCM_ANSWER = struct.Struct("<IIIBI")
+PCM_REQUEST = layout("pcm_request")
+PCM_ANSWER = layout("pcm_answer")
 
 
 def parse_pushed(data: bytes) -> Pushed:
     """The answer to PCM."""
-    samples, frames, windows, ready, crc = _fixed(PCM_ANSWER, data, Message.PCM)
-    return Pushed(samples, frames, windows, bool(ready), crc)
+    fields = parse_all(PCM_ANSWER, data, Message.PCM)
+    return Pushed(**fields | {"window_ready": bool(fields["window_ready"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +152,7 @@ class WindowResult:
     """What the device computed for the last complete window.
 
     `index` counts windows from 0 since the last reset. CRCs are CRC-32 over all int8 values in memory
-    order: features [frames, n_mels], each layer [height, width, channels]. `scores` is int8 [classes].
+    order: features [frames, n_features], each layer [height, width, channels]. `scores` is int8 [classes].
     Counts are in the unit of `Hello.counter`: `frontend_count` since the window before, `total_count` the
     whole network, `layer_counts` each layer's kernel.
     """
@@ -160,35 +167,47 @@ class WindowResult:
     layer_counts: tuple[float, ...]
 
 
-WINDOW_REQUEST = struct.Struct("<H")
-WINDOW_FIXED = struct.Struct("<IIIIIHH")
-WINDOW_LAYER = struct.Struct("<II")
+WINDOW_REQUEST = layout("window_request")
+WINDOW_ANSWER = layout("window_answer")
+WINDOW_LAYER = layout("window_layer")
 
 
-def parse_window(data: bytes, classes: int) -> tuple[tuple[int, ...], bytes, int, list[tuple[int, int]]]:
-    """One page: (index, features CRC, weight, front-end ticks, engine ticks), scores, first layer, (CRC,
-    ticks) each.
-    """
-    *head, first, count = _fixed(WINDOW_FIXED, data, Message.WINDOW, exact=False)
-    start = WINDOW_FIXED.size + classes
-    if len(data) != start + count * WINDOW_LAYER.size:
-        raise _malformed(Message.WINDOW)
-    layers = list(WINDOW_LAYER.iter_unpack(data[start:]))
-    return tuple(head), data[WINDOW_FIXED.size : start], first, layers
+@dataclass(frozen=True)
+class WindowPage:
+    """One answer to WINDOW: scores from class `first_class` on, CRC and ticks of layers from `first_layer` on."""
+
+    index: int
+    features_crc: int
+    weight: int
+    frontend_ticks: int
+    engine_ticks: int
+    class_count: int
+    first_class: int
+    layer_count: int
+    first_layer: int
+    scores: bytes
+    layers: tuple[tuple[int, int], ...]
 
 
-FEATURES_REQUEST = struct.Struct("<I")
-ACTIVATIONS_REQUEST = struct.Struct("<HI")
-PAGE_FIXED = struct.Struct("<II")
+def parse_window(data: bytes) -> WindowPage:
+    """The answer to WINDOW."""
+    fields, rest = parse(WINDOW_ANSWER, data, Message.WINDOW)
+    count = fields.pop("scores_here")
+    scores, layers = rest[:count], rest[count:]
+    if len(scores) != count or len(layers) % WINDOW_LAYER.size:
+        raise malformed(Message.WINDOW)
+    return WindowPage(scores=scores, layers=tuple(WINDOW_LAYER.struct.iter_unpack(layers)), **fields)
 
 
-def parse_page(data: bytes, message: Message, offset: int) -> tuple[int, bytes]:
-    """One page of features or activations: the total number of bytes, and those from `offset` on."""
-    total, at = _fixed(PAGE_FIXED, data, message, exact=False)
-    page = data[PAGE_FIXED.size :]
-    if at != offset or offset + len(page) > total or (not page and offset < total):
-        raise _malformed(message)
-    return total, page
+FEATURES_REQUEST = layout("features_request")
+ACTIVATIONS_REQUEST = layout("activations_request")
+PAGE_ANSWER = layout("page_answer")
+
+
+def parse_page(data: bytes, message: Message) -> tuple[int, int, bytes]:
+    """One page of features or activations: number of bytes in all, the first one's offset, and those."""
+    fields, page = parse(PAGE_ANSWER, data, message)
+    return fields["total"], fields["offset"], page
 
 
 @dataclass(frozen=True)
@@ -205,14 +224,15 @@ class Decision:
     sums: tuple[int, ...]
 
 
-DECISION_FIXED = struct.Struct("<hhiIQ")
+DECISION_REQUEST = layout("decision_request")
+DECISION_ANSWER = layout("decision_answer")
 
 
-def parse_decision(data: bytes, classes: int) -> Decision:
-    """The answer to DECISION."""
-    layout = struct.Struct(f"{DECISION_FIXED.format}{classes}q")
-    class_index, best, confidence, windows, weight, *sums = _fixed(layout, data, Message.DECISION)
-    return Decision(class_index, best, confidence, windows, weight, tuple(sums))
+def parse_decision(data: bytes) -> tuple[int, int, Decision]:
+    """One page: number of classes in all, the first one here, and the decision with these classes' sums."""
+    fields, rest = parse(DECISION_ANSWER, data, Message.DECISION)
+    classes, first = fields.pop("class_count"), fields.pop("first_class")
+    return classes, first, Decision(sums=parse_integers(rest, 8, Message.DECISION), **fields)
 
 
 @dataclass(frozen=True)
@@ -225,12 +245,12 @@ class Stats:
     replays: int
 
 
-STATS_ANSWER = struct.Struct("<IIII")
+STATS_ANSWER = layout("stats_answer")
 
 
 def parse_stats(data: bytes) -> Stats:
     """The answer to STATS."""
-    return Stats(*_fixed(STATS_ANSWER, data, Message.STATS))
+    return Stats(**parse_all(STATS_ANSWER, data, Message.STATS))
 
 
 @dataclass(frozen=True)
@@ -247,32 +267,29 @@ class SelfTest:
         return self.size > 0 and self.expected == self.computed
 
 
-BAUD_REQUEST = struct.Struct("<I")
-
-SELF_TEST_ANSWER = struct.Struct("<III")
+SELF_TEST_ANSWER = layout("self_test_answer")
 
 
 def parse_self_test(data: bytes) -> SelfTest:
     """The answer to SELF_TEST."""
-    return SelfTest(*_fixed(SELF_TEST_ANSWER, data, Message.SELF_TEST))
+    return SelfTest(**parse_all(SELF_TEST_ANSWER, data, Message.SELF_TEST))
+
+
+BAUD_REQUEST = layout("baud_request")
+
+_RAISES = numbers("RAISE")
 
 
 class Raise(IntEnum):
     """Faults that the firmware raises when asked."""
 
-    NOTHING = 0
-    TRAP = 1
-    BUS_FAULT = 2
-    HANG = 3
+    NOTHING = _RAISES["NOTHING"]
+    TRAP = _RAISES["TRAP"]
+    BUS_FAULT = _RAISES["BUS_FAULT"]
+    HANG = _RAISES["HANG"]
 
 
-FAULT_CAUSES = {
-    1: "a hard fault",
-    2: "a memory fault",
-    3: "a bus fault",
-    4: "a usage fault",
-    5: "the watchdog's bite",
-}
+FAULT_CAUSES = texts("FAULT")
 EXCEPTIONS = {
     0: "a misaligned instruction",
     1: "an instruction access fault",
@@ -317,24 +334,41 @@ class Fault:
         return self.describe()
 
 
-WATCHDOG, EXCEPTION = 5, 6
-FAULT_REQUEST = struct.Struct("<B")
-FAULT_ANSWER = struct.Struct("<IIIIIII")
+WATCHDOG, EXCEPTION = numbers("FAULT")["WATCHDOG"], numbers("FAULT")["EXCEPTION"]
+FAULT_REQUEST = layout("fault_request")
+FAULT_ANSWER = layout("fault_answer")
 
 
 def parse_fault(data: bytes) -> Fault | None:
     """The answer to FAULT; None where the last restart followed none."""
-    return Fault(*_fixed(FAULT_ANSWER, data, Message.FAULT)) if data else None
+    return Fault(**parse_all(FAULT_ANSWER, data, Message.FAULT)) if data else None
 
 
-def _fixed(layout: struct.Struct, data: bytes, message: Message, *, exact: bool = True) -> tuple[Any, ...]:
-    if len(data) < layout.size or (exact and len(data) != layout.size):
-        raise _malformed(message)
-    return layout.unpack_from(data)
+def parse_integers(data: bytes, size: int, message: Message) -> tuple[int, ...]:
+    """Signed numbers of `size` bytes each."""
+    if len(data) % size:
+        raise malformed(message)
+    return tuple(np.frombuffer(data, dtype=f"<i{size}").tolist())
 
 
-def _malformed(message: Message) -> LinkError:
+def malformed(message: Message) -> LinkError:
+    """The answer to `message` is not one."""
     return LinkError(
         f"the answer to {message.name} has a wrong length or content",
         hint="build and flash the firmware of this stapes version",
     )
+
+
+def parse(expected: Layout, data: bytes, message: Message) -> tuple[dict[str, Any], bytes]:
+    """Fields by name, and the bytes behind them."""
+    if len(data) < expected.size:
+        raise malformed(message)
+    return expected.unpack(data), data[expected.size :]
+
+
+def parse_all(expected: Layout, data: bytes, message: Message) -> dict[str, Any]:
+    """Fields by name; there is nothing behind them."""
+    fields, rest = parse(expected, data, message)
+    if rest:
+        raise malformed(message)
+    return fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from stapes.datasets.audacity import label_line, lost_line
 from stapes.reference import LiveEvent, LiveKind
 
 
@@ -30,10 +31,10 @@ def json_line(event: LiveEvent, labels: Sequence[str], sample_rate: int, scale: 
 def audacity_labels(
     events: Iterable[LiveEvent], labels: Sequence[str], sample_rate: int, scale: float
 ) -> Iterable[str]:
-    """Lines of an Audacity label track: complete events, and gaps where samples were lost."""
+    """Lines of an Audacity label track: complete events with their scores, and gaps where samples were lost."""
     for event in events:
-        span = f"{event.start / sample_rate:.6f}\t{event.end / sample_rate:.6f}"
+        start, end = event.start / sample_rate, event.end / sample_rate
         if event.kind == LiveKind.END:
-            yield f"{span}\t{labels[event.class_index]} {score_of(event, scale):.2f}\n"
+            yield label_line(start, end, labels[event.class_index], score_of(event, scale))
         elif event.kind == LiveKind.GAP:
-            yield f"{span}\t({event.dropped} samples lost)\n"
+            yield lost_line(start, end, event.dropped)

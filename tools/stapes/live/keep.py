@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import wave
 from pathlib import Path
 from typing import TextIO
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import StapesError
+from stapes.files import free_path
 from stapes.live.events import audacity_labels, json_line
 from stapes.reference import LiveEvent, LiveKind
 
@@ -102,7 +104,7 @@ def cut_event(
     if event.kind != LiveKind.END:
         return None
     side = round(margin * history.sample_rate)
-    path = directory / f"{event.start / history.sample_rate:010.2f}-{label}.wav"
+    path = free_path(directory, f"{event.start / history.sample_rate:010.2f}-{label}", ".wav")
     return path if history.write(path, max(0, event.start - side), event.end + side) else None
 
 
@@ -110,7 +112,8 @@ class Uncertain:
     """Windows that the network was unsure of, for labelling by hand: at most one of any moment.
 
     A window is uncertain when the best class is known by less than `margin` from the second, or lies within `margin` of
-    its threshold; `scores` are 0 to 1. `windows.csv` in the directory lists them.
+    its threshold; `scores` are 0 to 1. `windows.csv` in the directory lists them as `clips.csv` of a data set does: the
+    best class as `label`, to be corrected, and `group`, which keeps windows of one session in one fold.
     """
 
     def __init__(
@@ -120,12 +123,23 @@ class Uncertain:
         thresholds: tuple[float, ...],
         window: int,
         margin: float = 0.15,
+        group: str = "",
     ) -> None:
         self._directory, self._labels, self._thresholds = directory, labels, thresholds
         self._window = window
         self._margin = margin
+        self._group = group
         self._last = -window
         self.saved = 0
+        self._table = directory / "windows.csv"
+        # Not the bare labels: a class may be called `start`.
+        self._columns = ["filename", "label", "group", *(f"score of {label}" for label in labels)]
+        if self._table.exists():
+            with self._table.open(newline="", encoding="utf-8-sig") as table:
+                if next(csv.reader(table), self._columns) != self._columns:
+                    raise StapesError(
+                        f"{self._table} is of other classes", hint="choose another --save-uncertain DIR"
+                    )
 
     def add(self, history: History, end: int, scores: tuple[float, ...]) -> None:
         """The scores of the window that ended before sample `end`."""
@@ -137,12 +151,15 @@ class Uncertain:
         )
         if not is_unsure or end - self._last < self._window:
             return
-        name = f"{end / history.sample_rate:010.2f}-{self._labels[best]}-{self._labels[second]}.wav"
-        if not history.write(self._directory / name, end - self._window, end):
+        moment = f"{end / history.sample_rate:010.2f}"
+        path = free_path(self._directory, f"{moment}-{self._labels[best]}-{self._labels[second]}", ".wav")
+        if not history.write(path, end - self._window, end):
             return
         self._last = end
         self.saved += 1
-        with (self._directory / "windows.csv").open("a", encoding="utf-8") as table:
+        with self._table.open("a", newline="", encoding="utf-8") as table:
+            rows = csv.writer(table, lineterminator="\n")
             if table.tell() == 0:
-                table.write(",".join(["file", *self._labels]) + "\n")
-            table.write(",".join([name, *(f"{score:.4f}" for score in scores)]) + "\n")
+                rows.writerow(self._columns)
+            figures = [f"{score:.4f}" for score in scores]
+            rows.writerow([path.name, self._labels[best], self._group, *figures])

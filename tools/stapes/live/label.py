@@ -9,6 +9,7 @@ from typing import Any
 
 from stapes.datasets.audio import audio_blocks, audio_info
 from stapes.errors import StapesError
+from stapes.files import write_atomic
 from stapes.graph import load_graph
 from stapes.live.events import audacity_labels
 from stapes.live.host import HostListener
@@ -28,7 +29,7 @@ def label_recording(
     """Write an Audacity label track of `recording` to `out`; the keys of `stapes label --json`.
 
     The device's C runs in this process, compiled in `directory`. Memory does not grow with the recording. The track
-    is complete when this returns.
+    is written when all of the recording was read: a damaged one leaves none.
     """
     rate = bundle.manifest.frontend.sample_rate
     graph = load_graph(bundle)
@@ -38,22 +39,23 @@ def label_recording(
     counts = {kind: 0 for kind in LiveKind}
     samples = 0
     begin = time.monotonic()
+    lines: list[str] = []
+
+    def take(events: list[LiveEvent]) -> None:
+        for event in events:
+            counts[event.kind] += 1
+            if on_event:
+                on_event(event)
+        lines.extend(audacity_labels(events, bundle.manifest.labels, rate, scale))
+
+    for block in audio_blocks(recording, rate):
+        take(listener.push(block))
+        samples += len(block)
+        if progress:
+            progress("seconds", samples // rate, total)
+    take(listener.flush())
     try:
-        with out.open("w", encoding="utf-8") as track:
-
-            def take(events: list[LiveEvent]) -> None:
-                for event in events:
-                    counts[event.kind] += 1
-                    if on_event:
-                        on_event(event)
-                track.writelines(audacity_labels(events, bundle.manifest.labels, rate, scale))
-
-            for block in audio_blocks(recording, rate):
-                take(listener.push(block))
-                samples += len(block)
-                if progress:
-                    progress("seconds", samples // rate, total)
-            take(listener.flush())
+        write_atomic(out, "".join(lines))
     except OSError as error:
         raise StapesError(
             f"cannot write {out}: {error.strerror}", hint="choose another --out FILE"

@@ -69,6 +69,7 @@ class Session:
         files: EventFiles | None = None,
         cut_directory: Path | None = None,
         uncertain_directory: Path | None = None,
+        group: str = "",
         counter: str = "",
     ) -> None:
         manifest = bundle.manifest
@@ -83,7 +84,7 @@ class Session:
         self._cut_directory = cut_directory
         window = manifest.frontend.samples(manifest.window.frames)
         self._uncertain = (
-            Uncertain(uncertain_directory, manifest.labels, thresholds, window)
+            Uncertain(uncertain_directory, manifest.labels, thresholds, window, group=group)
             if uncertain_directory
             else None
         )
@@ -215,6 +216,7 @@ def listening(
             files=files,
             cut_directory=save_events,
             uncertain_directory=save_uncertain,
+            group=str(wav.resolve()) if wav else time.strftime("microphone %Y-%m-%d %H:%M:%S"),
             counter=hello.counter,
         )
         stack.callback(session.close)

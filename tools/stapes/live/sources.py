@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stapes.datasets.audio import audio_blocks
+from stapes.datasets.audio import audio_blocks, audio_info
 from stapes.errors import ToolError
 
 Pcm = npt.NDArray[np.int16]
@@ -37,6 +37,7 @@ class FileSource:
     """A recording at its own speed, or, `fast`, as fast as it is taken."""
 
     def __init__(self, path: Path, sample_rate: int, *, fast: bool = False) -> None:
+        audio_info(path)  # raises for most that is wrong, before a device is built
         self._blocks: Iterator[Pcm] = audio_blocks(path, sample_rate, 0.5)
         self._rate = sample_rate
         self._fast = fast

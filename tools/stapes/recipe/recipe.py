@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -12,6 +13,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -61,6 +63,15 @@ class DatasetSpec(_Section):
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+
+    @field_validator("labels", "other", mode="after")
+    @classmethod
+    def _composed(cls, value: Any) -> Any:
+        # As the labels of recordings are: what looks the same is the same.
+        def nfc(label: str) -> str:
+            return unicodedata.normalize("NFC", label)
+
+        return nfc(value) if isinstance(value, str) else tuple(map(nfc, value))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

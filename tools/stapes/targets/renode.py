@@ -13,8 +13,9 @@ from string import Template
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from stapes.definitions import firmware_dir
 from stapes.errors import TargetError
-from stapes.firmware import firmware_dir, require_program
+from stapes.firmware import require_program
 from stapes.targets.process import TargetProcess
 from stapes.targets.stream import DescriptorStream
 

@@ -40,8 +40,7 @@ class Batches:
     def __init__(self, recipe: Recipe, pool: FeaturePool, fold: int) -> None:
         self._recipe, self._fold = recipe, fold
         self._train = pool.indices(fold, held_out=False)
-        self._targets = pool.targets
-        self._one_hot = np.eye(len(pool.labels), dtype=np.float32)
+        self._labels = pool.labels_of(np.arange(len(pool.targets))).astype(np.float32)
         self._noise = [np.asarray(features.log_mel) for features in pool.noise]
         # Features stay on disk, where the pool has mapped them from: only energies are kept, one a frame.
         self._log_mel = {
@@ -55,7 +54,7 @@ class Batches:
             }
             for speed, clips in self._log_mel.items()
         }
-        counts = np.bincount(self._targets[self._train], minlength=len(pool.labels))
+        counts = self._labels[self._train].sum(axis=0)
         self.class_weights: Float32 = (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(
             np.float32
         )
@@ -80,9 +79,7 @@ class Batches:
         self._disturb(power, rng)
         votes = self._votes(power)
         share = ratio.astype(np.float32)[:, None]
-        labels = self._one_hot[self._targets[first]] * share + self._one_hot[self._targets[second]] * (
-            1 - share
-        )
+        labels = self._labels[first] * share + self._labels[second] * (1 - share)
         if recipe.model.scores == "sigmoid":
             labels = (labels >= _HEARD).astype(np.float32)
         knots = rng.uniform(-settings.equaliser_db, settings.equaliser_db, (len(first), _KNOTS))

@@ -25,8 +25,14 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def metrics_of(recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, Any]:
-    """The content of metrics.json as far as training knows it; shares of clips of the fold left out."""
+def metrics_of(
+    recipe: Recipe, results: Sequence[FoldResult], content: Mapping[int, str] | None = None
+) -> dict[str, Any]:
+    """The content of metrics.json as far as training knows it; shares of clips of the fold left out.
+
+    `content` is the hash of each fold's recordings (`FeaturePool.content`): what the figures are of.
+    """
+    known = content or {}
     return {
         "folds": [result.fold for result in results],
         "clips": [result.clips for result in results],
@@ -35,6 +41,8 @@ def metrics_of(recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, Any]:
         "macs_per_window": results[0].macs,
         "parameters": results[0].parameters,
         "model_bytes": len(results[0].network),
+        "data_sha256": [known.get(result.fold, "") for result in results],
+        "decision": recipe.decision.model_dump(mode="json"),
         "recipe_sha256": sha256(canonical_json(recipe.model_dump(mode="json"))),
     }
 

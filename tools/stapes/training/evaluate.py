@@ -13,12 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.recipe import Recipe
+from stapes.recipe.recipe import DecisionSpec
 from stapes.reference import vote
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
 from stapes.training.pool import FeaturePool
 from stapes.training.shards import Features
+
+_STEPS = 1 << 20
+"""In which confidences are compared."""
 
 
 def window_starts(frames: int, recipe: Recipe) -> range:
@@ -47,19 +51,29 @@ def windows_of(
     return stacked, np.array(weights, dtype=np.float64), np.array(owners, dtype=np.int64)
 
 
+def decide(
+    scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], rule: DecisionSpec
+) -> int:
+    """The class that windows with these scores [n, classes] and weights [n] decide on; n ≥ 1. -1 is unknown."""
+    chosen = vote(rule.vote)
+    best = chosen.best(scores, weights)
+    confidence = chosen.scores(scores, weights, _STEPS, _STEPS)[best]
+    # A sum in floating point may miss by its rounding what it should just reach.
+    return best if confidence + 1 >= chosen.threshold(rule.min_confidence, _STEPS) else -1
+
+
 def clip_accuracy(
     scores: Callable[[Float32], npt.NDArray[np.floating[Any]]],
     recipe: Recipe,
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says what it should."""
+    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says a class that the clip has."""
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
-    decided = [
-        vote(recipe.decision.vote).best(found[owners == clip], weights[owners == clip]) for clip in clips
-    ]
-    return float(np.mean(np.array(decided) == pool.targets[clips]))
+    decided = [decide(found[owners == clip], weights[owners == clip], recipe.decision) for clip in clips]
+    hits = [best >= 0 and bool(has[best]) for best, has in zip(decided, pool.labels_of(clips), strict=True)]
+    return float(np.mean(hits))
 
 
 def float_accuracy(model: Any, recipe: Recipe, pool: FeaturePool, clips: Int64) -> float:

@@ -143,6 +143,7 @@ def train_folds(
             hint="train with `stapes train`, or leave training.teachers out",
         )
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
+    dataset.require_trainable(tagging=recipe.model.scores == "sigmoid")
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
         raise DataError(

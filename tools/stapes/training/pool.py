@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ from stapes.training.shards import CLIPS, Features, load, save
 Int64 = npt.NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
-_FORMAT = 1
+_FORMAT = 2
+"""Raised when the same files give other samples: what an older reader made of them is not used."""
 
 
 def default_cache() -> Path:
@@ -44,7 +45,8 @@ def default_cache() -> Path:
 class FeaturePool:
     """Features of a data set: `clips[speed][i]`; `targets` and `folds` int64[n]; `key` names the content.
 
-    `noise` are recordings that are no clips, at speed 1.
+    `noise` are recordings that are no clips, at speed 1. `tags` bool[n, classes] are all classes of each clip.
+    `content` is the hash of each fold's recordings and labels.
     """
 
     spec: FrontendSpec
@@ -54,6 +56,15 @@ class FeaturePool:
     clips: dict[float, list[Features]]
     key: str
     noise: Sequence[Features] = ()
+    tags: npt.NDArray[np.bool_] | None = None
+    content: Mapping[int, str] = field(default_factory=dict)
+
+    def labels_of(self, clips: Int64) -> npt.NDArray[np.bool_]:
+        """Which classes clips have: bool[len(clips), classes]."""
+        if self.tags is not None:
+            return self.tags[clips]
+        classes: npt.NDArray[np.bool_] = np.arange(len(self.labels)) == self.targets[clips][:, None]
+        return classes
 
     def indices(self, fold: int, *, held_out: bool) -> Int64:
         """Clips of the fold (held_out), or of all the others."""
@@ -99,7 +110,7 @@ def build_pool(
         done += len(dataset.clips)
     keys = [_key(spec, speed, identities) for speed in speeds]
     labels = dataset.labels
-    content = [sorted(keys), [(clip.label, clip.fold) for clip in dataset.clips]]
+    content = [sorted(keys), [(clip.label, clip.fold, *clip.also) for clip in dataset.clips]]
     return FeaturePool(
         spec=spec,
         labels=labels,
@@ -107,6 +118,8 @@ def build_pool(
         folds=np.array([clip.fold for clip in dataset.clips], dtype=np.int64),
         clips=clips,
         noise=recorded,
+        tags=np.array([[label in clip.labels for label in labels] for clip in dataset.clips], dtype=np.bool_),
+        content={fold: dataset.content(fold) for fold in dataset.folds},
         key=sha256(canonical_json([*content, *([_key(spec, 1.0, noises)] if noise else [])])),
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stapes.datasets import Clip, Dataset
 from stapes.errors import RecipeError, StapesError, ToolError
 from stapes.files import canonical_json, sha256
 from stapes.recipe import Recipe
@@ -118,18 +119,20 @@ def sweep(
     score: Score,
     *,
     storage: str = "",
+    data: str = "",
     tell: Callable[[int, dict[str, Any], float | None], None] = lambda number, changed, score: None,
 ) -> Found:
     """Search until `trials` trials are done, earlier ones of the same search included; gives the best.
 
     `recipe` is that of `for_search`. `storage` is a database URL (sqlite:///…); without it, a journal file in
     `directory`. Several processes may search together in one storage. A trial that was interrupted is taken up again,
-    in the same directory, by whoever searches next. `tell` hears each trial's number, values and score (None: refused).
+    in the same directory, by whoever searches next. `data` is the hash of the recordings: with others it is another
+    search. `tell` hears each trial's number, values and score (None: refused).
     """
     optuna = _optuna()
     directory.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        study_name=_name(recipe, ranges),
+        study_name=_name(recipe, ranges, data),
         storage=storage or _journal(optuna, directory / "sweep.journal"),
         load_if_exists=True,
         direction="maximize",
@@ -168,6 +171,12 @@ def sweep(
     return Found(varied(recipe, changed), float(best.value), changed, len(done), len(refused))
 
 
+def content_hash(dataset: Dataset, noise: Sequence[Clip] = ()) -> str:
+    """Hash of all that trials hear: recordings, labels, folds, and noise."""
+    folds = [[fold, dataset.content(fold)] for fold in dataset.folds]
+    return sha256(canonical_json([folds, [clip.identity() for clip in noise]]))
+
+
 def _optuna() -> Any:
     try:
         import optuna
@@ -181,9 +190,9 @@ def _journal(optuna: Any, path: Path) -> Any:
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def _name(recipe: Recipe, ranges: Sequence[Range]) -> str:
-    """The same recipe and ranges are the same search; trials of another one say nothing about it."""
-    content = [recipe.model_dump(mode="json"), [vars(each) for each in ranges]]
+def _name(recipe: Recipe, ranges: Sequence[Range], data: str) -> str:
+    """The same recipe, ranges and recordings are the same search; trials of another one say nothing about it."""
+    content = [recipe.model_dump(mode="json"), [vars(each) for each in ranges], data]
     return f"{recipe.name}-{sha256(canonical_json(content))[:12]}"
 
 

@@ -68,6 +68,13 @@ def test_everything_is_equal(rig: Rig) -> None:
     assert len(value["layers"]) == 7
 
 
+def test_a_bundle_of_mfccs_is_equal(tmp_path: Path) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", n_mfcc=13)
+    report = check_bundle(bundle, "host", select_clips(bundle, None, 1), tmp_path, full=True)
+    assert report.passed, report.first_difference
+    assert report.hello is not None and report.hello.n_features == 13
+
+
 def test_only_clips_that_the_network_never_met_say_how_well_it_does(rig: Rig) -> None:
     report = rig.check()
     assert report.accuracy is None and report.as_json()["accuracy"] is None

@@ -110,7 +110,9 @@ def test_figures_of_one_fold_do_not_replace_those_of_all() -> None:
 
 
 def decided(fold: int, truth: int, firmware: int, *, foreground: bool | None = None) -> _Decided:
-    return _Decided(fold, truth, truth, firmware, 0.75, firmware, (truth, firmware), foreground)
+    return _Decided(
+        fold, truth, frozenset({truth}), truth, firmware, 0.75, firmware, (truth, firmware), foreground
+    )
 
 
 def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
         decided(2, 2, -1, foreground=True),
         decided(2, 1, 1, foreground=True),
     ]
-    found = _result(bundle, [1, 2], seen)
+    found = _result(bundle, [1, 2], seen, ["", ""])
     assert found["clips"] == [2, 3]
     assert found["firmware"]["per_fold"] == [0.5, pytest.approx(2 / 3)]
     assert found["int8"]["accuracy_mean"] == 1.0
@@ -131,6 +133,51 @@ def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
     assert found["foreground"] == {"clips": 3, "accuracy": pytest.approx(2 / 3)}
     assert found["background"] == {"clips": 2, "accuracy": 0.5}
     assert found["firmware"]["confusion"] == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
-    assert "float" not in found, "training knows fold 1 only"
-    without = _result(bundle, [1], [decided(1, 0, 0), decided(1, 1, 1)])
+    without = _result(bundle, [1], [decided(1, 0, 0), decided(1, 1, 1)], [""])
     assert "foreground" not in without
+
+
+def test_any_of_several_labels_is_right(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    both = frozenset({0, 2})
+    seen = [_Decided(1, 0, both, 2, found, 0.75, found, (0, 1, 2), None) for found in (0, 2, 1, -1)]
+    result = _result(bundle, [1], seen, [""])
+    assert result["int8"]["accuracy_mean"] == 1.0
+    assert result["firmware"]["accuracy_mean"] == 0.5
+    assert result["windows"]["accuracy_mean"] == pytest.approx(2 / 3)
+    assert result["firmware"]["confusion"] == [[1, 1, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("known", "folds", "content", "expected"),
+    [
+        pytest.param({}, [1, 2], ["a", "b"], [0.5, 0.75], id="the same"),
+        pytest.param({}, [2], ["b"], [0.75], id="one fold of it"),
+        pytest.param({}, [1, 2], ["a", "x"], None, id="other recordings"),
+        pytest.param({}, [1, 3], ["a", "c"], None, id="a fold not trained without"),
+        pytest.param({"data_sha256": ["", ""]}, [1], ["a"], None, id="recordings not known"),
+        pytest.param(
+            {"decision": {"vote": "energy", "min_confidence": 0.0}}, [1], ["a"], None, id="another rule"
+        ),
+        pytest.param({"decision": None}, [1], ["a"], None, id="a rule not known"),
+    ],
+)
+def test_the_float_figure_is_of_the_same_recordings_and_rule_or_absent(
+    tmp_path: Path,
+    known: dict[str, object],
+    folds: list[int],
+    content: list[str],
+    expected: list[float] | None,
+) -> None:
+    bundle = make_bundle(tmp_path)
+    metrics = METRICS | {
+        "folds": [1, 2],
+        "float": {"accuracy_mean": 0.625, "accuracy_sd": 0.125, "per_fold": [0.5, 0.75]},
+        "data_sha256": ["a", "b"],
+        "decision": bundle.manifest.decision.model_dump(mode="json"),
+    }
+    files = {"model.tflite": bundle.model, "metrics.json": json.dumps(metrics | known).encode()}
+    bundle = Bundle.save(tmp_path / "known", bundle.manifest, files)
+    result = _result(bundle, folds, [decided(fold, 0, 0) for fold in folds], content)
+    assert result.get("float", {}).get("per_fold") == expected
+    assert ("float_minus_firmware_points" in result) == (expected is not None)

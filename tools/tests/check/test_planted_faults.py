@@ -282,7 +282,7 @@ def test_sound_altered_in_sound_frames_is_named(
 
     def damaged(self: Client, message: Message, payload: bytes = b"", **options: Any) -> bytes:
         if message == Message.PCM:
-            (start,) = PCM_REQUEST.unpack_from(payload)
+            start = PCM_REQUEST.unpack(payload)["samples"]
             samples = np.frombuffer(payload[PCM_REQUEST.size :], "<i2").copy()
             payload = payload[: PCM_REQUEST.size] + alter(samples, start).tobytes()
         return request(self, message, payload, **options)

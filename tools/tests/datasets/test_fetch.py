@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
+import resource
 import tarfile
 import threading
 import zipfile
@@ -34,6 +37,8 @@ class Server(ThreadingHTTPServer):
     after = 0
     ranges = True
     status = 0
+    endless = False
+    """More than it should, without a Content-Length."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -54,6 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         if server.status:
             self.send_error(server.status)
             return
+        if server.endless:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(1 << 16))
         if start >= len(server.content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(server.content)}")
@@ -187,6 +198,68 @@ def test_a_wrong_checksum_leaves_nothing(tmp_path: Path, server: Server, how: st
     assert list(tmp_path.iterdir()) == []
     if how == "damaged part":
         assert fetch(source, tmp_path / "data", url=server.url).is_dir(), "the next try is clean"
+
+
+@pytest.mark.parametrize("how", ["says so", "endless", "longer than it says"])
+def test_no_more_is_taken_than_the_archive_has(tmp_path: Path, server: Server, how: str) -> None:
+    server.content = archive("Set")
+    source = replace(source_of(server), megabytes=1)
+    if how == "endless":
+        server.endless = True
+    elif how == "longer than it says":
+        server.ranges = False
+        (tmp_path / "data.tar.gz.part").write_bytes(bytes(3 << 20))
+    asked = []
+    with pytest.raises(
+        DataError, match=r"not the archive that was published: it goes on after 2,097,152 bytes"
+    ):
+        fetch(
+            source, tmp_path / "data", url=server.url, progress=lambda what, done, total: asked.append(done)
+        )
+    assert max(asked, default=0) <= 2 << 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_has_nothing_of_it(tmp_path: Path, server: Server) -> None:
+    """416 without a part of ours."""
+    server.content = b""
+    with pytest.raises(DataError, match="status 416"):
+        fetch(source_of(server), tmp_path / "data", url=server.url)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["part", "unpacking", "directory"])
+def test_a_full_disk_is_named_and_the_next_command_goes_on(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    server.content = archive("Set")
+    source, out = source_of(server), tmp_path / "data"
+    if where == "directory":
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
+            fetch(source, tmp_path / "file" / "x" / "data", url=server.url)
+        return
+    if where == "part":
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+        try:
+            with pytest.raises(DataError, match=r"cannot be written \(File too large\)") as caught:
+                fetch(source, out, url=server.url)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "data.tar.gz.part").stat().st_size > 0
+    else:
+
+        def refuse(*arguments: object, **options: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("shutil.unpack_archive", refuse)
+            with pytest.raises(DataError, match=r"cannot be written \(No space left on device\)") as caught:
+                fetch(source, out, url=server.url)
+    assert "when there is room" in caught.value.hint
+    assert not out.exists()
+    assert (fetch(source, out, url=server.url) / "big.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [404, 503])

@@ -80,7 +80,9 @@ def test_a_table_names_files_pieces_groups_and_folds(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(
         "filename,label,start,end,fold\nlong.wav,tap,0.5,1.0,1\nlong.wav,tap,1.25,2.0,2\nsub/b.wav,dog,,,1\n"
     )
-    dataset = open_dataset(tmp_path, DatasetSpec(kind="csv"), 16000)
+    with pytest.raises(DataError, match=r"1 groups are in several folds: long\.wav"):
+        open_dataset(tmp_path, DatasetSpec(kind="csv"), 16000)
+    dataset = open_dataset(tmp_path, DatasetSpec(kind="csv", split="time"), 16000)
     assert [(clip.name, clip.label, clip.fold, len(clip.pcm)) for clip in dataset.clips] == [
         ("long.wav@0.500", "tap", 1, 8000),
         ("long.wav@1.250", "tap", 2, 12000),

@@ -193,3 +193,22 @@ def test_the_recipes_fit_the_layouts(name: str, urban: Path, speech: Path) -> No
     dataset = open_dataset(tree, recipe.dataset, recipe.frontend.sample_rate)
     dataset.check(recipe.window_samples)
     assert recipe.dataset.test_fold in dataset.folds
+
+
+def test_speech_commands_in_capital_letters(tmp_path: Path) -> None:
+    """As other systems unpack them; and a word that is a link."""
+    tree = make_speech_commands(tmp_path / "tree")
+    before = len(open_dataset(tree, DatasetSpec(kind="speech_commands"), 16000).clips)
+    listed = set(
+        "".join((tree / f"{name}_list.txt").read_text() for name in ("testing", "validation")).split()
+    )
+    renamed = [path for path in sorted(tree.glob("yes/*.wav")) if f"yes/{path.name}" not in listed]
+    for path in [*renamed, *(tree / "_background_noise_").glob("*.wav")]:
+        path.rename(path.with_suffix(".WAV"))
+    (tree / "no").rename(tmp_path / "no")
+    (tree / "no").symlink_to(tmp_path / "no", target_is_directory=True)
+    spec = DatasetSpec(kind="speech_commands", labels=("yes", "no", "bed", "cat", "silence"))
+    clips = open_dataset(tree, spec, 16000).clips
+    assert len([clip for clip in clips if clip.label != "silence"]) == before
+    assert len([clip for clip in clips if clip.name.endswith(".WAV")]) == len(renamed) > 0
+    assert any(clip.label == "silence" and len(clip.pcm) for clip in clips)

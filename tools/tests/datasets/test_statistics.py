@@ -11,7 +11,7 @@ from sound_trees import make_urbansound8k, write_noise
 from typer.testing import CliRunner
 
 from stapes.cli.app import app
-from stapes.datasets import open_dataset
+from stapes.datasets import Dataset, open_dataset, synthetic_clips
 from stapes.datasets.statistics import describe_dataset, level_db
 from stapes.errors import DataError
 from stapes.recipe import DatasetSpec
@@ -92,6 +92,41 @@ def test_the_commands_name_every_problem_at_once(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "j.json").read_text())
     assert found["labels"] == ["dog", "knock"]
     assert found["clips"] == 8
+
+
+def write_at(path: Path, rate: int, seed: int) -> None:
+    """Two seconds of noise up to just below half the rate, as a recorder writes it."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=2 * rate) * 0.1)
+    spectrum[int(0.95 * len(spectrum)) :] = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.fft.irfft(spectrum), rate, subtype="PCM_16")
+
+
+@pytest.mark.parametrize(
+    "rates", [(8000, 16000), (16000, 16000), (8000, 8000), (44100, 16000), (11025, 48000)]
+)
+def test_classes_that_a_recorder_tells_apart_are_named(tmp_path: Path, rates: tuple[int, int]) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    for index, (label, rate) in enumerate(zip(("engine", "traffic"), rates, strict=True)):
+        for number in range(4):
+            write_at(tmp_path / "d" / label / f"{number}.wav", rate, 10 * index + number)
+    for command in ("check", "stats"):
+        done = CliRunner().invoke(
+            app,
+            ["data", command, str(tmp_path / "recipe.toml"), "--data", str(tmp_path / "d")],
+            catch_exceptions=False,
+        )
+        assert done.exit_code == 0
+        assert ("class engine has nothing above" in done.output) == (rates[0] < min(rates[1], 16000))
+        assert "class traffic has" not in done.output
+        if rates[0] == 8000 < rates[1]:
+            assert "nothing above 4.1 kHz, others reach 7.9 kHz" in done.output
+
+
+def test_natural_classes_are_not_told_apart_by_a_recorder() -> None:
+    """The sounds made by arithmetic, tones and clicks among them, end at many frequencies or at none."""
+    clips = synthetic_clips(("dog", "rain", "clock_tick", "rooster", "sea_waves"), 20, 16000, 1.0, 1)
+    assert describe_dataset(Dataset(tuple(clips), 16000), 1000)["warnings"] == []
 
 
 def test_the_list_of_published_data_sets(tmp_path: Path) -> None:

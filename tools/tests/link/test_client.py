@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from link_device import CLASSES, FEATURES, LAYERS, FakeDevice
+from link_device import CLASSES, FEATURES, LAYERS, PAYLOAD, FakeDevice
 
+from stapes.definitions import firmware_dir, read_definitions
 from stapes.errors import IdentityError, LinkError
 from stapes.link import Client, LostSamplesError
 from stapes.link import messages as m
 from stapes.link.client import BOOT_BAUD
 from stapes.link.frame import Receiver, encode
-from stapes.link.live import LiveClient
+from stapes.link.layout import numbers
+from stapes.link.live import STATUS_ANSWER, LiveClient
 from stapes.link.messages import PROTOCOL_VERSION, Message, error_code, error_texts
+from stapes.reference import LiveKind
 
 
 def connected(device: FakeDevice | None = None) -> tuple[Client, FakeDevice]:
@@ -31,11 +35,11 @@ def test_hello_tells_everything() -> None:
     hello = client.hello()
     assert (hello.board, hello.build_id, hello.version) == ("fake", "build", "0.1.0")
     assert (hello.counter, hello.counter_scale, hello.sample_rate) == ("instructions", 40.0, 16000)
-    assert (hello.layer_count, hello.class_count, hello.n_mels, hello.hop_length) == (
+    assert (hello.layer_count, hello.class_count, hello.n_features, hello.hop_length) == (
         LAYERS,
         CLASSES,
         20,
-        100,
+        10,
     )
     assert hello.bundle_hash == b"b".hex() * 32 and hello.frontend_hash == b"f".hex() * 32
 
@@ -53,8 +57,9 @@ def test_push_stops_at_each_window_and_says_how_far() -> None:
     assert device.samples == list(range(250))
 
 
-def test_pages_are_put_together() -> None:
-    client, _ = connected()
+@pytest.mark.parametrize("classes", [1, 3, 5, 34, 35, 50, 1001])
+def test_pages_are_put_together(classes: int) -> None:
+    client, device = connected(FakeDevice(classes))
     window = client.window()
     assert window.layer_crcs == tuple(range(1000, 1000 + LAYERS))
     assert window.layer_counts == tuple(40.0 * i for i in range(LAYERS))
@@ -64,7 +69,7 @@ def test_pages_are_put_together() -> None:
         1320.0,
         1760.0,
     )
-    assert window.scores.tolist() == [1, -1, 3]
+    assert window.scores.tobytes() == device.scores
     assert np.array_equal(client.features(), FEATURES.reshape(6, 20))
     assert np.array_equal(client.activations(3), FEATURES)
     decision = client.decision()
@@ -72,10 +77,112 @@ def test_pages_are_put_together() -> None:
         -1,
         2,
         77,
-        (-5, 0, 9),
+        tuple(device.sums),
     )
     assert client.stats().replays == 4
     assert client.self_test().passed
+
+
+@pytest.mark.parametrize("classes", [1, 2, 50, 1001])
+def test_smoothed_scores_come_in_pages(classes: int) -> None:
+    device = FakeDevice(classes)
+    client = LiveClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    status = client.status()
+    assert status.scores == tuple(256 * n for n in range(classes))
+    assert (status.busy, status.level, status.decided, status.gate_is_open) == (80.0, -5, -1, True)
+
+
+def test_scores_of_two_windows_are_fetched_again_but_not_for_ever() -> None:
+    device = FakeDevice(8)
+    client = LiveClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    device.windows_between_pages = 1
+    before = len(device.requests)
+    assert len(client.status().scores) == 8
+    pages = 8 // ((PAYLOAD - STATUS_ANSWER.size) // 4)
+    assert len(device.requests) - before == 3 * pages
+    device.windows_between_pages = 0
+    before = len(device.requests)
+    client.status()
+    assert len(device.requests) - before == pages
+
+
+def page(message: Message, **changes: int) -> bytes:
+    """An answer with its page's head changed and nothing on the page."""
+    heads = {
+        Message.WINDOW: m.WINDOW_ANSWER, Message.DECISION: m.DECISION_ANSWER,
+        Message.FEATURES: m.PAGE_ANSWER, Message.ACTIVATIONS: m.PAGE_ANSWER, Message.LIVE_STATUS: STATUS_ANSWER,
+    }  # fmt: skip
+    right = {"class_count": CLASSES, "layer_count": LAYERS, "total": FEATURES.size}
+    layout = heads[message]
+    values = {field.name: right.get(field.name, 0) for field in layout.fields if field.is_fixed}
+    return layout.pack(**values | {name: value for name, value in changes.items() if name in values})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # an empty page
+        {"first_class": 1, "offset": 1},  # not what was asked for
+        {"class_count": CLASSES + 1, "total": FEATURES.size + 1},  # not what was expected
+        {"class_count": 0, "total": 0},
+    ],
+)
+@pytest.mark.parametrize(
+    "message", [Message.WINDOW, Message.DECISION, Message.FEATURES, Message.ACTIVATIONS, Message.LIVE_STATUS]
+)
+def test_a_page_that_leads_nowhere_is_an_error_that_names_the_message(
+    message: Message, changes: dict[str, int]
+) -> None:
+    device = FakeDevice()
+    client = LiveClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    device.override[message] = page(message, **changes)
+    calls: dict[Message, Callable[[], object]] = {
+        Message.WINDOW: client.window,
+        Message.DECISION: client.decision,
+        Message.FEATURES: client.features,
+        Message.ACTIVATIONS: lambda: client.activations(0),
+        Message.LIVE_STATUS: client.status,
+    }
+    if message == Message.ACTIVATIONS and changes.get("total") == 0:
+        assert client.activations(0).size == 0  # only the plan knows how long a layer is
+        return
+    with pytest.raises(LinkError, match=f"answer to {message.name} "):
+        calls[message]()
+
+
+def test_a_layer_left_out_of_a_window_is_an_error() -> None:
+    client, device = connected()
+    scores = bytes(CLASSES)
+    device.override[Message.WINDOW] = page(Message.WINDOW, scores_here=CLASSES) + scores
+    with pytest.raises(LinkError, match="answer to WINDOW "):
+        client.window()
+
+
+def test_numbers_and_names_are_those_of_the_firmware() -> None:
+    assert {each.name: each.value for each in Message} == numbers("MESSAGE")
+    assert {each.name: each.value for each in m.Raise} == numbers("RAISE")
+    assert {each.name: each.value for each in LiveKind} == numbers("LIVE_KIND")
+    assert list(m.COUNTERS) == [0, 1, 2, 3] and m.COUNTERS[2] == "instructions"
+    assert list(m.FAULT_CAUSES) == [1, 2, 3, 4, 5, 6]
+
+
+def test_every_line_of_the_definitions_is_read() -> None:
+    for path in (
+        "link/messages.def",
+        "runtime/include/stapes/errors.def",
+        "runtime/include/stapes/limits.def",
+    ):
+        text = re.sub(r"/\*.*?\*/", "", (firmware_dir() / path).read_text(), flags=re.DOTALL)
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        assert len(read_definitions(path)) == len(lines)
+
+
+def test_a_request_without_one_of_its_fields_is_refused() -> None:
+    with pytest.raises(TypeError, match="window_request has the fields first_class, first_layer"):
+        m.WINDOW_REQUEST.pack(first_class=0)
 
 
 def test_a_lost_request_and_a_lost_answer_are_sent_again_and_carried_out_once() -> None:
@@ -301,7 +408,7 @@ class FakeSerial(FakeDevice):
     def _receive(self, frame: bytes) -> None:
         self.heard_since = True
         if frame[2] == Message.BAUD:
-            (baud,) = m.BAUD_REQUEST.unpack_from(frame, 3)
+            baud = m.BAUD_REQUEST.unpack(frame[3:])["baud"]
             refused = baud > self.fastest_accepted
             self.refusals = {Message.BAUD: error_code("STAPES_E_ARGUMENT")} if refused else {}
             super()._receive(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import wave
 from pathlib import Path
 
@@ -15,15 +16,19 @@ from live_bundle import LABELS, make_live_bundle
 from typer.testing import CliRunner
 
 from stapes.cli.app import app
+from stapes.datasets import open_dataset
+from stapes.datasets.audacity import read_label_track
 from stapes.datasets.audio import audio_blocks, read_audio
-from stapes.errors import StapesError
+from stapes.errors import DataError, StapesError
 from stapes.live import LiveState, audacity_labels, json_line, label_recording, listening
-from stapes.live.keep import History, Uncertain
+from stapes.live.keep import History, Uncertain, cut_event
 from stapes.live.picture import picture
 from stapes.live.sources import FileSource, MicrophoneSource
 from stapes.live.view import live_view
-from stapes.recipe import Bundle, LiveSpec
+from stapes.recipe import Bundle, DatasetSpec, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
+
+soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
 RATE = 16000
 
@@ -103,7 +108,45 @@ def test_label_gives_the_events_of_python_whatever_the_length(
     assert result["seconds"] == 40.0
     assert result["times_real_time"] > 5
     lines = (tmp_path / "track.txt").read_text().splitlines()
-    assert all(re.fullmatch(r"\d+\.\d{6}\t\d+\.\d{6}\t\w+ [01]\.\d\d", line) for line in lines)
+    assert all(re.fullmatch(r"\d+\.\d{6}\t\d+\.\d{6}\t\w+\t[01]\.\d{4}", line) for line in lines)
+    ends = [event for event in expected if event.kind == LiveKind.END]
+    found = read_label_track(tmp_path / "track.txt")
+    assert sorted((label.span.start, label.text) for label in found) == sorted(
+        (round(event.start / RATE, 6), LABELS[event.class_index]) for event in ends
+    )
+
+
+@pytest.mark.parametrize("command", ["label", "listen"])
+def test_a_recording_with_a_hole_is_refused_by_name(
+    bundle: Bundle, build: Path, tmp_path: Path, command: str
+) -> None:
+    recording, track = tmp_path / "lost.ogg", tmp_path / "track.txt"
+    soundfile.write(recording, sound(20.0) / 32768, RATE)
+    content = recording.read_bytes()
+    starts = [match.start() for match in re.finditer(b"OggS", content)]
+    recording.write_bytes(content[: starts[4]] + content[starts[7] :])
+    where = str(bundle.directory)
+    arguments = {
+        "label": [str(recording), "--bundle", where, "--out", str(track), "--build", str(build / "label")],
+        "listen": [where, "--wav", str(recording), "--plain", "--labels", str(track), "--out", str(build)],
+    }
+    result = CliRunner().invoke(app, [command, *arguments[command]])
+    assert isinstance(result.exception, DataError)
+    assert f"{recording}: has a hole: 3 Ogg pages are missing" in result.exception.message
+    assert not track.exists()
+
+
+def test_a_recording_that_cannot_be_decoded_to_its_end_leaves_no_track(
+    bundle: Bundle, build: Path, tmp_path: Path
+) -> None:
+    recording, track = tmp_path / "damaged.flac", tmp_path / "track.txt"
+    soundfile.write(recording, sound(40.0) / 32768, RATE)
+    content = bytearray(recording.read_bytes())
+    content[-9000:-8000] = b"\xaa" * 1000
+    recording.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged\.flac: "):
+        label_recording(bundle, recording, track, build / "label")
+    assert list(tmp_path.iterdir()) == [recording]
 
 
 def test_blocks_are_the_whole_recording(tmp_path: Path) -> None:
@@ -208,6 +251,43 @@ def test_uncertain_windows_do_not_overlap(tmp_path: Path) -> None:
     uncertain.add(history, 10 * RATE, (0.97, 0.01, 0.01, 0.01))
     assert uncertain.saved == 4
     assert len(list((tmp_path / "u").glob("*.wav"))) == 4
+
+
+def test_uncertain_windows_are_a_table_of_clips(tmp_path: Path) -> None:
+    """Whatever the classes are called; another session adds to it, other classes do not."""
+    labels = ("door/close", "start", 'a, "b"', "../../x")
+    history = History(RATE)
+    history.add(0, sound(10.0))
+    for session in ("monday.wav", "tuesday.wav"):
+        uncertain = Uncertain(tmp_path / "u", labels, (0.5,) * 4, RATE, group=session)
+        for second in (2, 4, 6):
+            scores = (0.3, 0.1, 0.1, 0.2) if second < 4 else (0.1, 0.2, 0.1, 0.3)
+            uncertain.add(history, second * RATE, scores)
+    shutil.copy(tmp_path / "u/windows.csv", tmp_path / "u/clips.csv")
+    clips = open_dataset(tmp_path / "u", DatasetSpec(kind="csv", folds=2), RATE).clips
+    assert [clip.label for clip in clips] == ["door/close", "../../x", "../../x"] * 2
+    assert [clip.fold for clip in clips[:3]] != [clip.fold for clip in clips[3:]]
+    assert len({clip.fold for clip in clips[:3]}) == 1, "windows of one session stay together"
+    assert len({clip.path for clip in clips}) == 6
+    assert all(clip.path is not None and clip.path.parent == tmp_path / "u" for clip in clips)
+    assert clips[0].name == "0000002.00-door-close-..-..-x.wav"
+    with pytest.raises(StapesError, match=r"windows\.csv is of other classes"):
+        Uncertain(tmp_path / "u", LABELS, (0.5,) * 4, RATE)
+
+
+@pytest.mark.parametrize(
+    "label", ["door/close", "../../etc/x", "..", "", "a\0b", "x" * 300, "Türglocke", "CON", "a\nb"]
+)
+def test_events_are_saved_under_safe_names_of_their_own(tmp_path: Path, label: str) -> None:
+    history = History(RATE)
+    history.add(0, sound(4.0))
+    directory = tmp_path / "events"
+    event = LiveEvent(LiveKind.END, 0, RATE, 2 * RATE, 100, -1000, 0)
+    paths = [cut_event(history, event, label, directory) for _ in range(3)]
+    assert len(set(paths)) == 3
+    assert sorted(directory.iterdir()) == sorted(path for path in paths if path)
+    assert list(tmp_path.iterdir()) == [directory]
+    assert "ü" not in label or (paths[0] and "Türglocke" in paths[0].name)
 
 
 def test_wrong_use_is_one_line(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

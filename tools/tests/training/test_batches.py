@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sound_trees import write_noise
 
-from stapes.datasets import Dataset, synthetic_clips
-from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.training import FeaturePool, build_pool, gallery
+from stapes.datasets import Dataset, open_dataset, synthetic_clips
+from stapes.errors import DataError
+from stapes.recipe import DatasetSpec, DecisionSpec, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.training import FeaturePool, build_pool, gallery, train_folds
 from stapes.training.augment import equaliser, mask, mix, stretch, to_log
 from stapes.training.batches import Batches, normalize
+from stapes.training.evaluate import clip_accuracy
 
 LABELS = ("clock_tick", "helicopter", "rooster")
 SETTINGS: dict[str, dict[str, object]] = {
@@ -204,3 +207,29 @@ def test_the_gallery_shows_every_augmentation() -> None:
     assert all(values.shape == (63, 20) for _, values in pictures)
     assert len({title for title, _ in pictures}) == len(pictures) == 13
     assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])
+
+
+def test_tags_of_a_clip_are_learned_together_and_any_is_right(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_noise(tmp_path / "d" / f"{name}.wav", 6.0)
+        (tmp_path / "d" / f"{name}.txt").write_text("0\t4\tmusic\n2\t6\tspeech\n")
+    spec = DatasetSpec(kind="audacity", folds=2, cut_seconds=2.0)
+    asked = make_recipe(scores="sigmoid", mix=0.0).model_copy(update={"dataset": spec})
+    pool = build_pool(asked, open_dataset(tmp_path / "d", spec, 16000), tmp_path / "cache")
+    rows = {tuple(row) for row in Batches(asked, pool, 1).batch(1)[1].tolist()}
+    assert rows == {(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)}
+    held_out = pool.indices(1, held_out=True)
+    assert pool.labels_of(held_out).tolist() == [[True, False], [True, True], [False, True]]
+
+    def always(best: int) -> float:
+        return clip_accuracy(lambda windows: np.eye(2)[np.full(len(windows), best)], asked, pool, held_out)
+
+    assert always(0) == always(1) == pytest.approx(2 / 3)
+    rejecting = asked.model_copy(update={"decision": DecisionSpec(min_confidence=0.9)})
+    unsure = clip_accuracy(lambda windows: np.full((len(windows), 2), 0.8), rejecting, pool, held_out)
+    assert unsure == 0.0, "what is rejected is not right"
+    plain = make_recipe().model_copy(update={"dataset": spec})
+    with pytest.raises(
+        DataError, match=r"2 clips have labels that overlap: a\.wav@0\.000#2 \(music, speech\)"
+    ):
+        train_folds(plain, tmp_path / "d", None, tmp_path / "w", tmp_path / "cache", 1)

@@ -17,7 +17,7 @@ from stapes.recipe import VOTES, DecisionSpec, FrontendSpec, PcenSpec, Recipe, T
 from stapes.reference import DecisionRule, vote
 from stapes.training import build_pool, train_folds
 from stapes.training.batches import Batches
-from stapes.training.evaluate import clip_accuracy, window_starts, window_weight, windows_of
+from stapes.training.evaluate import clip_accuracy, decide, window_starts, window_weight, windows_of
 
 LABELS = ("dog", "rain", "rooster")
 
@@ -304,5 +304,8 @@ def test_training_decides_as_the_device_does(data: st.DataObject) -> None:
     table = np.array(data.draw(st.lists(rows, min_size=windows, max_size=windows)), np.int8)
     loudness = st.integers(1, 32767 if vote(name).weighs else 1)
     weights = data.draw(st.lists(loudness, min_size=windows, max_size=windows))
-    expected = DecisionRule(name, -128, 0).verdict(list(table), weights).best
-    assert vote(name).best(table.astype(np.float64) + 128, np.array(weights, np.float64)) == expected
+    steps = windows if name == "majority" else 256
+    spec = DecisionSpec(vote=name, min_confidence=data.draw(st.integers(0, steps)) / steps)
+    rule = DecisionRule.of(spec, 1 / 256, -128)
+    expected = rule.verdict(list(table), weights).class_index
+    assert decide((table.astype(np.float64) + 128) / 256, np.array(weights, np.float64), spec) == expected

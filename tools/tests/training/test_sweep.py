@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sound_trees import write_noise
 
+from stapes.datasets import noise_clips, open_dataset
 from stapes.errors import RecipeError, StapesError, ToolError
 from stapes.recipe import DatasetSpec, Recipe
-from stapes.training.sweep import Found, Range, for_search, sweep, varied
+from stapes.training.sweep import Found, Range, _name, content_hash, for_search, sweep, varied
 
 RECIPE = Recipe(name="x")
 
@@ -142,6 +144,32 @@ def test_another_search_in_the_same_place_is_its_own(tmp_path: Path) -> None:
     sweep(RECIPE, MIX, 2, tmp_path, near)
     other = sweep(RECIPE, (Range("training.mix", 0.0, 0.5),), 2, tmp_path, near)
     assert other.trials == 2
+    told: list[float | None] = []
+    for data in ("some recordings", "others"):
+        sweep(
+            RECIPE, MIX, 2, tmp_path, near, data=data, tell=lambda number, changed, score: told.append(score)
+        )
+    assert len(told) == 4, "trials of other recordings say nothing"
+
+
+def test_a_search_is_of_its_recordings(tmp_path: Path) -> None:
+    for label in ("dog", "fan"):
+        for number in range(3):
+            write_noise(tmp_path / label / f"{number}.wav", 0.2, seed=ord(label[0]) + number)
+
+    def found(directory: Path = tmp_path, folds: int = 3, noise: Path | None = None) -> str:
+        dataset = open_dataset(directory, DatasetSpec(kind="folders", folds=folds), 16000)
+        return content_hash(dataset, noise_clips(noise, 16000) if noise else ())
+
+    first = found()
+    assert found() == first
+    assert len({first, found(folds=2), found(noise=tmp_path / "dog"), found(noise=tmp_path / "fan")}) == 4
+    names = {_name(RECIPE, MIX, data) for data in ("", first, found(folds=2))}
+    assert len(names) == 3
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert found(moved) == first, "where they lie does not matter"
+    write_noise(moved / "dog" / "1.wav", 0.2, seed=99)
+    assert found(moved) != first
 
 
 def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

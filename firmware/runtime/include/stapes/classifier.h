@@ -50,10 +50,10 @@ typedef struct {
     uint32_t fed;          /* rows of the next window that it has heard, where windows do not share them */
     uint8_t is_flowing;    /* a window has ended since the network began */
     uint8_t is_sliding;    /* the engine is in the middle of a stream whose windows share rows */
-    uint8_t has_row;       /* heard, and neither fed nor kept */
-    uint8_t has_rows;      /* none was heard since a window was complete */
+    uint8_t has_rows;      /* of the last complete window are all kept: none was heard since */
     uint8_t has_scores;    /* of that window */
     uint8_t has_vote;      /* it has not voted yet */
+    uint8_t has_row;       /* heard, and neither fed nor kept */
     uint32_t weight;       /* of the last window that voted */
     uint64_t window_squares; /* of the last complete window */
 } stapes_classifier_t;

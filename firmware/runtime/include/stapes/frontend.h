@@ -118,8 +118,8 @@ int stapes_frontend_reset(stapes_frontend_t *frontend);
 
 /* Takes up to `count` samples and says in `*consumed` how many. Stops and returns 1 when a row of n_features
  * values was written to `row`; returns 0 when all samples were taken and no row is complete. Any way of
- * cutting the samples into pushes gives the same rows. STAPES_E_ARGUMENT for NULL, STAPES_E_STATE before init
- * (of a structure that is all zeros). */
+ * cutting the samples into pushes gives the same rows. STAPES_E_ARGUMENT for NULL, STAPES_E_STATE before
+ * a successful init (of a structure that is all zeros). */
 int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t count, size_t *consumed,
                          int8_t *row);
 
