@@ -9,7 +9,7 @@ void setup() {
     for (int i = 0; i < STAPES_APP_CLASSES; i++) {
         Serial.println(stapes_app.labels[i]);
     }
-    int result = stapes_selftest(&stapes_app_selftest, &classifier, memory, sizeof memory);
+    int result = stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory);
     if (result < 0) {
         Serial.println(stapes_error_text(result));
         return;

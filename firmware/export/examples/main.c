@@ -35,7 +35,7 @@ static int classify(FILE *file) {
 
 int main(int argc, char **argv) {
     if (argc < 2) {
-        int result = stapes_selftest(&stapes_app_selftest, &classifier, memory, sizeof memory);
+        int result = stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory);
         printf("self-test: %s\n", result == 1 ? "every score is equal" : "DIFFERENT from the reference");
         return result == 1 ? 0 : 1;
     }

@@ -5,7 +5,7 @@ static uint64_t memory[(STAPES_APP_MEMORY_BYTES + 7u) / 8u];
 static stapes_classifier_t classifier;
 
 static bool passes() {
-    return stapes_selftest(&stapes_app_selftest, &classifier, memory, sizeof memory) == 1;
+    return stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory) == 1;
 }
 
 #ifdef ARDUINO

@@ -10,7 +10,7 @@ int main(void) {
     for (int i = 0; i < STAPES_APP_CLASSES; i++) {
         printf("class %d: %s\n", i, stapes_app.labels[i]);
     }
-    int result = stapes_selftest(&stapes_app_selftest, &classifier, memory, sizeof memory);
+    int result = stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory);
     if (result < 0) {
         printf("%s\n", stapes_error_text(result));
         return 1;

@@ -13,8 +13,8 @@ static int16_t noise(uint32_t *state, uint32_t index) {
     return (int16_t)(((int32_t)(x >> 16) - 32768) / level);
 }
 
-int stapes_selftest(const stapes_selftest_t *test, stapes_classifier_t *classifier, void *memory,
-                    size_t bytes) {
+int stapes_selftest_run(const stapes_selftest_t *test, stapes_classifier_t *classifier, void *memory,
+                        size_t bytes) {
     if (test == NULL || test->bundle == NULL || test->scores == NULL) {
         return STAPES_E_ARGUMENT;
     }

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stapes.codegen.emitter import Provenance, c_prefix, render
-from stapes.recipe import BundleManifest
+from stapes.definitions import firmware_dir
+from stapes.errors import BundleError
+from stapes.recipe import VOTES, BundleManifest
 from stapes.reference import DecisionRule, LiveRule
 
 ALIAS = "stapes_app"
@@ -49,6 +51,30 @@ def bundle_sources(
     return {f"{prefix}.{suffix}": render(f"bundle.{suffix}.j2", **context) for suffix in ("h", "c")}
 
 
+def public_names(prefix: str, texts: Mapping[str, str]) -> list[str]:
+    """Macros and objects that generated headers define, in their order."""
+    names: list[str] = []
+    for file, text in texts.items():
+        if file.endswith(".h"):
+            names += re.findall(rf"^#define ({prefix.upper()}(?:_\w+)?)(?= )", text, flags=re.M)
+            names += re.findall(rf"^extern const \w+ ({prefix}(?:_\w+)?);", text, flags=re.M)
+    return names
+
+
+def require_free_names(name: str, texts: Mapping[str, str]) -> None:
+    """Raise `BundleError` where what is generated for the bundle `name` would be called as something of the runtime."""
+    headers = [path for room in ("runtime", "link") for path in sorted((firmware_dir() / room).rglob("*.h"))]
+    code = "".join(path.read_text(encoding="utf-8") for path in headers)
+    code = re.sub(r"/\*.*?\*/|\bstruct \w+", "", code, flags=re.DOTALL)  # tags are no names of C
+    taken = {*re.findall(r"\bstapes_\w+", code, flags=re.I), *(f"stapes_vote_{vote}" for vote in VOTES)}
+    taken &= set(public_names(c_prefix(name), texts))
+    if taken:
+        raise BundleError(
+            f"a bundle cannot be called {name}: the runtime has {', '.join(sorted(taken))} already",
+            hint="give the bundle another name",
+        )
+
+
 def alias_source(name: str, texts: Mapping[str, str], provenance: Provenance) -> dict[str, str]:
     """The text of stapes_app.h by its name: every macro and object of the bundle's headers under the name "app".
 
@@ -57,18 +83,12 @@ def alias_source(name: str, texts: Mapping[str, str], provenance: Provenance) ->
     prefix = c_prefix(name)
     if prefix == ALIAS:
         return {}
-    names: list[tuple[str, str]] = []
-    for file, text in texts.items():
-        if file.endswith(".h"):
-            found = re.findall(rf"^#define ({prefix.upper()}(?:_\w+)?)(?= )", text, flags=re.M)
-            found += re.findall(rf"^extern const \w+ ({prefix}(?:_\w+)?);", text, flags=re.M)
-            names += [(_renamed(each, prefix), each) for each in found]
     text = render(
         "alias.h.j2",
         provenance=provenance,
         title=f"The bundle that this firmware is built around: {name}",
         prefix=prefix,
-        names=names,
+        names=[(_renamed(each, prefix), each) for each in public_names(prefix, texts)],
     )
     return {f"{ALIAS}.h": text}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen.bundle import alias_source, bundle_sources
+from stapes.codegen.bundle import alias_source, bundle_sources, require_free_names
 from stapes.codegen.emitter import Provenance, remove_earlier, write_sources
 from stapes.codegen.frontend import frontend_sources
 from stapes.codegen.model import model_sources
@@ -80,6 +80,7 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
             provenance=provenance,
         ),
     }
+    require_free_names(name, texts)
     if not exported:
         texts |= alias_source(name, texts, provenance)
     files = write_sources(directory, texts)

@@ -1,4 +1,4 @@
-"""The scores that two windows of noise must give on every device: what `stapes_selftest` compares with."""
+"""The scores that two windows of noise must give on every device: what `stapes_selftest_run` compares with."""
 
 from __future__ import annotations
 

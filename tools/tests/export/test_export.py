@@ -474,7 +474,7 @@ static uint64_t memory[(STAPES_MY_BELLS_2_MEMORY_BYTES + 7u) / 8u];
 static stapes_classifier_t classifier;
 int main(void) {
     board_init();
-    board_exit(stapes_selftest(&stapes_my_bells_2_selftest, &classifier, memory, sizeof memory) == 1 ? 0 : 1);
+    board_exit(stapes_selftest_run(&stapes_my_bells_2_selftest, &classifier, memory, sizeof memory) == 1 ? 0 : 1);
 }
 """
 

@@ -21,8 +21,8 @@ static void test_itself(const stapes_selftest_t *own, const stapes_selftest_t *o
     void *memory = malloc(bytes);
     stapes_selftest_t crossed = *own;
     crossed.scores = other->scores;
-    printf("%s selftest %d", own->bundle->name, stapes_selftest(own, &classifier, memory, bytes));
-    printf(" %d\n", stapes_selftest(&crossed, &classifier, memory, bytes));
+    printf("%s selftest %d", own->bundle->name, stapes_selftest_run(own, &classifier, memory, bytes));
+    printf(" %d\n", stapes_selftest_run(&crossed, &classifier, memory, bytes));
     free(memory);
 }
 

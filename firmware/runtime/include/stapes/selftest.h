@@ -20,8 +20,8 @@ typedef struct {
 /* Returns 1: every score is equal, 0: one is not, less than 0: an error (STAPES_E_VERSION: the bundle is
  * another). Initialises `classifier` with `memory` (see stapes_classifier_init) and the test's bundle; init
  * it again before other use of it. */
-int stapes_selftest(const stapes_selftest_t *test, stapes_classifier_t *classifier, void *memory,
-                    size_t bytes);
+int stapes_selftest_run(const stapes_selftest_t *test, stapes_classifier_t *classifier, void *memory,
+                        size_t bytes);
 
 #ifdef __cplusplus
 }
