@@ -11,7 +11,7 @@ from stapes.codegen.emitter import Provenance, remove_earlier, write_sources
 from stapes.codegen.frontend import frontend_sources
 from stapes.codegen.model import model_sources
 from stapes.codegen.selftest import selftest_scores
-from stapes.compiler import Plan, compile_graph
+from stapes.compiler import Plan, compile_bundle
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
 from stapes.graph import Graph, load_graph
@@ -60,7 +60,7 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
     `exported`: with a self-test, and without the header by which the programs of firmware/app/ find the bundle.
     """
     graph = load_graph(bundle)
-    plan = compile_graph(graph, hop=bundle.manifest.window.hop_frames)
+    plan = compile_bundle(bundle)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})

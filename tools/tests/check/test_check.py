@@ -13,11 +13,12 @@ import pytest
 from planting import Alter, field, number
 from small_bundle import FRAMES, make_small_bundle
 
-from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
+from stapes.check import CheckReport, ClipSet, check_bundle, select_clips
 from stapes.cli.app import run as run_command
+from stapes.device import Prepared, connect, prepare
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
-from stapes.recipe import Bundle, DecisionSpec
+from stapes.recipe import VOTES, Bundle, DecisionSpec
 from stapes.reference import Reference
 
 ROOT = Path(__file__).parents[3]
@@ -160,6 +161,14 @@ def test_a_wrong_vote_is_named(rig: Rig) -> None:
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)
+
+
+@pytest.mark.parametrize("vote", sorted({*VOTES} - {"energy", "majority"}))
+def test_votes_of_no_test_of_their_own_are_equal(tmp_path: Path, vote: str) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote=vote)
+    report = check_bundle(bundle, "host", select_clips(bundle, None, 2), tmp_path)
+    assert report.passed, str(report.first_difference)
+    assert all(result.windows > 1 for result in report.results)
 
 
 def test_the_vote_of_a_majority_is_equal(tmp_path: Path) -> None:
