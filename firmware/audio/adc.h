@@ -21,8 +21,8 @@ typedef struct {
 } stapes_adc_t;
 
 /* `conversions` for each PCM sample: 2, 4, 8 or 16. They are averaged in two halves, then filtered. `gain`:
- * in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the converter's whole range is PCM's.
- * STAPES_E_ARGUMENT for NULL or numbers out of range. */
+ * in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the converter's whole range is PCM's. Returns
+ * STAPES_OK, or STAPES_E_ARGUMENT for NULL or numbers out of range; no other function looks. */
 int stapes_adc_init(stapes_adc_t *adc, uint32_t conversions, uint32_t gain);
 
 /* Forgets all that was heard. */

@@ -18,8 +18,8 @@ typedef struct {
     uint32_t swapped; /* 1: the more significant half of a slot came first into memory (16-bit DMA) */
 } stapes_i2s_t;
 
-/* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the microphone's full scale is PCM's.
- * STAPES_E_ARGUMENT for NULL or numbers out of range. */
+/* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the microphone's full scale is PCM's. Returns
+ * STAPES_OK, or STAPES_E_ARGUMENT for NULL or numbers out of range; no other function looks. */
 int stapes_i2s_init(stapes_i2s_t *i2s, uint32_t slots, uint32_t slot, uint32_t swapped, uint32_t gain);
 
 /* Forgets the mean. */

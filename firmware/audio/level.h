@@ -29,7 +29,8 @@ static inline void stapes_level_init(stapes_level_t *level, uint32_t unit, uint3
     stapes_level_reset(level);
 }
 
-/* The first value, or the last silent one, is the mean; those after it move it less and less. */
+/* Returns a sample. The first value, or the last silent one, is the mean; those after it move it less and
+ * less. */
 int16_t stapes_level_start(stapes_level_t *level, int32_t value);
 
 static inline int16_t stapes_saturated(int32_t value) {

@@ -24,7 +24,8 @@ typedef struct {
 } stapes_pdm_t;
 
 /* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one a density of all ones would be full scale.
- * `table` holds STAPES_PDM_TABLE(bits) entries. STAPES_E_ARGUMENT for NULL or numbers out of range. */
+ * `table` holds STAPES_PDM_TABLE(bits) entries. Returns STAPES_OK, or STAPES_E_ARGUMENT for NULL or numbers
+ * out of range; no other function looks. */
 int stapes_pdm_init(stapes_pdm_t *pdm, uint32_t bits, uint32_t gain, int16_t *table);
 
 /* Forgets all that was heard. The next samples are silent until the filters are full, six samples. */

@@ -1,5 +1,5 @@
 /* Frames on a byte stream: consistent overhead byte stuffing, CRC-32 at the end, 0x00 between frames.
- * docs/link-protocol.md is the specification. */
+ * docs/link-protocol.md is the specification. No function here looks for NULL. */
 #ifndef STAPES_FRAME_H
 #define STAPES_FRAME_H
 
@@ -25,8 +25,8 @@ typedef struct {
 /* `buffer` holds the longest content and its CRC. */
 void stapes_frame_receiver_init(stapes_frame_receiver_t *receiver, uint8_t *buffer, size_t capacity);
 
-/* Takes one byte of the stream. 0: no frame yet; >0: the frame's content is in the buffer, that many bytes,
- * CRC checked and cut off; STAPES_E_FRAME: a damaged frame ended here. Empty frames are skipped. */
+/* Takes one byte of the stream. Returns 0: no frame yet; >0: the frame's content is in the buffer, that many
+ * bytes, CRC checked and cut off; STAPES_E_FRAME: a damaged frame ended here. Empty frames are skipped. */
 int stapes_frame_receive(stapes_frame_receiver_t *receiver, uint8_t byte);
 
 typedef void (*stapes_frame_write_t)(const uint8_t *bytes, size_t count);

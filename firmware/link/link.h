@@ -35,8 +35,8 @@ typedef struct {
     uint32_t frames_good, frames_bad, replays;
 } stapes_link_t;
 
-/* Both buffers are STAPES_LINK_BUFFER_BYTES(payload) long. STAPES_E_MEMORY when that is too short for any
- * message. */
+/* Both buffers are STAPES_LINK_BUFFER_BYTES(payload) long. Returns STAPES_OK; STAPES_E_ARGUMENT for NULL
+ * (`context` may be), STAPES_E_MEMORY when the buffers are too short for any message. */
 int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, size_t buffer_bytes,
                      stapes_link_handler_t handler, void *context, stapes_frame_write_t write);
 

@@ -40,11 +40,6 @@ int main(void) {
     printf("no class %d\n", stapes_decision_init(&decision, &rule, memory, bytes));
     rule.classes = 32768u;
     printf("too many classes %d\n", stapes_decision_init(&decision, &rule, memory, SIZE_MAX));
-    rule = good();
-    rule.resolution = 0;
-    printf("no resolution %d\n", stapes_decision_init(&decision, &rule, memory, bytes));
-    rule.resolution = 257;
-    printf("too fine %d\n", stapes_decision_init(&decision, &rule, memory, bytes));
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         rule = good();
         rule.vote = sizes[i].vote;

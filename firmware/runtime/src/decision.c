@@ -4,6 +4,7 @@
 
 #include "stapes/error.h"
 #include "stapes/integer.h"
+#include "stapes/limits.h"
 
 size_t stapes_decision_bytes(const stapes_decision_rule_t *rule) {
     return rule->classes * (sizeof(int64_t) + rule->vote->words * sizeof(uint32_t));
@@ -12,7 +13,7 @@ size_t stapes_decision_bytes(const stapes_decision_rule_t *rule) {
 int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule, void *memory,
                          size_t bytes) {
     if (decision == NULL || rule == NULL || memory == NULL || rule->vote == NULL || rule->classes == 0u ||
-        rule->classes > INT16_MAX || rule->resolution == 0u || rule->resolution > 256u) {
+        rule->classes > STAPES_LIMIT_CLASSES) {
         return STAPES_E_ARGUMENT;
     }
     if (bytes < stapes_decision_bytes(rule) || (uintptr_t)memory % sizeof(uint64_t) != 0u) {
@@ -55,7 +56,7 @@ static int is_above(const void *values, uint16_t a, uint16_t b) {
     const stapes_decision_t *decision = values;
     const stapes_vote_t *vote = decision->rule->vote;
     if (vote->rank != NULL) {
-        const int64_t first = vote->rank(decision, a), second = vote->rank(decision, b);
+        const uint32_t first = vote->rank(decision, a), second = vote->rank(decision, b);
         if (first != second) {
             return first > second;
         }

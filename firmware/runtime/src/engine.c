@@ -43,22 +43,15 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     return 1;
 }
 
-/* Makes one step of a layer; returns the layer from which the search for the next ready one starts. */
-static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
-    const stapes_model_t *model = engine->model;
-    const stapes_layer_t *layer = &model->layers[index];
-    const stapes_tensor_t *tensor = stapes_layer_output(model, index);
-    uint32_t *counter = &counters(engine)[model->input_count + index];
-    const uint32_t step = *counter;
-    const int8_t **rows = row_table(engine);
-
-    const int8_t **next = rows;
+/* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel runs. */
+__attribute__((noinline)) static void find_rows(const stapes_engine_t *engine, const stapes_layer_t *layer,
+                                                uint32_t step, const int8_t **next) {
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
-        const stapes_tensor_t *source = &model->tensors[input->tensor];
+        const stapes_tensor_t *source = &engine->model->tensors[input->tensor];
         /* Rows above the map are far behind its end. */
         uint32_t row = step * input->stride - (uint32_t)input->before;
-        for (uint32_t k = 0; k < input->height; k++) {
+        for (uint32_t k = input->height; k != 0; k--) {
             if (row >= source->rows) {
                 *next = input->outside;
             } else if (is_constant(source)) {
@@ -70,7 +63,17 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
             row += input->dilation;
         }
     }
+}
 
+/* Makes one step of a layer; returns the layer from which the search for the next ready one starts. */
+static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
+    const stapes_model_t *model = engine->model;
+    const stapes_layer_t *layer = &model->layers[index];
+    const stapes_tensor_t *tensor = stapes_layer_output(model, index);
+    uint32_t *counter = &counters(engine)[model->input_count + index];
+    const uint32_t step = *counter;
+    const int8_t **rows = row_table(engine);
+    find_rows(engine, layer, step, rows);
     const uint32_t output_row = layer->accumulates ? 0u : step;
     int8_t *output = call_kernel(engine, index, rows, step, output_row);
 

@@ -2,14 +2,12 @@
 
 /* Bit by bit. */
 uint32_t stapes_integer_sqrt(uint64_t value) {
-    uint64_t root = 0;
-    for (uint64_t bit = (uint64_t)1 << 62; bit != 0; bit >>= 2) {
-        if (value >= root + bit) {
-            value -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
+    uint32_t root = 0;
+    for (uint32_t bit = (uint32_t)1 << 31; bit != 0u; bit >>= 1) {
+        const uint64_t next = root | bit;
+        if (next * next <= value) {
+            root |= bit;
         }
     }
-    return (uint32_t)root;
+    return root;
 }

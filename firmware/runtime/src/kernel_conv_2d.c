@@ -1,6 +1,9 @@
 /* CONV_2D: gather the patches of up to three output columns as int16 pairs, then multiply two channels at a
  * time. */
 #include "dot.h"
+#if STAPES_DSP && !STAPES_MVE
+#include "dot_dsp.h"
+#endif
 
 #if STAPES_MVE
 
@@ -43,8 +46,8 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 
 #else
 
-/* Four inputs of one column into two pairs, `step` apart, in the order 0 2 1 3. */
-static inline void widen(const int8_t *in, int16_t *x, uint32_t step) {
+/* A word of one column as two pairs, `step` apart, in the order 0 2 1 3. */
+static inline void widen_word(const int8_t *in, int16_t *x, const uint32_t step) {
 #if STAPES_DSP
     const uint32_t word = stapes_load(in);
     stapes_store(x, stapes_sxtb16(word));
@@ -57,69 +60,150 @@ static inline void widen(const int8_t *in, int16_t *x, uint32_t step) {
 #endif
 }
 
-/* The patches of one, two or three columns. The last inputs of runs of odd length come after everything else.
- */
-STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
-                          const uint32_t columns, int16_t *x) {
-    const uint32_t step = 2 * columns; /* from one pair to the next */
-    const uint32_t bytes = p->segment_bytes;
-    const uint32_t second = p->column_step;
-    const uint32_t third = 2 * second;
-    const uint32_t runs = (uint32_t)p->kernel_height * p->segments;
-    int16_t *last = x + runs * (bytes / 2u) * step;
-    uint32_t half = 1;
-    for (const int8_t *const *const end = rows + p->kernel_height; rows != end; rows++) {
-        const int8_t *run = *rows + first;
-        for (uint32_t segment = p->segments; segment != 0; segment--) {
-            const int8_t *in = run;
-            uint32_t left = bytes;
-            for (; left >= 4; left -= 4) {
-                widen(in, x, step);
-                if (columns > 1) {
-                    widen(in + second, x + 2, step);
-                }
-                if (columns > 2) {
-                    widen(in + third, x + 4, step);
-                }
-                x += 2 * step;
-                in += 4;
-            }
-            if (left >= 2) {
-                x[0] = in[0];
-                x[1] = in[1];
-                if (columns > 1) {
-                    x[2] = in[second];
-                    x[3] = in[second + 1];
-                }
-                if (columns > 2) {
-                    x[4] = in[third];
-                    x[5] = in[third + 1];
-                }
-                x += step;
-                in += 2;
-                left -= 2;
-            }
-            if (left != 0) {
-                last[0] = in[0];
-                if (columns > 1) {
-                    last[2] = in[second];
-                }
-                if (columns > 2) {
-                    last[4] = in[third];
-                }
-                last += half;
-                half = step - half;
-            }
-            run += p->segment_step;
-        }
+/* A word of one, two or three columns; returns where the next pairs go. */
+STAPES_INLINE int16_t *widen_one(const int8_t *in, uint32_t second, int16_t *x, const uint32_t columns) {
+    const uint32_t step = 2 * columns;
+    widen_word(in, x, step);
+    if (columns > 1) {
+        widen_word(in + second, x + 2, step);
     }
-    if (half != 1) {
-        last[0] = 0;
+    if (columns > 2) {
+        widen_word(in + 2 * second, x + 4, step);
+    }
+    return x + 2 * step;
+}
+
+#if STAPES_DSP && !STAPES_MVE
+/* Functions of their own, which save on the stack only what they use. r4 r5 r6: bytes 0 and 2 of each column; the
+ * registers behind them: bytes 1 and 3. */
+__attribute__((noinline)) static int16_t *widen_3(const int8_t *in, uint32_t words, uint32_t second,
+                                                  int16_t *x) {
+    __asm__ volatile("1:\n\t"
+                     "ldr r5, [%[in], %[second]]\n\t"
+                     "ldr r6, [%[in], %[second], lsl #1]\n\t"
+                     "ldr r4, [%[in]], #4\n\t"
+                     "sxtb16 r8, r4, ror #8\n\tsxtb16 r9, r5, ror #8\n\tsxtb16 r10, r6, ror #8\n\t"
+                     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"
+                     "stmia %[x]!, {r4, r5, r6, r8, r9, r10}\n\t"
+                     "subs %[words], #1\n\t"
+                     "bne 1b\n\t"
+                     : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
+                     : [second] "r"(second)
+                     : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return x;
+}
+
+__attribute__((noinline)) static int16_t *widen_2(const int8_t *in, uint32_t words, uint32_t second,
+                                                  int16_t *x) {
+    __asm__ volatile("1:\n\t"
+                     "ldr r5, [%[in], %[second]]\n\t"
+                     "ldr r4, [%[in]], #4\n\t"
+                     "sxtb16 r6, r4, ror #8\n\tsxtb16 r8, r5, ror #8\n\t"
+                     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\t"
+                     "stmia %[x]!, {r4, r5, r6, r8}\n\t"
+                     "subs %[words], #1\n\t"
+                     "bne 1b\n\t"
+                     : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
+                     : [second] "r"(second)
+                     : "r4", "r5", "r6", "r8", "cc", "memory");
+    return x;
+}
+#endif
+
+/* The same for `words` words, at least one. */
+STAPES_INLINE int16_t *widen(const int8_t *in, uint32_t words, uint32_t second, int16_t *x,
+                             const uint32_t columns) {
+#if STAPES_DSP && !STAPES_MVE
+    if (columns == 3) {
+        return widen_3(in, words, second, x);
+    }
+    if (columns == 2) {
+        return widen_2(in, words, second, x);
+    }
+#endif
+    for (; words != 0; words--) {
+        x = widen_one(in, second, x, columns);
+        in += 4;
+    }
+    return x;
+}
+
+/* Where the gathered inputs go: pairs, and behind all of them the last inputs of runs of odd length. */
+typedef struct {
+    int16_t *x, *last;
+    uint32_t half; /* elements to the place of the next last input */
+} places_t;
+
+/* What is left of a run behind its words: a pair, a last one. */
+STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second, const uint32_t columns,
+                               places_t *to) {
+    const uint32_t step = 2 * columns; /* from one pair to the next */
+    const uint32_t third = 2 * second;
+    if ((bytes & 2u) != 0) {
+        int16_t *x = to->x;
+        x[0] = in[0];
+        x[1] = in[1];
         if (columns > 1) {
-            last[2] = 0;
+            x[2] = in[second];
+            x[3] = in[second + 1];
         }
         if (columns > 2) {
-            last[4] = 0;
+            x[4] = in[third];
+            x[5] = in[third + 1];
+        }
+        to->x = x + step;
+        in += 2;
+    }
+    if ((bytes & 1u) != 0) {
+        int16_t *last = to->last;
+        last[0] = in[0];
+        if (columns > 1) {
+            last[2] = in[second];
+        }
+        if (columns > 2) {
+            last[4] = in[third];
+        }
+        to->last = last + to->half;
+        to->half = step - to->half;
+    }
+}
+
+/* The patches of one, two or three columns. */
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
+                          const uint32_t columns, int16_t *x) {
+    const uint32_t bytes = p->segment_bytes, words = bytes / 4u;
+    const uint32_t segments = p->segments, segment_step = p->segment_step, second = p->column_step;
+    const int8_t *const *const end = rows + p->kernel_height;
+    places_t to = {x, x + p->kernel_height * segments * (bytes / 2u) * 2 * columns, 1};
+    if (segments == 1 && words < 2) {
+        /* Short runs, as a first layer has them. */
+        for (; rows != end; rows++) {
+            const int8_t *in = *rows + first;
+            if (words != 0) {
+                to.x = widen_one(in, second, to.x, columns);
+                in += 4;
+            }
+            gather_rest(in, bytes, second, columns, &to);
+        }
+    } else {
+        for (; rows != end; rows++) {
+            const int8_t *run = *rows + first;
+            for (uint32_t segment = segments; segment != 0; segment--) {
+                if (words != 0) {
+                    to.x = widen(run, words, second, to.x, columns);
+                }
+                gather_rest(run + 4 * words, bytes, second, columns, &to);
+                run += segment_step;
+            }
+        }
+    }
+    if (to.half != 1) {
+        to.last[0] = 0;
+        if (columns > 1) {
+            to.last[2] = 0;
+        }
+        if (columns > 2) {
+            to.last[4] = 0;
         }
     }
 }
@@ -149,7 +233,10 @@ STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t gro
     }
 }
 
-void stapes_conv_2d(const stapes_call_t *call) {
+typedef void (*tile_t)(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns);
+
+/* One output row, three columns at a time if not one would be left over. */
+STAPES_INLINE void convolve(const stapes_call_t *call, tile_t tile) {
     const stapes_conv_2d_t *p = call->layer->parameters;
     for (uint32_t group = 0; group < p->groups; group++) {
         for (uint32_t column = 0; column < p->columns;) {
@@ -166,5 +253,106 @@ void stapes_conv_2d(const stapes_call_t *call) {
             }
         }
     }
-    stapes_activate(&p->requantize, call->output, p->columns * p->channels * p->groups);
+    stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels * p->groups);
 }
+
+void stapes_conv_2d(const stapes_call_t *call) {
+    convolve(call, tile);
+}
+
+#if STAPES_DSP && !STAPES_MVE
+
+/* Functions of their own have all registers to themselves. */
+__attribute__((noinline)) static void gather_1(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 1, x);
+}
+
+__attribute__((noinline)) static void gather_2(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 2, x);
+}
+
+__attribute__((noinline)) static void gather_3(const stapes_conv_2d_t *p, const int8_t *const *rows,
+                                               uint32_t first, int16_t *x) {
+    gather(p, rows, first, 3, x);
+}
+
+/* A pair of channels of which one is long or does not exist. */
+static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t columns, uint32_t exist) {
+    int32_t sums[2 * STAPES_TILE];
+    for (uint32_t j = 0; j < columns; j++) {
+        int32_t both[2] = {t->channel[0].bias, t->channel[1].bias};
+        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both);
+        sums[j] = both[0];
+        sums[columns + j] = both[1];
+    }
+    stapes_requantize_long(q, (uint32_t)(t->channel - q->channels), exist, sums, columns, t->output, t->step);
+    t->weights += 4u * t->pairs;
+    t->channel += 2;
+    t->shifts += 2;
+    t->output += 2;
+}
+
+/* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
+STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
+                              const int8_t *weights, const uint32_t columns) {
+    const uint32_t bytes = 4u * t->pairs; /* of a pair of channels */
+    const int8_t *const stop = weights + (end - first) / 2u * bytes;
+    t->weights = weights;
+    t->channel = q->channels + first;
+    t->shifts = q->shifts + first;
+    while (t->weights != stop) {
+        t->end = stop;
+        if (!q->is_short) {
+            if (t->shifts[0] < 0 || t->shifts[1] < 0) {
+                long_pair(q, t, columns, 2);
+                continue;
+            }
+            t->end = t->weights + bytes;
+        }
+        stapes_tile(t, columns);
+    }
+    if (((end - first) & 1u) != 0) {
+        long_pair(q, t, columns, 1);
+    }
+}
+
+void stapes_conv_2d_carry(const stapes_call_t *call) {
+    const stapes_conv_2d_t *p = call->layer->parameters;
+    const stapes_requantize_t *q = &p->requantize;
+    const uint32_t all = (uint32_t)p->channels * p->groups;
+    const int8_t *weights = p->weights;
+    stapes_tile_t t;
+    stapes_tile_init(&t, call->scratch, p->pairs, q, all);
+    for (uint32_t first = 0, group = 0; group < p->groups; group++) {
+        const uint32_t end = first + p->channels;
+        int8_t *output = call->output + first;
+        uint32_t at = group * p->segment_bytes;
+        for (uint32_t left = p->columns; left != 0;) {
+            t.output = output;
+            if (left == 3 || left > 4) {
+                gather_3(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 3);
+                left -= 3;
+                output += 3 * all;
+                at += 3 * p->column_step;
+            } else if (left == 1) {
+                gather_1(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 1);
+                left = 0;
+            } else {
+                gather_2(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 2);
+                left -= 2;
+                output += 2 * all;
+                at += 2 * p->column_step;
+            }
+        }
+        weights += 4u * p->pairs * ((p->channels + 1u) / 2u);
+        first = end;
+    }
+    stapes_activate(q, call->output, (uint32_t)p->columns * all);
+}
+
+#endif

@@ -1,5 +1,8 @@
 /* FULLY_CONNECTED over several rows: every row adds its part to the sums as soon as it exists. */
 #include "dot.h"
+#if STAPES_DSP && !STAPES_MVE
+#include "dot_dsp.h"
+#endif
 
 /* As the convolution gathers a run: words in the order 0 2 1 3, then the others; an odd last one with a zero.
  */
@@ -28,7 +31,9 @@ static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
     }
 }
 
-void stapes_fully_connected(const stapes_call_t *call) {
+typedef const int8_t *(*add_t)(const int8_t *w, const stapes_element_t *x, uint32_t pairs, int32_t *sums);
+
+STAPES_INLINE void accumulate(const stapes_call_t *call, add_t add) {
     const stapes_fully_connected_t *p = call->layer->parameters;
     const stapes_requantize_t *q = &p->requantize;
     stapes_element_t *x = call->scratch;
@@ -44,10 +49,26 @@ void stapes_fully_connected(const stapes_call_t *call) {
     }
     const int8_t *weights = p->weights + call->step * p->row_weights;
     for (uint32_t channel = 0; channel < p->channels; channel += 2) {
-        weights = stapes_dot_add(weights, x, (p->row_bytes + 1u) / 2u, sums + channel);
+        weights = add(weights, x, (p->row_bytes + 1u) / 2u, sums + channel);
     }
     if (call->step + 1u == call->layer->steps) {
         stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
         stapes_activate(q, call->output, p->channels);
     }
 }
+
+void stapes_fully_connected(const stapes_call_t *call) {
+    accumulate(call, stapes_dot_add);
+}
+
+#if STAPES_DSP && !STAPES_MVE
+
+STAPES_INLINE const int8_t *add_carried(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
+    return stapes_add_carried(w, x, 1, pairs, sums);
+}
+
+void stapes_fully_connected_carry(const stapes_call_t *call) {
+    accumulate(call, add_carried);
+}
+
+#endif

@@ -9,16 +9,22 @@ STAPES_COLD void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint
     }
 }
 
-STAPES_COLD void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
-                                        const int32_t *sums, uint32_t columns, int8_t *output,
-                                        uint32_t step) {
-    for (; count != 0; count--) {
+void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
+                            const int32_t *sums, uint32_t columns, int8_t *output, uint32_t step) {
+    const uint32_t rounding = (uint32_t)(int32_t)q->rounding;
+    for (const uint32_t end = channel + count; channel != end; channel++) {
+        const int32_t multiplier = q->channels[channel].multiplier;
+        const int32_t shift = q->shifts[channel];
         for (uint32_t j = 0; j < columns; j++) {
-            const int32_t value =
-                stapes_multiply(*sums++, q->channels[channel].multiplier, q->shifts[channel]);
-            output[j * step] = (int8_t)stapes_clamp(value + q->zero_point, -128, 127);
+            int32_t value;
+            if (shift >= 0) {
+                const int32_t offset = (int32_t)(rounding << shift);
+                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift + 1);
+            } else {
+                value = stapes_multiply(*sums++, multiplier, shift + STAPES_LONG) + q->zero_point;
+            }
+            output[j * step] = (int8_t)stapes_clamp(value, -128, 127);
         }
-        channel++;
         output++;
     }
 }

@@ -6,19 +6,8 @@
 
 #include "stapes/kernels.h"
 
-/* The inner loops need every register: only GCC with optimisation gives them that many. */
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
-#define STAPES_DSP 1
-#else
-#define STAPES_DSP 0
-#endif
-
-/* Vectors of 128 bits (Armv8.1-M MVE). Who has them has the DSP instructions too. */
-#if STAPES_DSP && defined(__ARM_FEATURE_MVE)
-#define STAPES_MVE 1
+#if STAPES_MVE
 #include <arm_mve.h>
-#else
-#define STAPES_MVE 0
 #endif
 
 #if STAPES_DSP
@@ -28,6 +17,12 @@
 static inline uint32_t stapes_load(const int8_t *bytes) {
     uint32_t word;
     memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline uint32_t stapes_load_halves(const int16_t *halves) {
+    uint32_t word;
+    memcpy(&word, halves, sizeof word);
     return word;
 }
 
@@ -47,6 +42,48 @@ static inline uint32_t stapes_sxtb16_8(uint32_t word) {
     uint32_t halves;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
     return halves;
+}
+
+/* The low halves of both, and their high halves; `first` is the low one. */
+static inline uint32_t stapes_low_halves(uint32_t first, uint32_t second) {
+    uint32_t halves;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(first), "r"(second));
+    return halves;
+}
+
+static inline uint32_t stapes_high_halves(uint32_t first, uint32_t second) {
+    uint32_t halves;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(halves) : "r"(second), "r"(first));
+    return halves;
+}
+
+/* The larger and the smaller of four int8 each. */
+static inline uint32_t stapes_max8(uint32_t a, uint32_t b) {
+    uint32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b));
+    return larger;
+}
+
+static inline uint32_t stapes_min8(uint32_t a, uint32_t b) {
+    uint32_t smaller;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(smaller) : "r"(a), "r"(b));
+    return smaller;
+}
+
+/* sum plus the products of the low and of the high halves. */
+static inline int32_t stapes_smlad(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t stapes_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+}
+
+static inline int32_t stapes_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
 }
 #endif
 
@@ -106,18 +143,18 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 }
 
 #if STAPES_MVE
-/* stapes_requantize_short of four sums (not doubled): `shifts` negative. VQRDMULH rounds halves up, as does
+/* stapes_requantize_short of four sums (not doubled); `shifts` as in stapes_requantize_t. VQRDMULH rounds halves up, as does
  * VRSHL once negative values are one less. */
 static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts,
                                                int32_t zero_point) {
     int32x4_t value = vqrdmulhq_s32(sums, multipliers);
-    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), shifts);
+    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), vmvnq_s32(shifts));
     value = vaddq_n_s32(value, zero_point);
     return vminq_s32(vmaxq_s32(value, vdupq_n_s32(-128)), vdupq_n_s32(127));
 }
 #endif
 
-/* stapes_requantize_columns for any shift and sum, in the plain way. */
+/* stapes_requantize_columns where a channel may be long. */
 void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
                             const int32_t *sums, uint32_t columns, int8_t *output, uint32_t step);
 
@@ -161,14 +198,14 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
         const uint32_t rounding = (uint32_t)(int32_t)q->rounding;
         for (; constants != end; constants++) {
             const int32_t multiplier = constants->multiplier;
-            const int32_t left = *shifts++;
-            const int32_t offset = (int32_t)(rounding << (-left - 1));
-            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, -left);
+            const int32_t shift = *shifts++;
+            const int32_t offset = (int32_t)(rounding << shift);
+            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, shift + 1);
             if (columns > 1) {
-                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, -left);
+                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, shift + 1);
             }
             if (columns > 2) {
-                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, -left);
+                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, shift + 1);
             }
             sums += columns;
             output++;

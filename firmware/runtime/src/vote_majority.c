@@ -12,7 +12,7 @@ static void add(stapes_decision_t *decision, const int8_t *scores, uint32_t weig
     decision->words[stapes_argmax(scores, decision->rule->classes, is_above)]++;
 }
 
-static int64_t rank(const stapes_decision_t *decision, uint16_t c) {
+static uint32_t rank(const stapes_decision_t *decision, uint16_t c) {
     return decision->words[c];
 }
 

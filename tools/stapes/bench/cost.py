@@ -108,15 +108,16 @@ def measure_instructions(
     cost: Cost, recipe: Recipe, network: bytes, directory: Path, *, progress: Progress = no_progress
 ) -> Cost:
     """With the instructions of network and front end, counted in the emulator."""
-    model = bench_model(network, EMULATOR, directory / "model", name=recipe.name, inputs=1, progress=progress)
+    hop_frames = recipe.window.hop_frames
+    model = bench_model(
+        network, EMULATOR, directory / "model", name=recipe.name, hop=hop_frames, inputs=1, progress=progress
+    )
     bundle = _bundle(recipe, network, cost.classes, directory)
     output = output_quantization(bundle, load_graph(bundle))
     front = bench_frontend(EMULATOR, recipe.frontend, output, directory / "frontend")
     frames = recipe.frontend.sample_rate / recipe.frontend.hop_length
     window, frame = model.instructions or 0, int(front["instructions_per_frame"] or 0)
-    graph = simplify(read_tflite(network, recipe.name))
-    plan = compile_graph(graph, recipe.name, recipe.window.hop_frames)
-    hop = window - sum(model.layer_instructions) + per_hop(model.layer_instructions, plan)
+    hop = window - sum(model.layer_instructions) + per_hop(model.layer_instructions, model.plan)
     return replace(
         cost,
         instructions_per_window=window,

@@ -83,17 +83,18 @@ def bench_model(
     directory: Path,
     *,
     name: str = "model",
+    hop: int | None = None,
     inputs: int = 200,
     progress: Progress = no_progress,
 ) -> ModelBench:
     """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter
-    (the NumPy reference where that is not installed).
+    (the NumPy reference where that is not installed). `hop` as for `compile_graph`.
     """
     board = board_for_target(target)
     if board is None:
         raise TargetError(f"no benchmark on {target}", hint="give host, qemu:MACHINE or board:NAME@PORT")
     graph = simplify(read_tflite(model, name))
-    plan = compile_graph(graph, name)
+    plan = compile_graph(graph, name, hop)
     generated = directory / "generated"
     generate_model(plan, generated, Provenance({name: sha256(model)}))
     flags = f"-DSTAPES_LAYER_NAMES=0 -DSTAPES_BENCH_WINDOWS={inputs}"

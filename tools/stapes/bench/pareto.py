@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stapes.compiler import compile_graph
+from stapes.compiler import compile_bundle
 from stapes.errors import BundleError
-from stapes.graph import load_graph
 from stapes.recipe import Bundle
 
 SIZES = {
@@ -51,7 +50,7 @@ def _point(bundle: Bundle) -> Point | None:
     arithmetic, figures = next(((kind, found) for kind, found in measured.items() if found), (None, None))
     if arithmetic is None or figures is None:
         return None
-    plan = compile_graph(load_graph(bundle), bundle.manifest.name)
+    plan = compile_bundle(bundle)
     return Point(
         name=bundle.manifest.name,
         accuracy=figures.accuracy_mean,

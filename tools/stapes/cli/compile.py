@@ -18,12 +18,17 @@ ModelArgument = Annotated[
 ]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, int | None]:
+    """The network, and a bundle's rows from one window to the next."""
     from stapes.errors import ModelError
+    from stapes.recipe import Bundle
 
+    if (path / "bundle.json").is_file():
+        bundle = Bundle.load(path)
+        return bundle.model, bundle.manifest.window.hop_frames
     file = path / "model.tflite" if path.is_dir() else path
     try:
-        return file.read_bytes()
+        return file.read_bytes(), None
     except OSError as error:
         raise ModelError(
             f"cannot read {file}: {error.strerror}", hint="give a .tflite or a bundle"
@@ -47,10 +52,10 @@ def compile_model(
     from stapes.files import sha256, write_atomic
     from stapes.graph import read_tflite, simplify
 
-    data = _read(model)
+    data, hop = _read(model)
     name = model.name
     try:
-        plan = compile_graph(simplify(read_tflite(data, name)), name)
+        plan = compile_graph(simplify(read_tflite(data, name)), name, hop)
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise
@@ -97,10 +102,10 @@ def bench(
     """Measure a network on a target, and compare every output with the TFLM interpreter."""
     from stapes.bench.model import bench_model
 
-    data = _read(model)
+    data, hop = _read(model)
     with progress_bar() as progress:
         result = bench_model(
-            data, target, out / model.stem, name=model.name, inputs=inputs, progress=progress
+            data, target, out / model.stem, name=model.name, hop=hop, inputs=inputs, progress=progress
         )
     _print_bench(result)
     save_json(json, {"target": target, **result.as_json()})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes import __version__
 from stapes.codegen.initialisers import check_constants
-from stapes.files import write_atomic
+from stapes.files import write_all
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,6 +35,14 @@ class Provenance:
 def c_array(values: Iterable[int], per_line: int = 16, indent: str = "    ") -> str:
     """Integers as the inside of a C initialiser, `per_line` to a line."""
     texts = [_c_integer(int(value)) for value in values]
+    lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
+    return ",\n".join(indent + line for line in lines)
+
+
+def c_pairs(values: Iterable[int], per_line: int, indent: str = "    ") -> str:
+    """As `c_array`, two by two: W(a, b)."""
+    numbers = iter(values)
+    texts = [f"W({a}, {b})" for a, b in zip(numbers, numbers, strict=True)]
     lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
     return ",\n".join(indent + line for line in lines)
 
@@ -86,7 +94,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for function in (c_array, c_string, c_comment, c_identifier):
+    for function in (c_array, c_pairs, c_string, c_comment, c_identifier):
         environment.filters[function.__name__] = function
     environment.globals["api_version"] = API_VERSION
     return environment
@@ -101,13 +109,17 @@ def write_sources(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write generated files, by name, that belong together: none of them where a constant does not fit its type
     (`UnsupportedModelError` with all that do not).
     """
-    check_constants(texts)
-    return [write_source(directory, name, text) for name, text in texts.items()]
+    check_constants({name: text for name, text in texts.items() if name.endswith((".c", ".h"))})
+    # Unchanged content keeps its time stamp, so that nothing is rebuilt for it.
+    changed = {name: text for name, text in texts.items() if not _is(directory / name, text)}
+    write_all(directory, changed)
+    return [directory / name for name in texts]
 
 
 def write_source(directory: Path, name: str, text: str) -> Path:
-    """Write one generated file; unchanged content keeps its time stamp, so that nothing is rebuilt for it."""
-    path = directory / name
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_atomic(path, text)
-    return path
+    """Write one generated file."""
+    return write_sources(directory, {name: text})[0]
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

@@ -11,7 +11,7 @@ from stapes.codegen.emitter import Provenance, write_sources
 from stapes.codegen.frontend import frontend_sources
 from stapes.codegen.live import live_sources
 from stapes.codegen.model import model_sources
-from stapes.compiler import Plan, compile_graph
+from stapes.compiler import Plan, compile_bundle
 from stapes.features import Tables
 from stapes.files import canonical_json, sha256, write_json
 from stapes.graph import Graph, load_graph
@@ -57,7 +57,7 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
     """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported or
     a constant does not fit."""
     graph = load_graph(bundle)
-    plan = compile_graph(graph, hop=bundle.manifest.window.hop_frames)
+    plan = compile_bundle(bundle)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})

@@ -145,6 +145,7 @@ class Builder:
         state_bytes: int = 0,
         scratch_bytes: int = 0,
         details: str = "",
+        why: str = "",
     ) -> int:
         """Append a layer for `op`'s output (or tensor `output`); returns the storage of its output.
 
@@ -168,6 +169,7 @@ class Builder:
                 inputs=inputs,
                 description=f"{sources} to {shape}{', ' + details if details else ''}, "
                 f"scale {tensor.scale:.6g}, zero point {tensor.zero_point}",
+                why=why,
                 steps=steps or shape.rows,
                 accumulates=steps is not None,
                 state_bytes=state_bytes,

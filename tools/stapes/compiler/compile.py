@@ -14,11 +14,12 @@ from stapes.compiler.lower_move import concatenation, pad, split, strided_slice,
 from stapes.compiler.lower_pool import pool_2d, reduce
 from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
-from stapes.compiler.schedule import simulate, span
+from stapes.compiler.schedule import last_consumers, simulate
 from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
 from stapes.compiler.widths import check_widths
 from stapes.errors import UnsupportedModelError
-from stapes.graph import Graph, Op, check_supported
+from stapes.graph import Graph, Op, check_supported, load_graph
+from stapes.recipe import Bundle
 
 LOWER: dict[str, Callable[[Builder, Op], None]] = {
     "ADD": add,
@@ -48,12 +49,53 @@ LOWER: dict[str, Callable[[Builder, Op], None]] = {
 """How each operator becomes layers."""
 
 
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Everything about a plan but where and when."""
+
+    name: str
+    sha256: str
+    input_count: int
+    layers: list[Layer]
+    storages: list[Storage]
+    outputs: tuple[int, ...]
+
+
+def compile_bundle(bundle: Bundle) -> Plan:
+    """Plan a bundle's network for the windows in which the device listens.
+
+    Raises `ModelError` and `BundleError` as `load_graph` and `compile_graph`.
+    """
+    return compile_graph(load_graph(bundle), bundle.manifest.name, bundle.manifest.window.hop_frames)
+
+
 def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> Plan:
     """Plan a simplified graph; with `hop`, the input rows from one window to the next, so that overlapping windows
     share rows where the network allows that (`Plan.slide`; the notes say why not).
 
     Raises `UnsupportedModelError` with everything that is unsupported, before any code is written.
     """
+    network, notes = lower(graph, name)
+    by_rows, by_layers = _lay_out(network, by_layers=False), _lay_out(network, by_layers=True)
+    chosen = by_layers if by_layers.arena_bytes < by_rows.arena_bytes else by_rows
+    sliding, why = _sliding(network, hop)
+    notes = [
+        *notes,
+        *_layer_notes(sliding or chosen),
+        f"schedule: row by row takes {by_rows.arena_bytes:,} B, layer by layer {by_layers.arena_bytes:,} B: "
+        f"{'layer by layer' if chosen.by_layers else 'row by row'}",
+    ]
+    if sliding:
+        notes.append(f"sliding: {why}; row by row with what windows share takes {sliding.arena_bytes:,} B")
+    else:
+        notes.insert(-1, f"sliding: {why}")
+    plan = replace(sliding or chosen, notes=tuple(notes))
+    check_widths(plan)
+    return plan
+
+
+def lower(graph: Graph, name: str = "model") -> tuple[Network, list[str]]:
+    """Every operator as layers, and what was noticed on the way."""
     check_supported(graph)
     missing = [op for op in graph.ops if op.kind not in LOWER]
     if missing:
@@ -70,26 +112,10 @@ def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> 
     if any(storages[number].padding and storages[number].rows > 1 for number in outputs):
         finding = "a network output that a padded convolution also reads"
         raise UnsupportedModelError(finding, [finding], hint="end the network after the convolution")
-    network = _Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs)
-    by_rows, by_layers = _lay_out(network, by_layers=False), _lay_out(network, by_layers=True)
-    chosen = by_layers if by_layers.arena_bytes < by_rows.arena_bytes else by_rows
-    sliding, why = _sliding(network, hop)
-    notes = [
-        *builder.notes,
-        *_layer_notes(sliding or chosen),
-        f"schedule: row by row takes {by_rows.arena_bytes:,} B, layer by layer {by_layers.arena_bytes:,} B: "
-        f"{'layer by layer' if chosen.by_layers else 'row by row'}",
-    ]
-    if sliding:
-        notes.append(f"sliding: {why}; row by row with what windows share takes {sliding.arena_bytes:,} B")
-    else:
-        notes.insert(-1, f"sliding: {why}")
-    plan = replace(sliding or chosen, notes=tuple(notes))
-    check_widths(plan)
-    return plan
+    return Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs), builder.notes
 
 
-def _sliding(network: _Network, hop: int | None) -> tuple[Plan | None, str]:
+def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:
     """The plan in which windows share rows, or None; and what is to be said about it."""
     try:
         strides = time_strides(network.input_count, network.layers, network.storages)
@@ -124,20 +150,8 @@ def _layer_notes(plan: Plan) -> list[str]:
     return notes
 
 
-@dataclass(frozen=True, eq=False)
-class _Network:
-    """Everything about a plan but where and when."""
-
-    name: str
-    sha256: str
-    input_count: int
-    layers: list[Layer]
-    storages: list[Storage]
-    outputs: tuple[int, ...]
-
-
 def _lay_out(
-    network: _Network, by_layers: bool, slide: Slide | None = None, heights: Sequence[int] = ()
+    network: Network, by_layers: bool, slide: Slide | None = None, heights: Sequence[int] = ()
 ) -> Plan:
     """Rings, their heights and their places. With `slide`, for single windows and for sliding ones: the rings of
     the trunk (at least `heights` high) and the outputs are always in use, and the head runs in one go.
@@ -147,29 +161,24 @@ def _lay_out(
     schedule = simulate(input_count, layers, storages, outputs, by_layers)
     if slide:
         schedule = with_slide(schedule, layers, outputs, slide, heights)
-    for number, height in enumerate(schedule.heights):
-        consumers = [layer.index for layer in layers for window in layer.inputs if window.tensor == number]
-        storages[number] = replace(
-            storages[number],
-            height=height,
-            last_consumer=max(consumers, default=max(0, number - input_count)),
-        )
+    consumers = last_consumers(input_count, layers)
+    for number, (height, consumer) in enumerate(zip(schedule.heights, consumers, strict=True)):
+        storages[number] = replace(storages[number], height=height, last_consumer=consumer)
     # Padding is written once, before the first row: nobody else may use the place until the last row is dead.
     buffers = [
-        Buffer(storage.name, storage.bytes, span(alive) if storage.padding else alive)
+        Buffer(storage.name, storage.bytes, alive.whole if storage.padding else alive)
         for storage, alive in zip(storages, schedule.alive, strict=False)
     ]
     for layer in layers:
         steps = schedule.stepping[layer.index]
-        buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, span(steps)))
+        buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, steps.whole))
         buffers.append(Buffer(f"{layer.name} scratch", layer.scratch_bytes, steps))
     counters = align(4 * (input_count + len(layers)))
     offsets, end = place(buffers, counters)
     regions = [Region("counters", 0, counters, 0, schedule.events - 1)]
     for buffer, offset in zip(buffers, offsets, strict=True):
-        if buffer.bytes and buffer.alive:
-            first = (buffer.alive & -buffer.alive).bit_length() - 1
-            regions.append(Region(buffer.name, offset, buffer.bytes, first, buffer.alive.bit_length() - 1))
+        if buffer.bytes:
+            regions.append(Region(buffer.name, offset, buffer.bytes, *buffer.use.whole.spans[0]))
     count = input_count + len(layers)
     for number in range(count):
         storages[number] = replace(storages[number], offset=offsets[number] + storages[number].padding)

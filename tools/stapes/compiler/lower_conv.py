@@ -8,11 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.compiler.builder import Builder, Pad, Shape
-from stapes.compiler.pack import pack_depthwise, pack_pairs, patch_order
+from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op
 from stapes.int8.arithmetic import activation_range, padding_before
 from stapes.int8.conv import output_multipliers
+
+LONG = 64
+"""Taken from the left shift of a channel that needs two roundings: STAPES_LONG in kernels.h."""
+
+QUAD_BYTES = 76
+"""Constants of four channels of a depthwise convolution: tail_t and biases in firmware/runtime/src/depthwise_dsp.h."""
+
+CARRY = "two channels in one multiplication where there are DSP instructions"
+NO_CARRY = "no two channels in one multiplication: a weight of -128 beside a negative one"
 
 TILE = 3
 """Output columns gathered at once: STAPES_TILE in firmware/runtime/src/dot.h."""
@@ -65,38 +74,53 @@ def _dilation(op: Op) -> tuple[int, int]:
     return (op.integer("dilation_h"), op.integer("dilation_w")) if "dilation_h" in op.attributes else (1, 1)
 
 
-def requantization(builder: Builder, op: Op, weights: npt.NDArray[np.int8], spare: int = 0) -> Fields:
-    """The fields of stapes_requantize_t; `weights` [channels, inputs of one output], `spare` empty channels.
-
-    The input's zero point goes into the bias: sum((q - z) w) = sum(q w) - z sum(w).
+def requantization(
+    builder: Builder,
+    op: Op,
+    weights: npt.NDArray[np.int8],
+    spare: int = 0,
+    long: npt.NDArray[np.bool_] | None = None,
+) -> Fields:
+    """The fields of stapes_requantize_t; `weights` [channels, inputs of one output], `spare` empty channels, `long`:
+    channels that must not be requantised with the others.
     """
-    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
+    output = builder.tensor(op.outputs[0])
     channels = weights.shape[0]
     multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
     wide = weights.astype(np.int64)
-    bias = -source.zero_point * wide.sum(axis=1)
-    if len(op.inputs) > 2 and op.inputs[2] >= 0:
-        given = builder.tensor(op.inputs[2]).data
-        assert given is not None
-        bias = bias + given.astype(np.int64).reshape(-1)
+    bias = _biases(builder, op, weights)
     # Partial sums wrap as the reference's would; the total is the same modulo 2^32.
     folded = bias.astype(np.int32)
     largest = np.abs(bias) + 128 * np.abs(wide).sum(axis=1)
     right = -shifts.astype(np.int64)
     offsets = (np.abs(2 * output.zero_point + 1) << np.clip(right, 1, 31)) >> 1
-    is_short = bool(np.all(right >= 1) and np.all(largest < 2**30) and np.all(largest + offsets < 2**31))
+    is_short = (right >= 1) & (largest < 2**30) & (largest + offsets < 2**31)
+    if long is not None:
+        is_short &= ~long
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
     table = np.stack([folded, multipliers], axis=1)
     table = np.concatenate([table, np.zeros((spare, 2), table.dtype)])
     return {
         "channels": Array("stapes_channel_t", table),
-        "shifts": Array("int8_t", shifts.astype(np.int8)),
+        "shifts": Array("int8_t", np.where(is_short, right - 1, -right - LONG).astype(np.int8)),
         "zero_point": output.zero_point,
         "rounding": 2 * output.zero_point + 1,
         "minimum": low,
         "maximum": high,
-        "is_short": int(is_short),
+        "is_short": int(is_short.all()),
     }
+
+
+def _biases(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """With the input's zero point in them: sum((q - z) w) = sum(q w) - z sum(w)."""
+    bias: npt.NDArray[np.int64] = -builder.tensor(op.inputs[0]).zero_point * weights.astype(np.int64).sum(
+        axis=1
+    )
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        given = builder.tensor(op.inputs[2]).data
+        assert given is not None
+        bias = bias + given.astype(np.int64).reshape(-1)
+    return bias
 
 
 def conv_2d(builder: Builder, op: Op) -> None:
@@ -119,12 +143,19 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     output = Shape.of(builder.tensor(op.outputs[0]).shape)
     depth = window.shape.channels
     requantize = requantization(builder, op, weights.reshape(-1, channels).T)
-    fast = multiplier == 1 and op.integer("dilation_w") == 1 and requantize["is_short"] == 1
+    fast = multiplier == 1 and op.integer("dilation_w") == 1
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
+    kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
+    if quads * 4 == channels and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+        kernel, why = (
+            f"depthwise_{kernel_h}x{kernel_w}",
+            "all channels by fours, a kernel with code of its own",
+        )
     builder.add_layer(
         op=op,
-        kernel="depthwise_conv_2d",
+        kernel=kernel,
+        why=why,
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,
@@ -137,9 +168,11 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
             "channels": channels,
             "quads": quads,
             "multiplier": multiplier,
+            "pad_left": window.left if window.left + window.right < gathered else 0,
+            "pad_right": window.right if window.left + window.right < gathered else 0,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=8 * kernel_h * (gathered + kernel_w) if quads else 0,
+        scratch_bytes=8 * kernel_h * (gathered + kernel_w) + QUAD_BYTES if quads else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 
@@ -212,18 +245,24 @@ def _add_conv(
 ) -> None:
     order = patch_order(window.height * segments, segment_size)
     per_group = weights.shape[0] // groups
-    packed = [
-        pack_pairs(weights[group * per_group : (group + 1) * per_group], order) for group in range(groups)
-    ]
+    parts = [slice(start, start + per_group) for start in range(0, weights.shape[0], per_group)]
+    packed = [pack_pairs(weights[part], order) for part in parts]
+    carried = all(can_carry(weights[part]) for part in parts)
+    long, why = None, NO_CARRY
+    if carried:
+        biases = _biases(builder, op, weights)
+        long = np.concatenate([exceeds_carry(weights[part], biases[part]) for part in parts])
+        why = CARRY
     builder.add_layer(
         op=op,
-        kernel="conv_2d",
+        kernel="conv_2d_carry" if carried else "conv_2d",
+        why=why,
         inputs=(window,),
         shape=shape,
         fields={
             # The kernel takes channels by twos: behind a last odd one there is a spare.
-            "requantize": requantization(builder, op, weights, spare=per_group % 2),
-            "weights": Array("int8_t", np.concatenate(packed)),
+            "requantize": requantization(builder, op, weights, per_group % 2, long),
+            "weights": Array("int8_t", np.concatenate(packed), carried),
             "kernel_height": window.height,
             "segments": segments,
             "segment_bytes": segment_size,
@@ -285,14 +324,16 @@ def _add_accumulating(
     order = patch_order(1, storage.row_bytes)
     by_row = weights.reshape(channels, storage.rows, storage.row_bytes)
     packed = [pack_pairs(by_row[:, row], order) for row in range(storage.rows)]
+    carried = can_carry(weights)
     builder.add_layer(
         op=op,
-        kernel="fully_connected",
+        kernel="fully_connected_carry" if carried else "fully_connected",
+        why=CARRY if carried else NO_CARRY,
         inputs=(Input(number),),
         shape=Shape(1, 1, channels),
         fields={
             "requantize": requantization(builder, op, weights),
-            "weights": Array("int8_t", np.concatenate(packed)),
+            "weights": Array("int8_t", np.concatenate(packed), carried),
             "row_weights": len(packed[0]),
             "row_bytes": storage.row_bytes,
             "channels": channels,

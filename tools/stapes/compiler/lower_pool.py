@@ -11,6 +11,9 @@ from stapes.graph import Op
 from stapes.int8.arithmetic import activation_range
 from stapes.int8.pool import mean_constants
 
+NARROW = 255
+"""Elements of int8 whose sum fits int16: STAPES_NARROW_POOL in kernels.h."""
+
 
 def pool_2d(builder: Builder, op: Op) -> None:
     """Windows, or one window as high as the map, which is added up as the rows come."""
@@ -22,6 +25,7 @@ def pool_2d(builder: Builder, op: Op) -> None:
     whole = output.rows == 1 and kernel_h - window.before >= window.shape.rows
     rows = window.shape.rows if whole else kernel_h
     kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
+    narrow = rows * kernel_w <= NARROW
     fields: Fields = {
         "kernel_width": kernel_w,
         "stride_width": op.integer("stride_w"),
@@ -41,7 +45,8 @@ def pool_2d(builder: Builder, op: Op) -> None:
         inputs=(source,),
         fields=fields,
         steps=rows if whole else None,
-        state_bytes=4 * output.row_bytes if whole and kind == "average" else 0,
+        state_bytes=(2 if narrow else 4) * output.row_bytes if whole and kind == "average" else 0,
+        scratch_bytes=2 * output.channels if narrow and not whole and kind == "average" else 0,
         details=f"kernel {kernel_h}x{kernel_w}, stride {op.integer('stride_h')}x{op.integer('stride_w')}, "
         f"{op.text('padding')}",
     )

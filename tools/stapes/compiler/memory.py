@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from stapes.compiler.schedule import Use
+
 ALIGNMENT = 4
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """`bytes` needed during `alive`, a bit mask of events."""
+    """`bytes` needed while they are in use."""
 
     name: str
     bytes: int
-    alive: int
+    use: Use
 
 
 def align(value: int, alignment: int = ALIGNMENT) -> int:
@@ -28,30 +35,55 @@ def place(buffers: Sequence[Buffer], start: int) -> tuple[list[int], int]:
     Each buffer takes the lowest gap among those already placed that it conflicts with; the best of a few
     orders wins.
     """
+    numbers = [number for number, buffer in enumerate(buffers) if buffer.bytes]
+    placed = [buffers[number] for number in numbers]
+    conflicts = conflicts_of(placed)
+    indices = range(len(placed))
     orders = (
-        sorted(range(len(buffers)), key=lambda i: (-buffers[i].bytes, i)),
-        sorted(range(len(buffers)), key=lambda i: (-buffers[i].alive.bit_count(), -buffers[i].bytes, i)),
-        sorted(range(len(buffers)), key=lambda i: (buffers[i].alive & -buffers[i].alive, -buffers[i].bytes)),
+        sorted(indices, key=lambda i: (-placed[i].bytes, i)),
+        sorted(indices, key=lambda i: (-placed[i].use.events, -placed[i].bytes, i)),
+        sorted(indices, key=lambda i: (placed[i].use.spans[0][0], -placed[i].bytes)),
     )
-    return min((_place(buffers, order, start) for order in orders), key=lambda result: result[1])
-
-
-def _place(buffers: Sequence[Buffer], order: Sequence[int], start: int) -> tuple[list[int], int]:
+    found, end = min(
+        (_place(placed, conflicts, order, start) for order in orders), key=lambda result: result[1]
+    )
     offsets = [start] * len(buffers)
-    placed: list[int] = []
-    for index in order:
-        buffer = buffers[index]
-        conflicts = sorted(
-            (offsets[other], offsets[other] + align(buffers[other].bytes))
-            for other in placed
-            if buffers[other].alive & buffer.alive and buffers[other].bytes
-        )
-        offset = start
-        for low, high in conflicts:
-            if offset + buffer.bytes <= low:
-                break
-            offset = max(offset, high)
-        offsets[index] = offset
-        placed.append(index)
-    end = max((offsets[i] + align(buffers[i].bytes) for i in range(len(buffers))), default=start)
+    for number, offset in zip(numbers, found, strict=True):
+        offsets[number] = offset
     return offsets, end
+
+
+def conflicts_of(buffers: Sequence[Buffer]) -> list[Numbers]:
+    """Of each buffer, those that are in use together with it."""
+    found: list[set[int]] = [set() for _ in buffers]
+    spans = sorted((*span, number) for number, buffer in enumerate(buffers) for span in buffer.use.spans)
+    active: dict[int, int] = {}
+    """Buffers in use, and until when."""
+    for first, last, number in spans:
+        over = [other for other, end in active.items() if end < first]
+        for other in over:
+            del active[other]
+        found[number].update(active)
+        for other in active:
+            found[other].add(number)
+        active[number] = last
+    return [np.array(sorted(others), dtype=np.int64) for others in found]
+
+
+def _place(
+    buffers: Sequence[Buffer], conflicts: Sequence[Numbers], order: Sequence[int], start: int
+) -> tuple[list[int], int]:
+    nowhere = -1
+    offsets = np.full(len(buffers), nowhere, dtype=np.int64)
+    sizes = np.array([align(buffer.bytes) for buffer in buffers], dtype=np.int64)
+    for index in order:
+        others = conflicts[index][offsets[conflicts[index]] != nowhere]
+        lows = offsets[others]
+        in_order = np.lexsort((lows + sizes[others], lows))
+        lows = lows[in_order]
+        # Behind everything that begins below each of them: there is the gap that ends with it.
+        gaps = np.maximum.accumulate(np.concatenate([[start], lows + sizes[others][in_order]]))
+        fits = np.flatnonzero(gaps[:-1] + buffers[index].bytes <= lows)
+        offsets[index] = gaps[fits[0]] if fits.size else gaps[-1]
+    end = max((int(offset + size) for offset, size in zip(offsets, sizes, strict=True)), default=start)
+    return [int(offset) for offset in offsets], end

@@ -48,3 +48,24 @@ def pack_depthwise(weights: Int8, quads: int) -> Int8:
     grouped = weights[:, :, : 4 * quads].reshape(height, width, quads, 4).transpose(2, 1, 0, 3)
     rest = weights[:, :, 4 * quads :].transpose(2, 0, 1)
     return np.concatenate([grouped.reshape(-1), rest.reshape(-1)])
+
+
+def can_carry(weights: Int8) -> bool:
+    """Whether pairs of channels of `weights` [channels, patch] can share a multiplication: the second one is stored
+    less by one where the first one's weight is negative, which a weight of -128 does not bear.
+    """
+    first, second = weights[0::2], weights[1::2]
+    return not np.any((second == -128) & (first[: len(second)] < 0))
+
+
+def exceeds_carry(weights: Int8, biases: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Channels whose sums do not fit what a shared multiplication leaves of them: 24 bits of every second channel.
+
+    The range of a sum over all int8 inputs is exact.
+    """
+    wide = weights.astype(np.int64)
+    highest = biases + np.maximum(wide * 127, wide * -128).sum(axis=1)
+    lowest = biases + np.minimum(wide * 127, wide * -128).sum(axis=1)
+    exceeds: npt.NDArray[np.bool_] = (highest >= 2**23) | (lowest < -(2**23))
+    exceeds[0::2] = False
+    return exceeds

@@ -22,6 +22,8 @@ class Array:
 
     ctype: str
     values: npt.NDArray[np.integer]
+    carried: bool = False
+    """Weights of two channels in turn, the second to be carried where the target wants that (STAPES_CARRY)."""
 
     @property
     def bytes(self) -> int:
@@ -94,6 +96,8 @@ class Layer:
     inputs: tuple[Input, ...]
     description: str
     """Shapes and quantisation, for a person."""
+    why: str = ""
+    """Why this kernel and this way of requantising."""
     steps: int = 0
     accumulates: bool = False
     state_bytes: int = 0

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from stapes.compiler.plan import Layer, Slide, Storage
-from stapes.compiler.schedule import Schedule
+from stapes.compiler.schedule import Schedule, Use, last_consumers
 
 MAX_COUNT = 2**31 - 1
 """As far as rows are counted."""
@@ -154,19 +154,19 @@ def with_slide(
     """`schedule`, which is of one window by rows, with what sliding adds: an event for each layer of the head at its
     end; what the trunk keeps and the outputs are alive all the time.
     """
-    bits = max(alive.bit_length() for alive in schedule.alive)
     head = range(slide.trunk, len(layers))
-    always = (1 << (bits + len(head))) - 1
+    end = schedule.events + len(head)
     alive, stepping = list(schedule.alive), list(schedule.stepping)
+    readers = last_consumers(1, layers)
     for tensor in range(len(alive)):
         index = tensor - 1
         if index < slide.trunk or tensor in outputs:
-            alive[tensor] = always
-            continue
-        readers = [layer.index for layer in layers for window in layer.inputs if window.tensor == tensor]
-        for event in range(index, max(readers, default=index) + 1):
-            alive[tensor] |= 1 << (bits + event - slide.trunk)
+            alive[tensor] = Use.of(0, end - 1)
+        else:
+            first, last = (schedule.events + number - slide.trunk for number in (index, readers[tensor]))
+            alive[tensor] = alive[tensor].and_then(first, last)
     for index in head:
-        stepping[index] |= 1 << (bits + index - slide.trunk)
+        event = schedule.events + index - slide.trunk
+        stepping[index] = stepping[index].and_then(event, event)
     higher = [*map(max, schedule.heights, heights), *schedule.heights[len(heights) :]]
-    return Schedule(schedule.events + len(head), tuple(higher), tuple(alive), tuple(stepping))
+    return Schedule(end, tuple(higher), tuple(alive), tuple(stepping))

@@ -7,6 +7,7 @@ is missing, and a length that the writing program did not know are three things.
 from __future__ import annotations
 
 import io
+import mmap
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -270,8 +271,11 @@ def _ogg_checksum(page: bytes) -> int:
 
 def _mp3(stream: BinaryIO, size: int) -> Layout:
     """Layer III only: frames are counted, and what its header counted must agree."""
-    stream.seek(0)
-    content = stream.read()
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return _mp3_frames(content, size)
+
+
+def _mp3_frames(content: mmap.mmap, size: int) -> Layout:
     at = 0
     while content[at : at + 3] == b"ID3" and len(content) >= at + 10:
         a, b, c, d = content[at + 6 : at + 10]

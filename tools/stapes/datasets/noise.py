@@ -15,7 +15,7 @@ from stapes.errors import DataError
 PIECE_SECONDS = 60.0
 """Longer recordings are cut into pieces of about this: only one is in memory at a time."""
 
-_HINT = "give a directory of WAV, FLAC, Ogg, Opus or AIFF files of noise"
+_HINT = "give a directory of recordings of noise"
 
 
 def noise_clips(directory: Path, sample_rate: int) -> list[Clip]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 
 from stapes.features.tables import LOG_FRACTION_BITS, LOG_TABLE_BITS
 
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 _POINTS = 1 << LOG_TABLE_BITS
+_MANTISSA_BITS, _EXPONENT_BIAS = 52, 1023  # of a float64
+
+
+def high_words(values: Int64) -> Int32:
+    """`values >> 32`, as a view; they are contiguous along the last axis."""
+    return values.view(np.int32)[..., sys.byteorder == "little" :: 2]
 
 
 def multiply_high(x: Int64, y: Int64) -> Int64:
@@ -20,43 +29,69 @@ def multiply_high(x: Int64, y: Int64) -> Int64:
     return product
 
 
-def multiply_high_negated(x: Int64, y: Int64) -> Int64:
-    """`round(-x * y / 2^32)`, halves upwards: what Arm's SMMLSR adds."""
-    product = x * y
-    np.subtract(1 << 31, product, out=product)
-    product >>= 32
-    return product
-
-
 def multiply_shift(x: Int64, y: Int64 | int, bits: int) -> Int64:
     """`round(x * y / 2^bits)`, halves upwards, of values whose product fits 63 bits."""
     result: Int64 = (x * y + (1 << (bits - 1))) >> bits
     return result
 
 
-def multiply_fraction(x: Int64, fraction: Int64 | int) -> Int64:
-    """`x * fraction / 2^32`, each half of x's product rounded down; x below 2^62, fraction below 2^32."""
+def multiply_fraction(
+    x: Int64, fraction: Int64 | int, out: Int64 | None = None, spare: Int64 | None = None
+) -> Int64:
+    """`x * fraction / 2^32`, each half of x's product rounded down; x below 2^62, fraction below 2^32.
+
+    `out` and `spare` are memory of the shape of `x` to work in.
+    """
     # The low product needs all 64 bits.
-    low = (x & 0xFFFFFFFF).view(np.uint64) * np.asarray(fraction, np.int64).view(np.uint64) >> np.uint64(32)
-    return (x >> 32) * fraction + low.view(np.int64)
+    low = np.bitwise_and(x, 0xFFFFFFFF, out=spare).view(np.uint64)
+    low *= np.asarray(fraction, np.int64).view(np.uint64)
+    low >>= np.uint64(32)
+    product: Int64 = np.right_shift(x, 32, out=out)
+    product *= fraction
+    product += low.view(np.int64)
+    return product
+
+
+def exact_product(matrix: Int64, values: Int64) -> Int64:
+    """`matrix @ values` for int32 `values` and rows of `matrix` whose absolute values add up to less than 2^37.
+
+    Halves of the values in floating point: that holds every partial sum.
+    """
+    left = matrix.astype(np.float64)
+    low, high = (
+        (left @ half.astype(np.float64)).astype(np.int64) for half in (values & 0xFFFF, values >> 16)
+    )
+    high <<= 16
+    high += low
+    return high
 
 
 def bit_length(values: Int64) -> Int64:
     """Bits needed for each non-negative value."""
-    bits = np.frexp(values.astype(np.float64))[1].astype(np.int64)
-    # The conversion to float64 may have rounded up to the next power of two.
-    bits -= (values >> np.maximum(bits - 1, 0)) == 0
-    return np.where(values == 0, 0, bits)
+    # The exponent of the value as a float64; the bit below the highest is cleared, so that no rounding carries into it.
+    bits = (values & ~(values >> 1)).astype(np.float64).view(np.int64)
+    bits >>= _MANTISSA_BITS
+    bits -= _EXPONENT_BIAS - 1
+    return np.maximum(bits, 0, out=bits)
 
 
 def fixed_log2(values: Int64, table: Int64) -> Int64:
     """log2 of positive values, Q24, interpolated in `table`."""
-    bits = bit_length(values)
-    mantissa = (values << np.maximum(32 - bits, 0)) >> np.maximum(bits - 32, 0)
-    index = (mantissa >> (31 - LOG_TABLE_BITS)) & (_POINTS - 1)
-    rest = (mantissa << (LOG_TABLE_BITS + 1)) & 0xFFFFFFFF
-    base = table[index]
-    log: Int64 = ((bits - 1) << LOG_FRACTION_BITS) + base + (((table[index + 1] - base) * rest) >> 32)
+    # As a float64 the value has its logarithm's integer part as exponent and its next bits as mantissa. Of the bits
+    # below the 32 highest the first is cleared, so that no rounding carries into those.
+    bits = (values & ~(values >> 32)).astype(np.float64).view(np.int64)
+    rest = bits >> (_MANTISSA_BITS - 31)
+    rest &= (1 << (31 - LOG_TABLE_BITS)) - 1
+    index = bits >> (_MANTISSA_BITS - LOG_TABLE_BITS)
+    index &= _POINTS - 1
+    rest *= np.diff(table)[index]
+    rest >>= 31 - LOG_TABLE_BITS
+    log = bits
+    log >>= _MANTISSA_BITS
+    log -= _EXPONENT_BIAS
+    log <<= LOG_FRACTION_BITS
+    log += table[index]
+    log += rest
     return log
 
 

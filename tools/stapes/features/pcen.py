@@ -18,9 +18,10 @@ _SMALLEST = -40 << LOG_FRACTION_BITS
 
 
 def pcen(mel: Int64, exponent: Int64, tables: PcenTables, log_table: Int64) -> Int64:
-    """PCEN of band powers int64[frames, n_mels] with 2^exponent in them; Q20, int64[frames, n_mels]."""
-    shift = (tables.unit - exponent)[:, None]
-    power = (mel << np.maximum(shift, 0)) >> np.maximum(-shift, 0)
+    """PCEN of band powers int64[n_mels, frames] with 2^exponent in them; Q20, int64[n_mels, frames]."""
+    shift = tables.unit - exponent
+    # One frame after the other: they are rows until the end.
+    power = np.ascontiguousarray(((mel << np.maximum(shift, 0)) >> np.maximum(-shift, 0)).T)
     smooth = np.empty_like(power)
     state = power[0] if len(power) else power
     for frame, value in enumerate(power):
@@ -35,4 +36,4 @@ def pcen(mel: Int64, exponent: Int64, tables: PcenTables, log_table: Int64) -> I
     log = fixed_log2(lifted, log_table) - (32 << LOG_FRACTION_BITS)
     value = fixed_exp2(multiply_shift(log, tables.power, 30), tables.exp_table, 24) - tables.bias_power
     result: Int64 = np.minimum(value >> (24 - PCEN_VALUE_FRACTION_BITS), 2**31 - 1)
-    return result
+    return result.T

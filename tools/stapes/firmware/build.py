@@ -19,7 +19,7 @@ from stapes.errors import BuildError
 from stapes.files import write_atomic
 from stapes.firmware.checksum import write_checksum
 from stapes.firmware.size import Sizes, measure
-from stapes.firmware.stack import worst_case_stack
+from stapes.firmware.stack import kept_worst_case_stack
 from stapes.firmware.tools import require_program
 from stapes.progress import Progress, no_progress
 
@@ -120,7 +120,7 @@ def build_firmware(
         return BuildResult(elf, 0, 0, 0, build_id)
     write_checksum(elf)
     sizes: Sizes = measure(elf)
-    return BuildResult(elf, sizes.flash, sizes.ram, worst_case_stack(out_dir, elf), build_id)
+    return BuildResult(elf, sizes.flash, sizes.ram, kept_worst_case_stack(out_dir, elf), build_id)
 
 
 def _build_id(generated_dir: Path | None, board: str, app: str) -> str:

@@ -8,6 +8,7 @@ file are given `LIBRARY_FRAME`. Every interrupt may come on top once: a micropho
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
+from stapes.files import sha256, write_json
+
 LIBRARY_FRAME = 96
 INDIRECT = "__indirect_call"
 VECTORS = ".vectors"
@@ -25,13 +28,15 @@ INTERRUPT = re.compile(r"cortex_m_interrupt_\d+")
 INTERRUPT_FRAME, INTERRUPT_FRAME_WITH_FLOATS = 36, 108
 HARD_FLOAT = 0x400  # in the ELF header's flags (ELF for the Arm Architecture, 5.2)
 
-# Relocations of calls and jumps; any other relocation against a function takes its address.
+# Relocations of calls and jumps; any other relocation against a function takes its address. On x86-64 a call within
+# the unit has the relocation of any address relative to the program counter: its opcode tells.
 _CALLS = {
     "EM_ARM": {10, 28, 29, 30, 51, 102},  # THM_CALL, CALL, JUMP24, THM_JUMP24, THM_JUMP19, THM_JUMP11
     "EM_RISCV": {16, 17, 18, 19, 44, 45, 51},  # BRANCH, JAL, CALL, CALL_PLT, RVC_BRANCH, RVC_JUMP, RELAX
     "EM_X86_64": {4},  # PLT32
     "EM_AARCH64": {280, 282, 283},  # CONDBR19, JUMP26, CALL26
 }
+_X86_PC32 = 2
 
 _NODE = re.compile(r'node: \{ title: "([^"]+)" label: "([^"]*)"')
 _EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
@@ -42,6 +47,21 @@ _BYTES = re.compile(r"(\d+) bytes \((static|dynamic,bounded)\)")
 class _Function:
     frame: int
     calls: set[str] = field(default_factory=set)
+
+
+def kept_worst_case_stack(build_dir: Path, elf_path: Path) -> int:
+    """`worst_case_stack`, analysed once for each content of the image; kept beside it."""
+    path = build_dir / "stapes-stack.json"
+    key = sha256(Path(__file__).read_bytes() + elf_path.read_bytes())
+    try:
+        kept = json.loads(path.read_bytes())
+        if kept["key"] == key:
+            return int(kept["stack_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none yet, or damaged
+    stack = worst_case_stack(build_dir, elf_path)
+    write_json(path, {"key": key, "stack_bytes": stack})
+    return stack
 
 
 def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> int:
@@ -59,10 +79,39 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     targets = {name for name in taken if name in functions and _plain(name) in kept}
     if entry not in functions:
         return 0
+    wandering = _reaching_indirect(functions)
     handlers = [name for name in functions if INTERRUPT.fullmatch(name) and name in kept]
     frame = _frame(elf_path) if handlers else 0
-    interrupts = sum(_deepest(name, functions, targets, set()) + frame for name in handlers)
-    return _deepest(entry, functions, targets, set()) + interrupts
+    settled: dict[str, int] = {}
+
+    def deepest(name: str, path: set[str]) -> int:
+        if name in settled:
+            return settled[name]
+        function = functions.get(name)
+        if function is None:
+            return LIBRARY_FRAME
+        calls = set(function.calls)
+        if INDIRECT in calls:
+            calls.remove(INDIRECT)
+            calls |= targets
+        path.add(name)
+        below = max((deepest(called, path) for called in calls - path), default=0)
+        path.discard(name)
+        if name not in wandering:
+            settled[name] = function.frame + below  # whatever the way there
+        return function.frame + below
+
+    return deepest(entry, set()) + sum(deepest(name, set()) + frame for name in handlers)
+
+
+def _reaching_indirect(functions: dict[str, _Function]) -> set[str]:
+    """Functions that call through a pointer, or call one that does."""
+    found = {INDIRECT}
+    while True:
+        more = {name for name, function in functions.items() if function.calls & found} - found
+        if not more:
+            return found
+        found |= more
 
 
 def _linked_units(build_dir: Path) -> list[Path]:
@@ -100,20 +149,6 @@ def _read_graph(path: Path, functions: dict[str, _Function]) -> dict[str, str]:
     return local
 
 
-def _deepest(name: str, functions: dict[str, _Function], targets: set[str], path: set[str]) -> int:
-    function = functions.get(name)
-    if function is None:
-        return LIBRARY_FRAME
-    path.add(name)
-    calls = set(function.calls)
-    if INDIRECT in calls:
-        calls.remove(INDIRECT)
-        calls |= targets
-    below = max((_deepest(called, functions, targets, path) for called in calls - path), default=0)
-    path.discard(name)
-    return function.frame + below
-
-
 def _function_names(elf_path: Path) -> set[str]:
     with elf_path.open("rb") as stream:
         symbols = ELFFile(stream).get_section_by_name(".symtab")
@@ -136,9 +171,14 @@ def _address_taken(object_path: Path) -> Iterator[str]:
             owner = elf.get_section(section["sh_info"]).name
             if not owner.startswith((".text", ".rodata", ".data")):
                 continue
+            code = elf.get_section(section["sh_info"]).data() if owner.startswith(".text") else b""
             for relocation in section.iter_relocations():
                 if relocation["r_info_type"] in calls:
                     continue
+                if elf["e_machine"] == "EM_X86_64" and relocation["r_info_type"] == _X86_PC32:
+                    before = code[: relocation["r_offset"]][-2:]
+                    if before[-1:] in (b"\xe8", b"\xe9") or (before[:1] == b"\x0f" and before[-1] >> 4 == 8):
+                        continue  # call, jmp, jcc
                 symbol = symbols.get_symbol(relocation["r_info_sym"])
                 if symbol["st_info"]["type"] == "STT_SECTION":
                     name = elf.get_section(symbol["st_shndx"]).name

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stapes.errors import BundleError
-from stapes.files import canonical_json, parse_json, read_file, read_json, sha256, write_atomic, write_json
+from stapes.files import canonical_json, json_text, parse_json, read_file, read_json, sha256, write_all
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import FileName, Label, Name
@@ -132,11 +132,9 @@ class Bundle:
     @classmethod
     def save(cls, directory: Path, manifest: BundleManifest, files: dict[str, bytes]) -> Bundle:
         """Write a bundle: the files first, the manifest that vouches for them last."""
-        for name, data in files.items():
-            write_atomic(directory / name, data)
         hashes = {name: sha256(data) for name, data in sorted(files.items())}
         manifest = manifest.model_copy(update={"files": hashes})
-        write_json(directory / "bundle.json", manifest.model_dump(mode="json"))
+        write_all(directory, {**files, "bundle.json": json_text(manifest.model_dump(mode="json"))})
         return cls(directory, manifest, files)
 
     def metrics(self) -> dict[str, Any]:

@@ -80,7 +80,22 @@ class Majority(Vote):
         return math.floor(least * full + 1e-9)
 
 
-_VOTES: dict[str, Vote] = {"mean": Mean(), "energy": Energy(), "majority": Majority()}
+class Median(Vote):
+    """vote_median.c: the median of a class's scores; of an even number of windows the mean of the middle two."""
+
+    def rank(self, table: Numbers, weights: Numbers) -> Numbers:
+        """See `Vote.rank`: twice the median."""
+        ordered = np.sort(table, axis=0)
+        twice: Numbers = ordered[(len(table) - 1) // 2] + ordered[len(table) // 2]
+        return twice
+
+    def scores(self, table: Numbers, weights: Numbers, resolution: int, full: int) -> Numbers:
+        """See `Vote.scores`."""
+        scores: Numbers = self.rank(table, weights) * resolution // 2
+        return scores
+
+
+_VOTES: dict[str, Vote] = {"mean": Mean(), "energy": Energy(), "majority": Majority(), "median": Median()}
 
 
 def vote(name: str) -> Vote:

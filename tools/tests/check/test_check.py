@@ -18,7 +18,7 @@ from stapes.cli.app import run as run_command
 from stapes.device import Prepared, connect, prepare
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
-from stapes.recipe import Bundle, DecisionSpec
+from stapes.recipe import VOTES, Bundle, DecisionSpec
 from stapes.reference import Reference
 
 ROOT = Path(__file__).parents[3]
@@ -159,6 +159,14 @@ def test_a_wrong_vote_is_named(rig: Rig) -> None:
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)
+
+
+@pytest.mark.parametrize("vote", sorted({*VOTES} - {"energy", "majority"}))
+def test_votes_of_no_test_of_their_own_are_equal(tmp_path: Path, vote: str) -> None:
+    bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote=vote)
+    report = check_bundle(bundle, "host", select_clips(bundle, None, 2), tmp_path)
+    assert report.passed, str(report.first_difference)
+    assert all(result.windows > 1 for result in report.results)
 
 
 def test_the_vote_of_a_majority_is_equal(tmp_path: Path) -> None:

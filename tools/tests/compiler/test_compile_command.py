@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kernelnets import NETWORKS
 from modelmaker import ModelMaker
+
+from stapes.compiler import compile_bundle
+from stapes.recipe import Bundle
 
 
 def stapes(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -82,3 +86,26 @@ def test_bench_on_the_host(tmp_path: Path) -> None:
     assert values["flash_bytes"].keys() == {"code", "weights", "total"}
     assert values["ram_bytes"].keys() == {"arena", "static", "stack", "total"}
     assert values["layers"][0].keys() == {"name", "op", "macs", "instructions"}
+
+
+@pytest.mark.slow
+def test_every_command_says_the_same_of_the_arena(tmp_path: Path) -> None:
+    """A bundle whose windows share rows: its arena is larger than that of the network alone."""
+    bundle = Path(__file__).parents[3] / "models/esc10-nano"
+    expected = compile_bundle(Bundle.load(bundle)).arena_bytes
+    commands = {
+        "compile": ("compile", bundle, "--out", tmp_path / "c"),
+        "generate": ("generate", bundle, "--out", tmp_path / "generated"),
+        "pareto": ("report", "pareto", bundle),
+        "bench": ("bench", bundle, "--target", "host", "--inputs", "1", "--out", tmp_path / "bench"),
+        "check": ("check", bundle, "--target", "host", "--clips", "1", "--out", tmp_path / "check"),
+    }
+    said = {}
+    for name, arguments in commands.items():
+        done = stapes(*arguments, "--json", tmp_path / f"{name}.json")
+        assert done.returncode == 0, done.stderr
+        said[name] = json.loads((tmp_path / f"{name}.json").read_text())
+    arenas = {name: values.get("arena_bytes") for name, values in said.items()}
+    arenas["pareto"] = said["pareto"]["bundles"][0]["arena_bytes"]
+    arenas["bench"] = said["bench"]["ram_bytes"]["arena"]
+    assert arenas == dict.fromkeys(commands, expected)

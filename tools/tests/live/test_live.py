@@ -183,6 +183,14 @@ def test_scripted_events_are_those_of_python(scripted: Make, live: LiveSpec, hop
     both(c, python, sound(seed, 20.0, longest=30_000), seed)
 
 
+@pytest.mark.parametrize("smoothing", [*VOTES, EXPONENTIAL])
+def test_every_smoothing_is_that_of_python(scripted: Make, smoothing: str) -> None:
+    live = LiveSpec(smoothing=smoothing, windows=4, threshold=0.4, merge_seconds=0.0, end_lag_seconds=0.3)
+    c, python = scripted(live, scores_of(2), HOP)
+    kinds = {event.kind for event in both(c, python, sound(2, 20.0), 2)}
+    assert {LiveKind.BEGIN, LiveKind.END} <= kinds
+
+
 def test_a_script_makes_many_events(scripted: Make) -> None:
     """Else the test above would see little."""
     live = LiveSpec(windows=1, threshold=0.4, merge_seconds=0.0, end_lag_seconds=0.3, level_seconds=0.0)

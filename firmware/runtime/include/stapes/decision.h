@@ -35,16 +35,16 @@ typedef struct {
     void (*add)(stapes_decision_t *decision, const int8_t *scores, uint32_t weight);
     /* Returns what classes are compared by: the larger wins, between equals the larger sum, then the first;
      * NULL: the sum alone. */
-    int64_t (*rank)(const stapes_decision_t *decision, uint16_t c);
+    uint32_t (*rank)(const stapes_decision_t *decision, uint16_t c);
     /* Returns the score of class `c` after at least one window, in 1/resolution steps, rounded down. */
     int32_t (*score)(const stapes_decision_t *decision, uint16_t c);
 } stapes_vote_t;
 
 typedef struct {
     const stapes_vote_t *vote;
-    uint16_t classes;    /* at most INT16_MAX */
+    uint16_t classes;    /* at most STAPES_LIMIT_CLASSES */
     int16_t zero_point;  /* of the network's scores */
-    uint16_t resolution; /* scores of the vote are in 1/resolution steps of the network's, at most 256 */
+    uint16_t resolution; /* scores of the vote are in 1/resolution steps of the network's, 1 to 256 */
     int32_t full_score;  /* of a class that has all votes, in the same */
     int32_t threshold;   /* least confidence, in the same; below it the class is STAPES_UNKNOWN */
 } stapes_decision_rule_t;
@@ -62,7 +62,7 @@ typedef struct {
     int16_t class_index; /* or STAPES_UNKNOWN */
     int16_t best;        /* the class that wins the vote, unknown or not */
     int32_t confidence;  /* its score in the vote, in 1/resolution steps, rounded down: a weighted mean above
-                          * the  zero point, or the share of windows that voted for it */
+                          * the zero point, or the share of windows that voted for it */
 } stapes_verdict_t;
 
 /* `stapes_vote_<name>`, and the counters of each class as a constant. */
@@ -79,9 +79,8 @@ typedef struct {
 /* Returns the same for a rule that is known only when the program runs. */
 size_t stapes_decision_bytes(const stapes_decision_rule_t *rule);
 
-/* Returns STAPES_OK; STAPES_E_ARGUMENT for a NULL pointer or a rule without vote, classes or resolution or
- * with too many of either; STAPES_E_MEMORY for memory that is too small or misaligned. No window is counted
- * yet. */
+/* Returns STAPES_OK; STAPES_E_ARGUMENT for a NULL pointer or a rule without vote or classes or with too many
+ * of these; STAPES_E_MEMORY for memory that is too small or misaligned. No window is counted yet. */
 int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule, void *memory,
                          size_t bytes);
 

@@ -11,7 +11,7 @@ extern "C" {
 /* Returns the quotient rounded down, whatever the numerator's sign; the divisor is positive. */
 static inline int64_t stapes_floor_divide(int64_t numerator, int64_t divisor) {
     const int64_t quotient = numerator / divisor;
-    return numerator < 0 && quotient * divisor != numerator ? quotient - 1 : quotient;
+    return numerator % divisor < 0 ? quotient - 1 : quotient;
 }
 
 /* Returns the first of `count` (at least 1) places that no other is above; `is_above` says whether place `a`

@@ -7,6 +7,20 @@
 
 #include "stapes/engine.h"
 
+/* The inner loops need every register: only GCC with optimisation gives them that many. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__clang__)
+#define STAPES_DSP 1
+#else
+#define STAPES_DSP 0
+#endif
+
+/* Vectors of 128 bits (Armv8.1-M MVE). Who has them has the DSP instructions too. */
+#if STAPES_DSP && defined(__ARM_FEATURE_MVE)
+#define STAPES_MVE 1
+#else
+#define STAPES_MVE 0
+#endif
+
 /* Constants that kernels read by words. */
 #define STAPES_ALIGNED __attribute__((aligned(4)))
 
@@ -16,14 +30,16 @@ typedef struct {
     int32_t multiplier; /* Q31 */
 } stapes_channel_t;
 
+#define STAPES_LONG 64
 typedef struct {
     const stapes_channel_t *channels;
-    const int8_t *shifts; /* of the multiplier; negative: right */
+    /* Right shifts behind the multiplier, less one. Where the short way is not exact, because there is no right shift, the sum may
+     * reach 2^30 or zero point << shift does not fit, a channel is long: the left shift minus STAPES_LONG. */
+    const int8_t *shifts;
     int16_t zero_point;
     int16_t rounding;        /* 2 * zero_point + 1 */
     int8_t minimum, maximum; /* fused activation */
-    /* 1: every shift is right, no sum reaches 2^30, and zero point << shift fits: the short way is exact. */
-    uint8_t is_short;
+    uint8_t is_short;        /* 1: no channel is long */
 } stapes_requantize_t;
 
 /* CONV_2D and FULLY_CONNECTED of one input row. A patch is `segments` runs of `segment_bytes` per window row,
@@ -44,6 +60,21 @@ typedef struct {
 } stapes_conv_2d_t;
 void stapes_conv_2d(const stapes_call_t *call);
 
+/* The same with carried weights. With the DSP instructions, a word of weights a0 b0 a1 b1 that is read as two int16 is
+ * a0 + 256 b0, a1 + 256 b1 if every b is less by one where its a is negative: STAPES_CARRY writes them so, and one
+ * multiplication works on both channels. Everywhere else it changes nothing. A channel b whose sum may reach 2^23 is
+ * marked as long. */
+typedef stapes_conv_2d_t stapes_conv_2d_carry_t;
+#if STAPES_DSP && !STAPES_MVE
+#define STAPES_CARRY(a, b) (a), (int8_t)((b) - ((a) < 0))
+void stapes_conv_2d_carry(const stapes_call_t *call);
+void stapes_fully_connected_carry(const stapes_call_t *call);
+#else
+#define STAPES_CARRY(a, b)           (a), (b)
+#define stapes_conv_2d_carry         stapes_conv_2d
+#define stapes_fully_connected_carry stapes_fully_connected
+#endif
+
 /* FULLY_CONNECTED over a map of several rows: sums are kept in the state while the rows come. */
 typedef struct {
     stapes_requantize_t requantize;
@@ -51,7 +82,7 @@ typedef struct {
     uint32_t row_weights;  /* bytes per input row */
     uint32_t row_bytes;
     uint16_t channels;
-} stapes_fully_connected_t;
+} stapes_fully_connected_t, stapes_fully_connected_carry_t;
 void stapes_fully_connected(const stapes_call_t *call);
 
 /* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
@@ -66,10 +97,21 @@ typedef struct {
     uint16_t channels;   /* output channels */
     uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier; /* output channels per input channel */
-} stapes_depthwise_conv_2d_t;
+    uint32_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
+} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
 void stapes_depthwise_conv_2d(const stapes_call_t *call);
 
+/* The same for kernels of one size without channels left over, in less code. */
+#if STAPES_DSP && !STAPES_MVE
+void stapes_depthwise_3x3(const stapes_call_t *call);
+void stapes_depthwise_5x5(const stapes_call_t *call);
+#else
+#define stapes_depthwise_3x3 stapes_depthwise_conv_2d
+#define stapes_depthwise_5x5 stapes_depthwise_conv_2d
+#endif
+
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
+#define STAPES_NARROW_POOL 255u /* elements of int8 whose sum fits int16 */
 typedef struct {
     uint32_t kernel_width;
     uint32_t stride_width;

@@ -15,13 +15,13 @@ typedef struct {
     const uint16_t *advance;
 } stapes_slide_t;
 
-/* Gives the next row of a stream that began at the last reset. 1: a window ended with this row, its outputs
- * are complete and stay until the next one's; 0: it did not; <0: error. Every window's outputs are, bit for
- * bit, those of stapes_engine_run() on its rows. */
+/* Gives the next row of a stream that began at the last reset. Returns 1: a window ended with this row, its
+ * outputs are complete and stay until the next one's; 0: it did not; STAPES_E_ARGUMENT for NULL. Every
+ * window's outputs are, bit for bit, those of stapes_engine_run() on its rows. */
 int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row);
 
 /* Begins a stream as if `row` had come for a whole window before: the next window ends `hop` rows later.
- * Costs one step of each layer of the trunk. */
+ * Costs one step of each layer of the trunk. Returns STAPES_OK, or STAPES_E_ARGUMENT for NULL. */
 int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row);
 
 #endif

@@ -7,7 +7,7 @@
 
 #define STAPES_LEVEL_SILENT (-20000) /* nothing but zeros */
 
-/* Level of `samples` samples whose squares sum to `square_sum`, rounded down. */
+/* Returns the level of `samples` samples whose squares sum to `square_sum`, rounded down. */
 int32_t stapes_sound_level(uint64_t square_sum, uint32_t samples);
 
 #endif
