@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from stapes.recipe import Bundle
 from stapes.targets.flash import FlashResult, Image, choose_tool, flash_image, planned_commands, read_image
 from stapes.targets.flash.tool import Job, Tool
 from stapes.targets.ports import find_port, probe_behind
+
+_log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 15.0
 PORT_SECONDS = 0.3  # between two looks for a port
@@ -131,7 +134,8 @@ def _hello(target: str) -> Hello:
         try:
             with greet(Client, target, hello_timeout=HELLO_SECONDS) as (_, hello):
                 return hello
-        except TargetError:
+        except TargetError as error:
+            _log.debug("%s", error.message)
             if time.monotonic() > deadline:
                 raise
         time.sleep(PORT_SECONDS)
@@ -168,9 +172,10 @@ def flash_once(
     if _State().holds(plan):
         try:
             confirm(bundle, name, plan.job.port, build.build_id)
+            _log.debug("%s holds the image and runs it: not flashed", name)
             return False
-        except StapesError:
-            pass  # somebody else wrote something, or the board is stuck: flash it
+        except StapesError as error:  # somebody else wrote something, or the board is stuck
+            _log.debug("%s was flashed with the image, but: %s", name, error.message)
     run_flash(plan, progress=progress)
     confirm(bundle, name, plan.job.port, build.build_id)
     return True

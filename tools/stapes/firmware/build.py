@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
+import shlex
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from stapes.firmware.size import Sizes, measure
 from stapes.firmware.stack import kept_worst_case_stack
 from stapes.firmware.tools import require_program
 from stapes.progress import Progress, no_progress
+
+_log = logging.getLogger(__name__)
 
 COMPILERS = {
     "host": "cc",
@@ -97,8 +102,19 @@ def build_firmware(
         "STAPES_BUILD_ID": build_id,
         **(definitions or {}),
     }
+    begin = time.monotonic()
     _configure(out_dir, variables)
+    configured = time.monotonic()
     _compile(out_dir, progress)
+    _log.debug(
+        "%s for %s in %s: build %s, configured in %.1f s, compiled in %.1f s",
+        app,
+        board,
+        out_dir,
+        build_id,
+        configured - begin,
+        time.monotonic() - configured,
+    )
     elf = out_dir / "stapes.elf"
     if elf.read_bytes()[:4] != b"\x7fELF":
         return BuildResult(elf, 0, 0, 0, build_id)
@@ -134,6 +150,7 @@ def _configure(out_dir: Path, variables: dict[str, str]) -> None:
     command = [require_program("cmake"), "-G", "Ninja", "-S", str(firmware_dir()), "-B", str(out_dir)]
     command += [f"-DCMAKE_MAKE_PROGRAM={require_program('ninja')}"]
     command += [f"-D{name}={value}" for name, value in variables.items()]
+    _log.debug("%s", shlex.join(command))
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     log = done.stdout + done.stderr
     if done.returncode != 0:
