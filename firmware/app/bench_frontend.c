@@ -1,5 +1,5 @@
 /* What one frame of the front end costs, and a checksum of every row of some hard signals. Prints one line.
- * tools/stapes/check/bench_frontend.py makes the same signals. */
+ * tools/stapes/bench/frontend.py makes the same signals. */
 #include "print.h"
 #include "stapes/frontend.h"
 #include "stapes_frontend_tables.h"

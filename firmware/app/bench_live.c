@@ -1,5 +1,5 @@
 /* What a hop costs a network whose windows share rows, and what it would cost to run every window from
- * scratch; both ways must give the same bytes. Prints one line, which tools/stapes/live/bench.py reads. */
+ * scratch; both ways must give the same bytes. Prints one line, which tools/stapes/bench/live.py reads. */
 #include <string.h>
 
 #include "board.h"

@@ -1,5 +1,5 @@
 /* What one window of a network costs, and its outputs for pseudo-random inputs. Prints lines of words, waits
- * for a byte and ends. tools/stapes/check/model_bench.py makes the same inputs and reads the lines.
+ * for a byte and ends. tools/stapes/bench/model.py makes the same inputs and reads the lines.
  *
  * For every window: "output", ticks, the outputs. For every layer, of the first window run once more:
  * "layer", ticks, hash of its rows. Then "end", the counter's numerator and denominator, the deepest stack,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stapes.check.bench_frontend import bench_frontend, signals
+from stapes.bench.frontend import bench_frontend, signals
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
 from stapes.errors import BuildError, TargetError, ToolError

@@ -21,7 +21,7 @@ from kernelnets import (
     short_map,
 )
 
-from stapes.check.model_bench import bench_model
+from stapes.bench.model import bench_model
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph

@@ -34,6 +34,7 @@ typedef struct {
     int32_t rounding;                /* 2 * zero_point + 1 */
     uint32_t rounds, missing, single; /* of the loop; steps the first round does not make; the odd word */
     uint32_t rectified;               /* 1: the activation's minimum is the zero point or above */
+    uint32_t skip, entry, start, requantize; /* where in the code; see PLACES */
 } stapes_tile_t;
 
 /* What is the same for all tiles of a layer. */
@@ -163,13 +164,13 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
  * t->output on. */
 STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
     /* Bytes of two words' code in the loop; 1 for Thumb. */
-    const uint32_t skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1u;
-    uint32_t entry, start, requantize;
+    t->skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1u;
 #define OPERANDS                                                                                             \
     [channel] "+m"(t->channel), [shifts] "+m"(t->shifts), [output] "+m"(t->output),                          \
-        [weights] "+m"(t->weights), [entry] "=m"(entry), [start] "=m"(start), [requantize] "=m"(requantize)  \
+        [weights] "+m"(t->weights), [entry] "=m"(t->entry), [start] "=m"(t->start),                        \
+        [requantize] "=m"(t->requantize)                                                                     \
         : [end] "m"(t->end), [inputs] "m"(t->inputs), [rounding] "m"(t->rounding), [step] "m"(t->step),      \
-          [skip] "m"(skip), [single] "m"(t->single), [rounds] "m"(t->rounds), [rectified] "m"(t->rectified)
+          [skip] "m"(t->skip), [single] "m"(t->single), [rounds] "m"(t->rounds), [rectified] "m"(t->rectified)
 #define CLOBBERED                                                                                            \
     "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
     if (columns == 3) {

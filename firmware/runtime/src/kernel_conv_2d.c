@@ -73,39 +73,52 @@ STAPES_INLINE int16_t *widen_one(const int8_t *in, uint32_t second, int16_t *x, 
     return x + 2 * step;
 }
 
+#if STAPES_DSP && !STAPES_MVE
+/* Functions of their own, which save on the stack only what they use. r4 r5 r6: bytes 0 and 2 of each column; the
+ * registers behind them: bytes 1 and 3. */
+__attribute__((noinline)) static int16_t *widen_3(const int8_t *in, uint32_t words, uint32_t second,
+                                                  int16_t *x) {
+    __asm__ volatile("1:\n\t"
+                     "ldr r5, [%[in], %[second]]\n\t"
+                     "ldr r6, [%[in], %[second], lsl #1]\n\t"
+                     "ldr r4, [%[in]], #4\n\t"
+                     "sxtb16 r8, r4, ror #8\n\tsxtb16 r9, r5, ror #8\n\tsxtb16 r10, r6, ror #8\n\t"
+                     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"
+                     "stmia %[x]!, {r4, r5, r6, r8, r9, r10}\n\t"
+                     "subs %[words], #1\n\t"
+                     "bne 1b\n\t"
+                     : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
+                     : [second] "r"(second)
+                     : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+    return x;
+}
+
+__attribute__((noinline)) static int16_t *widen_2(const int8_t *in, uint32_t words, uint32_t second,
+                                                  int16_t *x) {
+    __asm__ volatile("1:\n\t"
+                     "ldr r5, [%[in], %[second]]\n\t"
+                     "ldr r4, [%[in]], #4\n\t"
+                     "sxtb16 r6, r4, ror #8\n\tsxtb16 r8, r5, ror #8\n\t"
+                     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\t"
+                     "stmia %[x]!, {r4, r5, r6, r8}\n\t"
+                     "subs %[words], #1\n\t"
+                     "bne 1b\n\t"
+                     : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
+                     : [second] "r"(second)
+                     : "r4", "r5", "r6", "r8", "cc", "memory");
+    return x;
+}
+#endif
+
 /* The same for `words` words, at least one. */
 STAPES_INLINE int16_t *widen(const int8_t *in, uint32_t words, uint32_t second, int16_t *x,
                              const uint32_t columns) {
 #if STAPES_DSP && !STAPES_MVE
     if (columns == 3) {
-        /* r4 r5 r6: bytes 0 and 2 of each column; r8 r9 r10: bytes 1 and 3. */
-        __asm__ volatile("1:\n\t"
-                         "ldr r5, [%[in], %[second]]\n\t"
-                         "ldr r6, [%[in], %[second], lsl #1]\n\t"
-                         "ldr r4, [%[in]], #4\n\t"
-                         "sxtb16 r8, r4, ror #8\n\tsxtb16 r9, r5, ror #8\n\tsxtb16 r10, r6, ror #8\n\t"
-                         "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"
-                         "stmia %[x]!, {r4, r5, r6, r8, r9, r10}\n\t"
-                         "subs %[words], #1\n\t"
-                         "bne 1b\n\t"
-                         : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
-                         : [second] "r"(second)
-                         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
-        return x;
+        return widen_3(in, words, second, x);
     }
     if (columns == 2) {
-        __asm__ volatile("1:\n\t"
-                         "ldr r5, [%[in], %[second]]\n\t"
-                         "ldr r4, [%[in]], #4\n\t"
-                         "sxtb16 r6, r4, ror #8\n\tsxtb16 r8, r5, ror #8\n\t"
-                         "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\t"
-                         "stmia %[x]!, {r4, r5, r6, r8}\n\t"
-                         "subs %[words], #1\n\t"
-                         "bne 1b\n\t"
-                         : [in] "+r"(in), [x] "+r"(x), [words] "+r"(words)
-                         : [second] "r"(second)
-                         : "r4", "r5", "r6", "r8", "cc", "memory");
-        return x;
+        return widen_2(in, words, second, x);
     }
 #endif
     for (; words != 0; words--) {

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from stapes.errors import StapesError
 from stapes.files import printable, write_atomic, write_json
+from stapes.progress import Progress
 
 
 class _PlainConsole(Console):
@@ -91,15 +92,15 @@ def default_command(name: str) -> type[TyperGroup]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Progress]:
     """A progress bar on standard error, as a function of (what, done, total)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich import progress as rich
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(),
         console=errors,
         transient=True,
     ) as bar:

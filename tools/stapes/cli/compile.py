@@ -10,7 +10,7 @@ import typer
 from stapes.cli.common import JsonOption, console, progress_bar, save_json
 
 if TYPE_CHECKING:
-    from stapes.check.model_bench import ModelBench
+    from stapes.bench.model import ModelBench
     from stapes.compiler import Plan
 
 ModelArgument = Annotated[
@@ -100,7 +100,7 @@ def bench(
     json: JsonOption = None,
 ) -> None:
     """Measure a network on a target, and compare every output with the TFLM interpreter."""
-    from stapes.check.model_bench import bench_model
+    from stapes.bench.model import bench_model
 
     data, hop = _read(model)
     with progress_bar() as progress:

@@ -30,7 +30,7 @@ def bench_live(
     json: JsonOption = None,
 ) -> None:
     """What listening costs: a hop, a second, the longest step, flash and RAM of the whole application."""
-    from stapes.live import bench_live as measure
+    from stapes.bench import bench_live as measure
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
@@ -59,9 +59,9 @@ def bench_events(
     json: JsonOption = None,
 ) -> None:
     """An hour of held-out clips between silence and noise: the device's events against Python's and the truth."""
+    from stapes.bench import bench_events as measure
     from stapes.cli.common import progress_bar
     from stapes.datasets import open_dataset, synthetic_clips
-    from stapes.live import bench_events as measure
     from stapes.recipe import Bundle, load_recipe
 
     loaded = Bundle.load(bundle)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes import __version__
 from stapes.codegen.initialisers import check_constants
-from stapes.files import write_atomic
+from stapes.files import write_all
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -109,13 +109,17 @@ def write_sources(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write generated files, by name, that belong together: none of them where a constant does not fit its type
     (`UnsupportedModelError` with all that do not).
     """
-    check_constants(texts)
-    return [write_source(directory, name, text) for name, text in texts.items()]
+    check_constants({name: text for name, text in texts.items() if name.endswith((".c", ".h"))})
+    # Unchanged content keeps its time stamp, so that nothing is rebuilt for it.
+    changed = {name: text for name, text in texts.items() if not _is(directory / name, text)}
+    write_all(directory, changed)
+    return [directory / name for name in texts]
 
 
 def write_source(directory: Path, name: str, text: str) -> Path:
-    """Write one generated file; unchanged content keeps its time stamp, so that nothing is rebuilt for it."""
-    path = directory / name
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_atomic(path, text)
-    return path
+    """Write one generated file."""
+    return write_sources(directory, {name: text})[0]
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from stapes.errors import BuildError
 from stapes.files import write_atomic
 from stapes.firmware.checksum import write_checksum
 from stapes.firmware.size import Sizes, measure
-from stapes.firmware.stack import worst_case_stack
+from stapes.firmware.stack import kept_worst_case_stack
 from stapes.firmware.tools import require_program
-
-Progress = Callable[[str, int, int], None]
+from stapes.progress import Progress, no_progress
 
 COMPILERS = {
     "host": "cc",
@@ -80,7 +78,7 @@ def build_firmware(
     app: str = "hil",
     *,
     definitions: dict[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> BuildResult:
     """Build `app` (firmware/app/NAME.c, or the path of a C file) for `board` in `out_dir`, as far as is
     needed.
@@ -106,7 +104,7 @@ def build_firmware(
         return BuildResult(elf, 0, 0, 0, build_id)
     write_checksum(elf)
     sizes: Sizes = measure(elf)
-    return BuildResult(elf, sizes.flash, sizes.ram, worst_case_stack(out_dir, elf), build_id)
+    return BuildResult(elf, sizes.flash, sizes.ram, kept_worst_case_stack(out_dir, elf), build_id)
 
 
 def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
@@ -150,7 +148,7 @@ def _identity(stamp: str) -> tuple[str, ...]:
     return values["source"], values["STAPES_BOARD"]
 
 
-def _compile(out_dir: Path, progress: Progress | None) -> None:
+def _compile(out_dir: Path, progress: Progress) -> None:
     environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
     lines: list[str] = []
     with subprocess.Popen(
@@ -165,7 +163,7 @@ def _compile(out_dir: Path, progress: Progress | None) -> None:
         for line in process.stdout:
             lines.append(line)
             step = re.match(r"\[(\d+)/(\d+)\] (.*)", line)
-            if step and progress and step.group(1) != "0":
+            if step and step.group(1) != "0":
                 progress(f"build {Path(step.group(3)).name}", int(step.group(1)), int(step.group(2)))
     log = "".join(lines)
     write_atomic(out_dir / "build.log", log)

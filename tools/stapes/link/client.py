@@ -165,10 +165,11 @@ class Client:
         self._request(Message.RESET)
         self._samples = 0
 
-    def push(self, pcm: npt.NDArray[np.int16]) -> m.Pushed:
+    def push(self, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> m.Pushed:
         """Send samples until a window is complete or all are taken; `Pushed.samples` says how far it came.
 
-        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
+        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream. `meanwhile` is
+        called while the device works on a window.
         """
         per_message = (self._payload - m.PCM_REQUEST.size) // 2
         data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
@@ -178,7 +179,8 @@ class Client:
             payload = m.PCM_REQUEST.pack(samples=self._samples) + data[offset : offset + 2 * per_message]
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
             slow = self._completes_window(self._samples, sent)
-            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow))
+            work = meanwhile if slow else None
+            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow, meanwhile=work))
             if not self._samples <= pushed.samples <= self._samples + sent or (
                 pushed.samples < self._samples + sent and not pushed.window_ready
             ):
@@ -323,9 +325,18 @@ class Client:
         return self._hello
 
     def _request(
-        self, message: Message, payload: bytes = b"", *, timeout: float | None = None, slow: bool = False
+        self,
+        message: Message,
+        payload: bytes = b"",
+        *,
+        timeout: float | None = None,
+        slow: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> bytes:
-        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart."""
+        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart.
+
+        `meanwhile` is called once it is sent; only then does the device's time count.
+        """
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(m.REQUEST_HEADER.pack(sequence=self._sequence, type=message) + payload)
         begin = time.monotonic()
@@ -337,6 +348,10 @@ class Client:
             self.statistics.retries += not first
             self._send(frame)
             sent = time.monotonic()
+            if first and meanwhile is not None:
+                meanwhile()
+                deadline += time.monotonic() - sent
+                sent = time.monotonic()
             answer = self._await(message, min(sent + wait, deadline))
             now = time.monotonic()
             if answer is not None:

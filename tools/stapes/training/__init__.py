@@ -6,6 +6,7 @@ from stapes.training.gallery import gallery
 from stapes.training.loop import Interrupted, Report
 from stapes.training.pool import FeaturePool, build_pool, default_cache
 from stapes.training.quantize import quantize
+from stapes.training.setup import Setup
 from stapes.training.sketch import untrained_network
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "FoldResult",
     "Interrupted",
     "Report",
+    "Setup",
     "build_pool",
     "default_cache",
     "gallery",

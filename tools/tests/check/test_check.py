@@ -13,8 +13,9 @@ import pytest
 from planting import Alter, number
 from small_bundle import FRAMES, make_small_bundle
 
-from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
+from stapes.check import CheckReport, ClipSet, check_bundle, select_clips
 from stapes.cli.app import run as run_command
+from stapes.device import Prepared, connect, prepare
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
 from stapes.recipe import VOTES, Bundle, DecisionSpec

@@ -14,7 +14,8 @@ import pytest
 from planting import Alter, number
 from small_bundle import make_small_bundle
 
-from stapes.check import ClipSet, Difference, Prepared, check_bundle, prepare, select_clips
+from stapes.check import ClipSet, Difference, check_bundle, select_clips
+from stapes.device import Prepared, prepare
 from stapes.firmware import build_firmware
 from stapes.link import Client
 from stapes.link.messages import PCM_REQUEST, Message

@@ -10,9 +10,10 @@ import pytest
 from live_bundle import make_live_bundle
 from typer.testing import CliRunner
 
+from stapes.bench import bench_live
 from stapes.cli.app import app
 from stapes.errors import LinkError, ToolError
-from stapes.live import bench_live, listening
+from stapes.live import listening
 from stapes.recipe import LiveSpec
 from stapes.targets import require_target
 

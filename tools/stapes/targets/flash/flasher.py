@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from stapes.errors import TargetError
 from stapes.firmware import find_program, require_program
 from stapes.firmware.boards import Board
+from stapes.progress import Progress, no_progress
 from stapes.targets.flash.explain import explain, udev_hint, unlock_hint
 from stapes.targets.flash.identity import Identity, expected_identities, probe_kind, tool_targets
 from stapes.targets.flash.runner import Answer, Runner
@@ -22,8 +23,6 @@ from stapes.targets.usb_access import forbidden_device
 
 NOBODY = ("0x000", "0xfff")
 """What a bus without a chip reads as."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def flash_image(
     job: Job,
     log: Path,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> FlashResult:
     """Write and verify the job's image; `log` gets every command and its output.
 

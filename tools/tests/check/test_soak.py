@@ -10,11 +10,11 @@ from link_device import FakeDevice
 from small_bundle import make_small_bundle
 from typer.testing import CliRunner
 
+from stapes.check.soak import soak
 from stapes.errors import LinkError, TargetError
 from stapes.link.faults import FAULTS, FaultyStream, parse_faults
 from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message
-from stapes.link.soak import soak
 
 
 class Echo:

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stapes.check.bench_frontend import bench_frontend
-from stapes.check.model_bench import bench_model
-from stapes.check.run import Progress, no_progress
+from stapes.bench.frontend import bench_frontend
+from stapes.bench.model import bench_model
 from stapes.codegen import generate
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import RecipeError
 from stapes.firmware import build_firmware
 from stapes.graph import check_supported, load_graph, read_tflite, simplify
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, BundleManifest, Recipe
 from stapes.reference import output_quantization
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from small_bundle import make_small_bundle
 
-from stapes.check import flash as flash_module
-from stapes.check.flash import confirm, flash_once, plan_flash
 from stapes.cli.app import run as run_command
 from stapes.codegen import generate
+from stapes.device import connection
+from stapes.device import flash as flash_module
+from stapes.device.flash import confirm, flash_once, plan_flash
 from stapes.errors import BuildError, IdentityError, LinkError, TargetError
 from stapes.firmware import BuildResult, build_firmware, find_program
 from stapes.firmware.boards import Board, Flashers
@@ -104,7 +105,7 @@ def test_what_is_remembered_is_not_believed_against_the_board(
     build = image(tmp_path, program, b"one")
     assert flash_once(bundle, target, build)
     other = replace(build, build_id="0123456789ab")
-    with pytest.raises(IdentityError, match=f"host runs build {build.build_id}, 0123456789ab was flashed"):
+    with pytest.raises(IdentityError, match=f"host runs another build \\({build.build_id}, not 0123456789ab"):
         flash_once(bundle, target, other)
     assert journal.read_text().splitlines() == ["pyocd load"] * 2
 
@@ -156,7 +157,7 @@ def test_the_boards_own_word_decides(
 def test_a_board_that_stays_silent(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
 
     ours, theirs = pty.openpty()
-    monkeypatch.setattr("stapes.check.flash.HELLO_SECONDS", 0.5)
+    monkeypatch.setattr("stapes.device.flash.HELLO_SECONDS", 0.5)
     with pytest.raises(LinkError, match="was flashed, but does not answer on") as caught:
         confirm(bundle, "host", os.ttyname(theirs), None)
     assert "press RESET" in caught.value.hint
@@ -168,12 +169,16 @@ def test_a_port_may_come_back(
     bundle: Bundle, program: BuildResult, port: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     absent = iter([tmp_path / "absent"] * 2)
-    real = flash_module.open_target
+    real = connection.open_target
     monkeypatch.setattr(flash_module, "PORT_SECONDS", 0.01)
-    monkeypatch.setattr(flash_module, "open_target", lambda target: real(f"board:host@{next(absent, port)}"))
+    monkeypatch.setattr(
+        connection, "open_target", lambda target, elf: real(f"board:host@{next(absent, port)}")
+    )
     assert confirm(bundle, "host", port, program.build_id).board == "host"
     monkeypatch.setattr(flash_module, "HELLO_SECONDS", 0.1)
-    monkeypatch.setattr(flash_module, "open_target", lambda target: real(f"board:host@{tmp_path / 'absent'}"))
+    monkeypatch.setattr(
+        connection, "open_target", lambda target, elf: real(f"board:host@{tmp_path / 'absent'}")
+    )
     with pytest.raises(TargetError, match="cannot open"):
         confirm(bundle, "host", port, None)
 

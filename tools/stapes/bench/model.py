@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from stapes.files import sha256
 from stapes.firmware import build_firmware
 from stapes.graph import Graph, read_tflite, simplify
 from stapes.int8 import run_graph
+from stapes.progress import Progress, no_progress
 from stapes.reference import TflmOracle
 from stapes.targets import board_for_target, open_target
 
 WINDOW_SECONDS = 60.0
 """Longest wait for the next line of the target."""
 
-Progress = Callable[[str, int, int], None]
 Window = list[npt.NDArray[np.int8]]
 
 
@@ -86,7 +85,7 @@ def bench_model(
     name: str = "model",
     hop: int | None = None,
     inputs: int = 200,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> ModelBench:
     """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter
     (the NumPy reference where that is not installed). `hop` as for `compile_graph`.
@@ -120,8 +119,7 @@ def bench_model(
                 wanted = b"".join(expected[index].tobytes() for index in graph.outputs).hex()
                 different += words[2] != wanted
                 ticks.append(int(words[1], 16))
-                if progress:
-                    progress("windows", len(ticks), inputs)
+                progress("windows", len(ticks), inputs)
             elif words[0] == "layer":
                 layers.append((int(words[1], 16), int(words[2], 16)))
             elif words[0] == "end":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from stapes.check.cost import Cost, check_budget, plan_cost, recipe_cost
+from stapes.bench.cost import Cost, check_budget, plan_cost, recipe_cost
 from stapes.cli.app import app
 from stapes.compiler import compile_graph
 from stapes.errors import RecipeError

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stapes.check import verify_identity
-from stapes.check.bench_frontend import COUNTERS, read_answer
-from stapes.codegen import generate
+from stapes.bench.frontend import COUNTERS, read_answer
 from stapes.compiler import Plan
 from stapes.datasets import synthetic_clips
+from stapes.device import connect_live, prepare
 from stapes.errors import TargetError
 from stapes.firmware import build_firmware
 from stapes.link import LiveClient, LiveStatus
 from stapes.recipe import Bundle
 from stapes.reference import LiveEvent, LiveReference, Reference
-from stapes.targets import board_for_target, largest_payload, open_target, require_target
+from stapes.targets import board_for_target, open_target, require_target
 
 MHZ = 80
 """Clock to which instructions per second are compared: one instruction a cycle is a stand-in, not a measurement."""
@@ -56,21 +55,17 @@ def bench_live(
             f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME@PORT"
         )
     require_target(target)
-    generated = generate(bundle, directory / "generated")
-    plan = generated.plan
-    network, counter = _network(plan, generated.directory, board, target, directory)
-    build = build_firmware(generated.directory, board, directory / "live", app="live")
+    prepared = prepare(bundle, target, directory, "live")
+    plan, build = prepared.generated.plan, prepared.build
+    assert build is not None  # the target has a board
+    network, counter = _network(plan, prepared.generated.directory, board, target, directory)
     spec = bundle.manifest.frontend
     if pcm is None:
         pcm = _sound(bundle.manifest.labels, spec.sample_rate)
     pcm = np.resize(pcm, round(seconds * spec.sample_rate))
     reference = LiveReference(Reference(bundle))
     reference.push(pcm)
-    with open_target(target, elf=build.elf) as stream:
-        client = LiveClient(stream, largest_payload=largest_payload(target))
-        hello = client.hello()
-        verify_identity(hello, bundle)
-        client.speed_up()
+    with connect_live(bundle, target, build.elf, build_id=build.build_id) as (client, _):
         events, lost, status = _hear(client, pcm, spec.sample_rate)
         stack = client.stats().stack_high_water
     per_second = round(status.busy / seconds)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from stapes.errors import LinkError, StapesError, TargetError
-from stapes.link.client import Client
+from stapes.link import Client, Hello, WindowResult
 from stapes.link.faults import FaultyStream
-from stapes.link.messages import Hello, WindowResult
+from stapes.progress import Progress, no_progress
 from stapes.targets import Stream
 
 WINDOWS = 3
@@ -106,7 +105,7 @@ def soak(
     rate: float = 0.01,
     seed: int = 1,
     largest_payload: int | None = None,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> SoakReport:
     """Send `frames` frames (both ways together) over `stream`, each hit by one of `faults` with probability
     `rate`.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from live_bundle import LABELS, make_live_bundle
 
-from stapes.live.hour import bench_events, false_alarms, score_events
+from stapes.bench.events import bench_events, false_alarms, score_events
 from stapes.live.scene import Truth, active_span, scene
 from stapes.recipe import LiveSpec
 from stapes.reference import LiveEvent, LiveKind

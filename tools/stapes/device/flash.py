@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.check.run import no_progress, verify_identity
 from stapes.codegen import generate
+from stapes.device.connection import greet
+from stapes.device.identity import verify_identity
+from stapes.device.prepared import APPS, build_directory
 from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
 from stapes.files import write_json
 from stapes.firmware import BuildResult, build_firmware
 from stapes.firmware.boards import Board
 from stapes.link import Client, Hello
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
-from stapes.targets import open_target
 from stapes.targets.flash import FlashResult, Image, choose_tool, flash_image, planned_commands, read_image
 from stapes.targets.flash.tool import Job, Tool
 from stapes.targets.ports import find_port, probe_behind
 
-Progress = Callable[[str, int, int], None]
-APPS = ("hil", "live")
-"""Applications that answer a hello: the harness's server, and the one that listens for ever."""
 HELLO_SECONDS = 15.0
 PORT_SECONDS = 0.3  # between two looks for a port
 
@@ -70,7 +68,7 @@ def plan_flash(
         raise BuildError(f"unknown application {app!r}", hint=f"choose one of {', '.join(APPS)}")
     board = Board.load(board_name)
     chosen = choose_tool(board, tool)
-    out = directory / (board.name if app == APPS[0] else f"{board.name}-{app}")
+    out = build_directory(directory, board.name, app)
     build_id = None
     if image is None:
         generated = generate(bundle, directory / "generated")
@@ -122,11 +120,7 @@ def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hell
         raise IdentityError(
             f"on {port} is a {hello.board}, not the {board} that was flashed", hint="name the right --port"
         )
-    verify_identity(hello, bundle)
-    if build_id is not None and hello.build_id != build_id:
-        raise IdentityError(
-            f"{board} runs build {hello.build_id}, {build_id} was flashed", hint="press RESET and try again"
-        )
+    verify_identity(hello, bundle, build_id)
     return hello
 
 
@@ -135,8 +129,8 @@ def _hello(target: str) -> Hello:
     deadline = time.monotonic() + HELLO_SECONDS
     while True:
         try:
-            with open_target(target) as stream:
-                return Client(stream, hello_timeout=HELLO_SECONDS).hello()
+            with greet(Client, target, hello_timeout=HELLO_SECONDS) as (_, hello):
+                return hello
         except TargetError:
             if time.monotonic() > deadline:
                 raise

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from small_bundle import make_small_bundle
 
-from stapes.check import check_bundle, prepare, select_clips
-from stapes.check.uart_log import logged
+from stapes.check import check_bundle, select_clips
+from stapes.device import prepare
+from stapes.device.log import logged
 from stapes.errors import StapesError
 from stapes.link.frame import Receiver
 

@@ -7,26 +7,22 @@ stretches make a false alarm, with and without gate and rejection.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.check import verify_identity
-from stapes.codegen import generate
+from stapes.device import connect_live, prepare
 from stapes.errors import ToolError
-from stapes.firmware import build_firmware
-from stapes.link import LiveClient
 from stapes.live.host import HostListener
 from stapes.live.scene import Sound, Truth, scene
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
-from stapes.targets import board_for_target, largest_payload, open_target
 
 COLLAR = 0.5
-Progress = Callable[[str, int, int], None]
 
 
 def bench_events(
@@ -39,7 +35,7 @@ def bench_events(
     target_seconds: float = 120.0,
     python: bool = True,
     seed: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """The keys of `stapes bench events --json`. `sounds` are those that the network was not trained on.
 
@@ -61,8 +57,7 @@ def bench_events(
         truth += [piece.truth] if piece.truth else []
         samples += len(piece.pcm)
         memory.append(_resident_bytes())
-        if progress:
-            progress("seconds", samples // rate, round(seconds))
+        progress("seconds", samples // rate, round(seconds))
     events += listener.flush()
     reference = LiveReference(Reference(bundle)) if python else None
     if reference:
@@ -70,8 +65,7 @@ def bench_events(
         for piece in scene(sounds, rate, seconds, seed):
             reference.push(piece.pcm)
             done += len(piece.pcm)
-            if progress:
-                progress("seconds in Python", done // rate, round(seconds))
+            progress("seconds in Python", done // rate, round(seconds))
         reference.flush()
     result: dict[str, Any] = {
         "bundle": bundle.manifest.name,
@@ -216,13 +210,8 @@ def _on_target(
     reference = LiveReference(Reference(bundle))
     reference.push(pcm)
     reference.flush()
-    generated = generate(bundle, directory / "generated")
-    board = board_for_target(target)
-    elf = build_firmware(generated.directory, board, directory / board, app="live").elf if board else None
-    with open_target(target, elf=elf) as stream:
-        client = LiveClient(stream, largest_payload=largest_payload(target))
-        verify_identity(client.hello(), bundle)
-        client.speed_up()
+    prepared = prepare(bundle, target, directory, "live")
+    with connect_live(bundle, target, prepared.elf, build_id=prepared.build_id) as (client, _):
         client.reset()
         events: list[LiveEvent] = []
         lost = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stapes.check.bench_frontend import COUNTERS, read_answer
+from stapes.bench.frontend import COUNTERS, read_answer
 from stapes.errors import TargetError
 from stapes.firmware import build_firmware
 from stapes.targets import board_for_target, open_target, require_target

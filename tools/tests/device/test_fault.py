@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from small_bundle import make_small_bundle
 
-from stapes.check import Prepared, check_bundle, connect, prepare, select_clips
-from stapes.check.fault import explain_loss, symbol_at
+from stapes.check import check_bundle, select_clips
+from stapes.device import Prepared, connect, prepare
+from stapes.device.fault import explain_loss, symbol_at
 from stapes.errors import LinkError, TargetError
 from stapes.firmware import BuildResult
 from stapes.link import Client, Fault, Raise
