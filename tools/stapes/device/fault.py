@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from stapes.errors import LinkError, StapesError
 from stapes.link import Client, Fault, Hello
 
 
 def symbol_at(elf: Path, address: int) -> str | None:
     """The function of the program `elf` that holds `address`, as `name+0xOFFSET`; None when none does."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
     with elf.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return None
