@@ -107,3 +107,9 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
         },
     )
     return Generated(directory, (*files, plan_file), plan, front_end)
+
+
+def generated_before(bundle: Bundle, directory: Path) -> Generated:
+    """What `generate` returned when it wrote the files that are in `directory`."""
+    plan, front_end = compile_bundle(bundle), frontend_hash(bundle, load_graph(bundle))
+    return Generated(directory, tuple(sorted(directory.iterdir())), plan, front_end)
