@@ -127,7 +127,17 @@ def test_headers_are_for_cplusplus_too(room: str) -> None:
         if re.search(r"^[a-z][\w ]*[ *]\w+\([^;{]*\)[;{ ]", text, flags=re.M):
             assert 'extern "C"' in text, header.name
         subprocess.run(
-            ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", *includes]
-            + ["-fsyntax-only", "-x", "c++", str(header)],
+            [
+                "c++",
+                "-std=c++17",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                *includes,
+                "-fsyntax-only",
+                "-x",
+                "c++",
+                str(header),
+            ],
             check=True,
         )

@@ -13,7 +13,7 @@ from stapes.codegen.model import model_sources
 from stapes.codegen.selftest import selftest_scores
 from stapes.compiler import Plan, compile_bundle
 from stapes.features import Tables
-from stapes.files import canonical_json, sha256, write_json
+from stapes.files import canonical_json, json_text, sha256
 from stapes.graph import Graph, load_graph
 from stapes.recipe import Bundle
 from stapes.reference import LiveRule, decision_rule, output_quantization
@@ -83,11 +83,7 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
     require_free_names(name, texts)
     if not exported:
         texts |= alias_source(name, texts, provenance)
-    files = write_sources(directory, texts)
-    remove_earlier(directory, files)
-    plan_file = directory / "plan.json"
-    write_json(
-        plan_file,
+    texts["plan.json"] = json_text(
         {
             "bundle": bundle.hash,
             "frontend": front_end,
@@ -104,9 +100,11 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
                 }
                 for layer in plan.layers
             ],
-        },
+        }
     )
-    return Generated(directory, (*files, plan_file), plan, front_end)
+    files = write_sources(directory, texts)
+    remove_earlier(directory, files)
+    return Generated(directory, tuple(files), plan, front_end)
 
 
 def generated_before(bundle: Bundle, directory: Path) -> Generated:
