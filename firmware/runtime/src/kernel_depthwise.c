@@ -132,8 +132,8 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
             continue;
         }
         for (uint32_t i = 0; i < 4; i++) {
-            shifts[i] = q->shifts[channel + i] + 1;
-            offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
+            shifts[i] = q->shifts[channel + i];
+            offsets[i] = q->rounding * (int32_t)((uint32_t)1 << shifts[i]);
         }
         int8_t *output = call->output + channel;
         for (uint32_t column = 0; column < p->columns; column++) {

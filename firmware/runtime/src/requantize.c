@@ -19,7 +19,7 @@ void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint
             int32_t value;
             if (shift >= 0) {
                 const int32_t offset = (int32_t)(rounding << shift);
-                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift + 1);
+                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift);
             } else {
                 value = stapes_multiply(*sums++, multiplier, shift + STAPES_LONG) + q->zero_point;
             }
