@@ -144,13 +144,19 @@ static inline int32_t stapes_high_word(int32_t a, int32_t b) {
 #endif
 }
 
-/* The short way of stapes_multiply, adding the zero point and saturating to int8, for right shifts and |sum|
- * < 2^30. Takes twice the sum and the shift less one; offset = 2^shift + zero_point * 2^(shift + 1) =
- * (2 * zero_point + 1) << shift. */
-static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multiplier, int32_t offset,
-                                              int32_t shift) {
-    const int32_t high = stapes_high_word(twice_sum, multiplier);
-    const int32_t value = (high + (high >> 31) + offset) >> shift;
+/* The same plus c. */
+static inline int32_t stapes_high_word_plus(int32_t a, int32_t b, int32_t c) {
+#if STAPES_DSP
+    int32_t high;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(c));
+    return high;
+#else
+    return stapes_high_word(a, b) + c;
+#endif
+}
+
+/* Half of the value as int8. */
+static inline int32_t stapes_saturate_half(int32_t value) {
 #if defined(__ARM_FEATURE_SAT) && defined(__thumb2__)
     /* GCC 12 makes SSAT of a clamp in a function, none of one that is inlined into a loop. */
     int32_t saturated;
@@ -159,6 +165,15 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 #else
     return stapes_clamp(value >> 1, -128, 127);
 #endif
+}
+
+/* The short way of stapes_multiply, adding the zero point and saturating to int8, for right shifts and |sum|
+ * < 2^30. Takes twice the sum and the shift less one; offset = 2^shift + zero_point * 2^(shift + 1) =
+ * (2 * zero_point + 1) << shift. */
+static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multiplier, int32_t offset,
+                                              int32_t shift) {
+    const int32_t high = stapes_high_word(twice_sum, multiplier);
+    return stapes_saturate_half((high + (high >> 31) + offset) >> shift);
 }
 
 #if STAPES_MVE
@@ -234,6 +249,9 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
         stapes_requantize_long(q, channel, count, sums, columns, output, step);
     }
 }
+
+/* Keeps `count` values between `minimum` and `maximum`. */
+void stapes_limit(int8_t *row, uint32_t count, int32_t minimum, int32_t maximum);
 
 /* The fused activation of a whole row, after the saturation to int8; most rows need none. */
 void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count);
