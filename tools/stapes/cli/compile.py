@@ -47,7 +47,7 @@ def compile_model(
     """Compile a .tflite to C sources."""
     from stapes.codegen.emitter import Provenance
     from stapes.codegen.model import generate_model
-    from stapes.compiler import compile_graph
+    from stapes.compiler import compile_graph, layer_costs
     from stapes.errors import UnsupportedModelError
     from stapes.files import sha256, write_atomic
     from stapes.graph import read_tflite, simplify
@@ -82,6 +82,7 @@ def compile_model(
             "arena_bytes": plan.arena_bytes,
             "weights_bytes": plan.weights_bytes,
             "unsupported": [],
+            "layers": layer_costs(plan),
         },
     )
 
