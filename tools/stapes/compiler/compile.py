@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from stapes.compiler import builder, lower_conv, lower_elementwise, lower_forest, lower_move, lower_pool
 from stapes.compiler.builder import Builder, Lowering
+from stapes.compiler.explain import layer_notes
 from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
 from stapes.compiler.schedule import last_consumers, simulate
@@ -60,7 +61,7 @@ def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> 
     sliding, why = _sliding(network, hop)
     notes = [
         *notes,
-        *_layer_notes(sliding or chosen),
+        *layer_notes(sliding or chosen),
         f"schedule: row by row takes {by_rows.arena_bytes:,} B, layer by layer {by_layers.arena_bytes:,} B: "
         f"{'layer by layer' if chosen.by_layers else 'row by row'}",
     ]
@@ -107,26 +108,6 @@ def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:
         return None, f"windows share nothing: {reason}"
     shared = "1 layer" if slide.trunk == 1 else f"{slide.trunk} layers"
     return _lay_out(network, by_layers=False, slide=slide, heights=heights), f"windows share {shared}"
-
-
-def _layer_notes(plan: Plan) -> list[str]:
-    """Per layer: kernel, how it requantises, how many rows it keeps."""
-    notes = []
-    for layer, storage in zip(plan.layers, plan.storages[plan.input_count :], strict=False):
-        requantize = layer.fields.get("requantize")
-        how = ""
-        name = layer.name.partition(";")[0]
-        if isinstance(requantize, dict):
-            short = requantize["is_short"]
-            how = (
-                "; zero points in the biases; one multiplication and one shift"
-                if short
-                else "; two roundings"
-            )
-        notes.append(
-            f"{name}: {layer.op} by {layer.kernel}{how}; keeps {storage.height} of {storage.rows} rows"
-        )
-    return notes
 
 
 def _lay_out(

@@ -21,6 +21,10 @@
 #define STAPES_MVE 0
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Constants that kernels read by words. */
 #define STAPES_ALIGNED __attribute__((aligned(4)))
 
@@ -268,5 +272,9 @@ typedef struct {
     uint16_t trees, classes;
 } stapes_forest_t;
 void stapes_forest(const stapes_call_t *call);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
