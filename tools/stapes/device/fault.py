@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from stapes.errors import LinkError, StapesError
 from stapes.link import Client, Fault, Hello
 
@@ -16,6 +13,9 @@ _log = logging.getLogger(__name__)
 
 def symbol_at(elf: Path, address: int) -> str | None:
     """The function of the program `elf` that holds `address`, as `name+0xOFFSET`; None when none does."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
     with elf.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return None

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen import generate
 from stapes.device.connection import greet
 from stapes.device.identity import verify_identity
 from stapes.device.prepared import APPS, build_directory
 from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
 from stapes.files import write_json
-from stapes.firmware import BuildResult, build_firmware
+from stapes.firmware import BuildResult, build_bundle
 from stapes.firmware.boards import Board
 from stapes.link import Client, Hello
 from stapes.progress import Progress, no_progress
@@ -74,8 +73,7 @@ def plan_flash(
     out = build_directory(directory, board.name, app)
     build_id = None
     if image is None:
-        generated = generate(bundle, directory / "generated")
-        built = build_firmware(generated.directory, board.name, out, app, progress=progress)
+        built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
         image, build_id = built.elf, built.build_id
     return _plan(board, chosen, image, out, build_id=build_id, probe=probe, port=port)
 

@@ -17,9 +17,6 @@ from typing import Any
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.files import write_atomic
-from stapes.firmware.checksum import write_checksum
-from stapes.firmware.size import Sizes, measure
-from stapes.firmware.stack import kept_worst_case_stack
 from stapes.firmware.tools import require_program
 from stapes.progress import Progress, no_progress
 
@@ -118,13 +115,23 @@ def build_firmware(
     elf = out_dir / "stapes.elf"
     if elf.read_bytes()[:4] != b"\x7fELF":
         return BuildResult(elf, 0, 0, 0, build_id)
+    # These read ELF files by a package that is slow to import, in vain where nothing is to be built.
+    from stapes.firmware.checksum import write_checksum
+    from stapes.firmware.size import measure
+    from stapes.firmware.stack import kept_worst_case_stack
+
     write_checksum(elf)
-    sizes: Sizes = measure(elf)
+    sizes = measure(elf)
     return BuildResult(elf, sizes.flash, sizes.ram, kept_worst_case_stack(out_dir, elf), build_id)
 
 
 def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
     """Twelve hex digits of a hash over every source that could be in the image."""
+    return source_hash(board, app, generated_dir)[:12]
+
+
+def source_hash(board: str, app: str, generated_dir: Path | None = None) -> str:
+    """Hex SHA-256 over the firmware's sources, with those of an application and of a bundle where they are given."""
     digest = hashlib.sha256(f"{board}\0{app}".encode())
     roots = [
         firmware_dir() / name
@@ -133,9 +140,9 @@ def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
     roots += [root for root in (generated_dir, Path(app)) if root is not None and root.exists()]
     for root in roots:
         for path in [root] if root.is_file() else sorted(root.rglob("*.*")):
-            if path.is_file() and path.suffix in {".c", ".h", ".def", ".ld", ".cmake", ".txt"}:
+            if path.is_file() and path.suffix in {".c", ".h", ".S", ".def", ".ld", ".cmake", ".txt"}:
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()
 
 
 def _configure(out_dir: Path, variables: dict[str, str]) -> None:
