@@ -267,8 +267,9 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
     tail->step = p->channels - 4u;
     tail->end = output + p->columns * p->channels;
     while (channels != end) {
-        if (is_long(q, (uint32_t)(channels - q->channels))) {
-            long_quad(call, p, (uint32_t)(channels - q->channels));
+        /* A single column is not worth the widening. */
+        if (p->columns == 1u || is_long(q, (uint32_t)(channels - q->channels))) {
+            plain_quad(call, p, (uint32_t)(channels - q->channels));
             channels += 4;
             shifts += 4;
         } else {
