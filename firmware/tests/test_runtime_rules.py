@@ -43,7 +43,9 @@ def test_literals_have_one_style() -> None:
 
 def test_every_function_says_what_it_returns() -> None:
     headers = [
-        path for room in ("runtime/include/stapes", "link", "audio", "app") for path in (FIRMWARE / room).glob("*.h")
+        path
+        for room in ("runtime/include/stapes", "link", "audio", "app")
+        for path in (FIRMWARE / room).glob("*.h")
     ]
     silent = []
     for header in [*headers, FIRMWARE / "boards/board.h"]:

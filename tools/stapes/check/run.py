@@ -20,7 +20,7 @@ from stapes.firmware import BuildResult
 from stapes.link import Hello, SelfTest
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
-from stapes.reference import Reference
+from stapes.reference import ClipRun, Reference
 
 
 @dataclass
@@ -33,8 +33,8 @@ class CheckReport:
     source: str
     reference: str
     output_scale: float
-    clips_hash: str
-    """Hex SHA-256 of the clips' names, labels and PCM."""
+    clips_hash: str = ""
+    """Hex SHA-256 of the names, labels and PCM of the clips that were run."""
     held_out: frozenset[str] = frozenset()
     """Names of the clips that the network was not trained on."""
     hello: Hello | None = None
@@ -233,7 +233,6 @@ def check_bundle(
         reference=reference.network,
         held_out=clips.held_out,
         output_scale=reference.graph.tensor(reference.graph.outputs[0]).scale,
-        clips_hash=_clips_hash(clips),
         build=prepared.build,
     )
     elf, build_id = prepared.elf, prepared.build_id
@@ -248,23 +247,21 @@ def check_bundle(
         fault = client.fault()
         report.earlier_fault = describe_fault(fault, elf) if fault else None
         comparer = ClipComparer(client, report.plan, full=full)
+        heard = []
         try:
             for done, clip in enumerate(clips.clips):
                 progress(clip.name, done, len(clips.clips))
-                result = comparer.run(clip.name, clip.label, reference.clip(clip.pcm))
+                pcm = clip.pcm
+                result = comparer.run(clip.name, clip.label, ClipRun(reference, pcm))
                 report.results.append(result)
+                heard.append([clip.name, clip.label, zlib.crc32(pcm.tobytes())])
             progress("done", len(clips.clips), len(clips.clips))
             report.stack_high_water = client.stats().stack_high_water
         except KeyboardInterrupt:
             report.interrupted = True
+        report.clips_hash = sha256(canonical_json(heard))
         report.example = comparer.example
         report.link = client.statistics.as_dict()
     if not report.results and not report.interrupted:
         raise LinkError("no clip was run", hint="give --clips 1 or more")
     return report
-
-
-def _clips_hash(clips: ClipSet) -> str:
-    return sha256(
-        canonical_json([[clip.name, clip.label, zlib.crc32(clip.pcm.tobytes())] for clip in clips.clips])
-    )

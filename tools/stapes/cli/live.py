@@ -210,6 +210,8 @@ def listen(
         json_lines=json_lines,
         labels=labels,
     ) as session:
+        if session.state.earlier_fault:
+            _say(f"before this session the device restarted after {session.state.earlier_fault}")
         run_session(
             session,
             plain=plain or not console.is_terminal,
@@ -217,7 +219,10 @@ def listen(
         )
     state = session.state
     dropped = state.status.dropped if state.status else 0
-    save_json(json, {"events": state.count, "dropped_samples": dropped})
+    save_json(
+        json,
+        {"events": state.count, "dropped_samples": dropped, "earlier_fault": state.earlier_fault},
+    )
     console.print(f"{state.count} events, {dropped} samples dropped")
 
 

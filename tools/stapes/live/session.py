@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.device import connect_live, prepare, verify_constants
-from stapes.errors import TargetError
+from stapes.device import connect_live, describe_fault, prepare, verify_constants
+from stapes.errors import LinkError, TargetError
 from stapes.graph import load_graph
 from stapes.link import LiveClient
 from stapes.live.keep import EventFiles, History, Uncertain, cut_event
@@ -123,9 +123,10 @@ class Session:
             cut_event(self._history, event, state.labels[event.class_index], self._cut_directory)
 
     def close(self) -> None:
-        """Stop the source and the device's microphone."""
+        """Stop the source and the device's microphone; a device that is gone listens no more."""
         if self._source is None:
-            self._client.listen(False)
+            with suppress(LinkError):
+                self._client.listen(False)
         else:
             self._source.close()
         if self._files:
@@ -184,5 +185,7 @@ def listening(
             group=str(wav.resolve()) if wav else time.strftime("microphone %Y-%m-%d %H:%M:%S"),
             counter=hello.counter,
         )
+        fault = client.fault()
+        session.state.earlier_fault = describe_fault(fault, elf) if fault else None
         stack.callback(session.close)
         yield session

@@ -31,6 +31,8 @@ class LiveState:
     drift_ppm: float | None = None
     saved: int = 0
     ended: bool = False
+    earlier_fault: str | None = None
+    """The fault that the device's last restart before the session followed."""
 
     def scores(self) -> tuple[float, ...]:
         """Smoothed scores, 0 to 1 for a softmax."""
