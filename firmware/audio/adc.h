@@ -7,6 +7,10 @@
 
 #include "half_band.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* PCM samples that `count` conversions become, at most. */
 #define STAPES_ADC_SAMPLES(count, conversions) ((count) / (conversions) + 1u)
 
@@ -31,5 +35,9 @@ void stapes_adc_reset(stapes_adc_t *adc);
 /* Returns how many samples were written to `pcm`, at most STAPES_ADC_SAMPLES(count, conversions). Any way of
  * cutting the conversions gives the same samples. */
 size_t stapes_adc_push(stapes_adc_t *adc, const uint16_t *values, size_t count, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A source of 16-bit mono samples. All functions are called from the main loop. */
 typedef struct {
     /* Starts, or starts again with nothing kept. Returns STAPES_OK, STAPES_E_ARGUMENT: a sample rate that it
@@ -54,5 +58,9 @@ void stapes_ring_lose(stapes_ring_t *ring, size_t count);
 size_t stapes_ring_read(stapes_ring_t *ring, int16_t *pcm, size_t capacity);
 /* Consumer: dropped() of it; returns what that does. */
 uint32_t stapes_ring_dropped(const stapes_ring_t *ring);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

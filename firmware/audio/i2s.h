@@ -8,6 +8,10 @@
 
 #include "level.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A slot as a DMA left it: its buffer may be of any type. */
 typedef uint32_t __attribute__((__may_alias__)) stapes_slot_t;
 
@@ -28,5 +32,9 @@ void stapes_i2s_reset(stapes_i2s_t *i2s);
 /* Turns `frames` frames of `slots` words into as many samples. The eight bits of a slot behind the 24 are
  * ignored: nobody drives the line then. */
 void stapes_i2s_push(stapes_i2s_t *i2s, const stapes_slot_t *words, size_t frames, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "stapes/limits.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_GAIN_ONE 256u
 
 /* The mean is that of about 2^10 values; until so many came, of those that came. */
@@ -51,5 +55,9 @@ static inline int16_t stapes_level_push(stapes_level_t *level, int32_t value) {
     level->mean += (int64_t)change * (1 << (32 - STAPES_LEVEL_BITS));
     return stapes_level_amplify(level, change);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include "half_band.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* int16_t entries of caller-owned memory; `bits` of PDM for each PCM sample: 64 or 128. */
 #define STAPES_PDM_TABLE(bits) (1024u * ((bits) / 64u))
 
@@ -34,5 +38,9 @@ void stapes_pdm_reset(stapes_pdm_t *pdm);
 /* Takes words whose most significant bit was first; returns how many samples were written to `pcm`, at most
  * STAPES_PDM_SAMPLES(count, bits). Any way of cutting the words gives the same samples. */
 size_t stapes_pdm_push(stapes_pdm_t *pdm, const uint16_t *words, size_t count, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

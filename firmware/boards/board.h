@@ -7,6 +7,10 @@
 
 #include "messages.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_BOOT_BAUD 115200u
 
 typedef struct {
@@ -57,5 +61,9 @@ int board_fault(board_fault_t *fault);
 
 /* Ends the program on the host and under an emulator; resets a real board. Does not return. */
 void board_exit(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "stapes/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_FRAME_CRC_BYTES 4u
 
 /* Takes a stream apart. The content is decoded straight into the caller's buffer. */
@@ -37,5 +41,9 @@ size_t stapes_frame_seal(uint8_t *content, size_t length);
 
 /* Sends a sealed frame with a 0x00 before and after it. */
 void stapes_frame_send(const uint8_t *sealed, size_t length, stapes_frame_write_t write);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "frame.h"
 #include "messages.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_REQUEST_HEADER_BYTES sizeof(wire_request_header_t)
 #define STAPES_ANSWER_HEADER_BYTES  sizeof(wire_answer_header_t)
 /* Bytes that a buffer needs for messages with a payload of `payload` bytes. */
@@ -42,5 +46,9 @@ int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, siz
 
 /* Takes what the line brought, answers what is complete. */
 void stapes_link_receive(stapes_link_t *link, const uint8_t *bytes, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -220,7 +220,7 @@ STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t 
             for (uint32_t i = 0; i < 4; i++) {
                 output[i] = (int8_t)stapes_requantize_short(2 * sums[i], tail->channels[i].multiplier,
                                                             tail->channels[i].offset,
-                                                            tail->channels[i].shift + 1);
+                                                            tail->channels[i].shift);
             }
             x += on;
         }

@@ -1,4 +1,6 @@
 /* DEPTHWISE_CONV_2D: four channels at a time, then the channels that are left one by one. */
+#include <stddef.h>
+
 #include "requantize.h"
 
 /* The sums of four channels of one output column. */
@@ -121,29 +123,117 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
 #include "depthwise_dsp.h"
 #else
 
+/* What stays the same for all output columns of one channel. */
+typedef struct {
+    const int8_t *const *rows;
+    uint32_t height, width, tap_step, column_step, output_step;
+    const int8_t *w; /* in steps of four, a column's rows one after the other */
+    int32_t bias, multiplier, offset, shift;
+} channel_t;
+
+/* One, two or three output columns whose windows begin `at` bytes into the rows. */
+STAPES_INLINE void tile(const channel_t c, uint32_t at, const uint32_t columns, int8_t *output) {
+    int32_t s0 = c.bias, s1 = s0, s2 = s0;
+    const int8_t *w = c.w;
+    const uint32_t column = 4u * c.height, step = c.tap_step;
+    for (const int8_t *const *row = c.rows; row != c.rows + c.height; row++) {
+        const int8_t *in = *row + at;
+        if (c.width == 3u && step == c.column_step) {
+            /* One column's taps are the next one's: every input is loaded once. */
+            const int32_t w0 = w[0], w1 = w[column], w2 = w[2u * column];
+            int32_t x = *in;
+            s0 += w0 * x;
+            in += step;
+            x = *in;
+            s0 += w1 * x;
+            if (columns > 1) {
+                s1 += w0 * x;
+            }
+            in += step;
+            x = *in;
+            s0 += w2 * x;
+            if (columns > 1) {
+                s1 += w1 * x;
+                if (columns > 2) {
+                    s2 += w0 * x;
+                }
+                in += step;
+                x = *in;
+                s1 += w2 * x;
+                if (columns > 2) {
+                    s2 += w1 * x;
+                    in += step;
+                    s2 += w2 * *in;
+                }
+            }
+        } else {
+            const int8_t *next = w;
+            const int8_t *const end = w + c.width * column;
+            do {
+                const int32_t weight = *next;
+                s0 += weight * *in;
+                if (columns > 1) {
+                    s1 += weight * in[c.column_step];
+                }
+                if (columns > 2) {
+                    s2 += weight * in[2u * c.column_step];
+                }
+                next += column;
+                in += step;
+            } while (next != end);
+        }
+        w += 4;
+    }
+    output[0] = (int8_t)stapes_requantize_short(2 * s0, c.multiplier, c.offset, c.shift);
+    if (columns > 1) {
+        output[c.output_step] = (int8_t)stapes_requantize_short(2 * s1, c.multiplier, c.offset, c.shift);
+    }
+    if (columns > 2) {
+        output[2u * c.output_step] = (int8_t)stapes_requantize_short(2 * s2, c.multiplier, c.offset, c.shift);
+    }
+}
+
+/* All output columns of one channel. */
+STAPES_INLINE void all_columns(const channel_t c, uint32_t at, uint32_t columns, int8_t *output) {
+    for (; columns >= 3u; columns -= 3) {
+        tile(c, at, 3, output);
+        at += 3u * c.column_step;
+        output += 3u * c.output_step;
+    }
+    if (columns == 2u) {
+        tile(c, at, 2, output);
+    } else if (columns == 1u) {
+        tile(c, at, 1, output);
+    }
+}
+
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
-    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
-    for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
-        const stapes_channel_t *constants = q->channels + channel;
-        int32_t offsets[4], shifts[4];
-        if (is_long(q, channel)) {
+    const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width, end = 4u * p->quads;
+    channel_t c = {call->rows, p->kernel_height, p->kernel_width, p->tap_step, p->column_step,
+                   p->channels, NULL, 0, 0, 0, 0};
+    for (uint32_t channel = 0; channel < end; channel++) {
+        if ((channel & 3u) == 0 && is_long(q, channel)) {
             long_quad(call, p, channel);
+            channel += 3;
             continue;
         }
-        for (uint32_t i = 0; i < 4; i++) {
-            shifts[i] = q->shifts[channel + i] + 1;
-            offsets[i] = q->rounding * (int32_t)((uint32_t)1 << (shifts[i] - 1));
-        }
-        int8_t *output = call->output + channel;
-        for (uint32_t column = 0; column < p->columns; column++) {
-            int32_t sums[4] = {constants[0].bias, constants[1].bias, constants[2].bias, constants[3].bias};
-            (void)quad(p, call->rows, column * p->column_step + channel, p->weights + channel * taps, sums);
-            for (uint32_t i = 0; i < 4; i++) {
-                output[i] = (int8_t)stapes_requantize_short(2 * sums[i], constants[i].multiplier, offsets[i],
-                                                            shifts[i]);
-            }
-            output += p->channels;
+        c.w = p->weights + (channel & ~3u) * taps + (channel & 3u);
+        c.bias = q->channels[channel].bias;
+        c.multiplier = q->channels[channel].multiplier;
+        c.shift = q->shifts[channel];
+        c.offset = (int32_t)((uint32_t)(int32_t)q->rounding << c.shift);
+        if (c.height == 3u && c.width == 3u && c.tap_step == c.column_step) {
+            channel_t three = c;
+            three.height = three.width = 3;
+            three.tap_step = c.column_step;
+            all_columns(three, channel, p->columns, call->output + channel);
+        } else if (c.height == 5u && c.width == 5u) {
+            channel_t five = c;
+            five.height = five.width = 5;
+            all_columns(five, channel, p->columns, call->output + channel);
+        } else {
+            all_columns(c, channel, p->columns, call->output + channel);
         }
     }
 }

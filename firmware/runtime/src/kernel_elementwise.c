@@ -28,8 +28,105 @@ static inline int32_t sum(const void *parameters, int32_t first, int32_t second)
     return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
+/* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away from
+ * zero. */
+typedef struct {
+    int32_t offset; /* * 2^21 */
+    int32_t multiplier, half, shift;
+    int32_t is_shifted; /* all ones, or 0 without a shift */
+} operand_t;
+
+static inline operand_t operand(int32_t offset, int32_t multiplier, int32_t shift) {
+    operand_t o = {offset * (1 << 21), multiplier, 0, -shift, 0};
+    if (o.shift > 0) {
+        o.half = (int32_t)(1u << (o.shift - 1));
+        o.is_shifted = -1;
+    }
+    return o;
+}
+
+STAPES_INLINE int32_t scaled(const operand_t o, int32_t x) {
+    const int32_t twice = x * (1 << 21) + o.offset;
+    return (stapes_high_word_plus(twice, o.multiplier, o.half) + ((twice >> 31) & o.is_shifted)) >> o.shift;
+}
+
+/* Right shifts only, and none of the sums leaves 32 bits. */
+static int is_short(const stapes_add_t *p) {
+    return p->left_shift == 20 && p->shift1 <= 0 && p->shift2 <= 0 && p->shift < 0 && p->shift >= -22 &&
+           p->operands.channel_step1 != 0;
+}
+
+/* A run of elements; a step of 0 repeats the second operand. */
+STAPES_INLINE void add_run(const stapes_add_t *p, const int8_t *first, const int8_t *second, uint32_t step,
+                           uint32_t count, int8_t *output) {
+    const operand_t one = operand(p->operands.offset1, p->multiplier1, p->shift1);
+    const operand_t two = operand(p->operands.offset2, p->multiplier2, p->shift2);
+    const int32_t multiplier = p->multiplier, shift = -p->shift - 1;
+    const int32_t offset = (2 * p->operands.zero_point + 1) * (int32_t)(1u << shift);
+    const int32_t sign = p->subtracts ? -1 : 1;
+    for (const int8_t *const end = first + count; first != end; first++) {
+        const int32_t total = 2 * (scaled(one, *first) + sign * scaled(two, *second));
+        const int32_t high = stapes_high_word_plus(total, multiplier, offset);
+        *output++ = (int8_t)stapes_saturate_half((high + (total >> 31)) >> shift);
+        second += step;
+    }
+}
+
+/* The sum of two runs where an operand with the larger scale counts half: (x + offset) * 2^19 exactly. */
+STAPES_INLINE void add_rows(const stapes_add_t *p, const int8_t *first, const int8_t *second, uint32_t count,
+                            int8_t *output, const int first_is_exact, const int second_is_exact) {
+    const operand_t one = operand(p->operands.offset1, p->multiplier1, p->shift1);
+    const operand_t two = operand(p->operands.offset2, p->multiplier2, p->shift2);
+    const int32_t multiplier = p->multiplier, shift = -p->shift - 1;
+    const int32_t offset = (2 * p->operands.zero_point + 1) * (int32_t)(1u << shift);
+    const int32_t one_offset = one.offset / 2, two_offset = two.offset / 2;
+    for (const int8_t *const end = first + count; first != end;) {
+        /* Twice each. */
+        int32_t a = *first++, b = *second++;
+        if (first_is_exact) {
+            a = a * (1 << 20) + one_offset;
+        } else {
+            a = a * (1 << 21) + one.offset;
+            a = (stapes_high_word_plus(a, one.multiplier, one.half) + (a >> 31)) >> one.shift;
+        }
+        if (second_is_exact) {
+            b = b * (1 << 20) + two_offset;
+        } else {
+            b = b * (1 << 21) + two.offset;
+            b = (stapes_high_word_plus(b, two.multiplier, two.half) + (b >> 31)) >> two.shift;
+        }
+        const int32_t total = (first_is_exact ? a : 2 * a) + (second_is_exact ? b : 2 * b);
+        const int32_t high = stapes_high_word_plus(total, multiplier, offset);
+        *output++ = (int8_t)stapes_saturate_half((high + (total >> 31)) >> shift);
+    }
+}
+
 void stapes_add(const stapes_call_t *call) {
-    apply(call, &((const stapes_add_t *)call->layer->parameters)->operands, sum);
+    const stapes_add_t *p = call->layer->parameters;
+    const stapes_operands_t *o = &p->operands;
+    const int8_t *first = call->rows[0], *second = call->rows[1];
+    const uint32_t row = o->columns * o->channels;
+    const int first_is_exact = p->shift1 == 0 && p->multiplier1 == 1 << 30;
+    const int second_is_exact = p->shift2 == 0 && p->multiplier2 == 1 << 30;
+    if (!is_short(p)) {
+        apply(call, o, sum);
+        return;
+    }
+    const int is_one_run =
+        o->column_step1 == o->channels && o->column_step2 == o->channels && o->channel_step2 != 0;
+    if (is_one_run && !p->subtracts && first_is_exact && second_is_exact) {
+        add_rows(p, first, second, row, call->output, 1, 1);
+    } else if (is_one_run && !p->subtracts && first_is_exact) {
+        add_rows(p, first, second, row, call->output, 1, 0);
+    } else if (is_one_run && !p->subtracts && second_is_exact) {
+        add_rows(p, first, second, row, call->output, 0, 1);
+    } else {
+        for (uint32_t column = 0; column < o->columns; column++) {
+            add_run(p, first + column * o->column_step1, second + column * o->column_step2, o->channel_step2,
+                    o->channels, call->output + column * o->channels);
+        }
+    }
+    stapes_limit(call->output, row, o->minimum, o->maximum);
 }
 
 static inline int32_t product(const void *parameters, int32_t first, int32_t second) {

@@ -1,12 +1,24 @@
 #include "requantize.h"
 
-STAPES_COLD void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) {
-    if (q->minimum == -128 && q->maximum == 127) {
+void stapes_limit(int8_t *row, uint32_t count, int32_t minimum, int32_t maximum) {
+    if (minimum == -128 && maximum == 127) {
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        row[i] = (int8_t)stapes_clamp(row[i], q->minimum, q->maximum);
+    uint32_t i = 0;
+#if STAPES_DSP
+    const uint32_t low = (uint8_t)minimum * 0x01010101u, high = (uint8_t)maximum * 0x01010101u;
+    for (; i + 4u <= count; i += 4) {
+        const uint32_t word = stapes_min8(stapes_max8(stapes_load(row + i), low), high);
+        memcpy(row + i, &word, sizeof word);
     }
+#endif
+    for (; i < count; i++) {
+        row[i] = (int8_t)stapes_clamp(row[i], minimum, maximum);
+    }
+}
+
+void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count) {
+    stapes_limit(row, count, q->minimum, q->maximum);
 }
 
 void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint32_t count,
@@ -19,7 +31,7 @@ void stapes_requantize_long(const stapes_requantize_t *q, uint32_t channel, uint
             int32_t value;
             if (shift >= 0) {
                 const int32_t offset = (int32_t)(rounding << shift);
-                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift + 1);
+                value = stapes_requantize_short(2 * *sums++, multiplier, offset, shift);
             } else {
                 value = stapes_multiply(*sums++, multiplier, shift + STAPES_LONG) + q->zero_point;
             }

@@ -125,21 +125,55 @@ static inline int32_t stapes_multiply(int32_t value, int32_t multiplier, int32_t
     return stapes_rounding_shift(stapes_high_multiply(shifted, multiplier), right);
 }
 
+/* round(a * b / 2^32), halves up, for b >= 0. */
+static inline int32_t stapes_high_word(int32_t a, int32_t b) {
+#if STAPES_DSP
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
+    return high;
+#elif defined(__thumb__) && !defined(__thumb2__)
+    /* Without a long multiplication: by halves, none of which leaves 32 bits. */
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t a_low = (uint32_t)a & 0xffffu, b_low = (uint32_t)b & 0xffffu;
+    const int32_t middle = a_high * (int32_t)b_low + (int32_t)((a_low * b_low) >> 16);
+    const uint32_t rest = a_low * (uint32_t)b_high + ((uint32_t)middle & 0xffffu);
+    return a_high * b_high + (middle >> 16) + (int32_t)((rest + 0x8000u) >> 16);
+#else
+    const int64_t product = (int64_t)a * b;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
+}
+
+/* The same plus c. */
+static inline int32_t stapes_high_word_plus(int32_t a, int32_t b, int32_t c) {
+#if STAPES_DSP
+    int32_t high;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(c));
+    return high;
+#else
+    return stapes_high_word(a, b) + c;
+#endif
+}
+
+/* Half of the value as int8. */
+static inline int32_t stapes_saturate_half(int32_t value) {
+#if defined(__ARM_FEATURE_SAT) && defined(__thumb2__)
+    /* GCC 12 makes SSAT of a clamp in a function, none of one that is inlined into a loop. */
+    int32_t saturated;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(saturated) : "r"(value));
+    return saturated;
+#else
+    return stapes_clamp(value >> 1, -128, 127);
+#endif
+}
+
 /* The short way of stapes_multiply, adding the zero point and saturating to int8, for right shifts and |sum|
- * < 2^30. Takes twice the sum; offset = 2^(shift - 1) + zero_point * 2^shift = (2 * zero_point + 1) *
- * 2^(shift - 1). */
+ * < 2^30. Takes twice the sum and the shift less one; offset = 2^shift + zero_point * 2^(shift + 1) =
+ * (2 * zero_point + 1) << shift. */
 static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multiplier, int32_t offset,
                                               int32_t shift) {
-#if STAPES_DSP
-    int32_t value;
-    __asm__("smmulr %0, %1, %2" : "=r"(value) : "r"(twice_sum), "r"(multiplier));
-    value = (value + (value >> 31) + offset) >> shift;
-    __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
-    return value;
-#else
-    const int32_t value = (int32_t)(((int64_t)twice_sum * multiplier + ((int64_t)1 << 31)) >> 32);
-    return stapes_clamp((value + (value >> 31) + offset) >> shift, -128, 127);
-#endif
+    const int32_t high = stapes_high_word(twice_sum, multiplier);
+    return stapes_saturate_half((high + (high >> 31) + offset) >> shift);
 }
 
 #if STAPES_MVE
@@ -200,12 +234,12 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
             const int32_t multiplier = constants->multiplier;
             const int32_t shift = *shifts++;
             const int32_t offset = (int32_t)(rounding << shift);
-            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, shift + 1);
+            output[0] = (int8_t)stapes_requantize_short(2 * sums[0], multiplier, offset, shift);
             if (columns > 1) {
-                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, shift + 1);
+                output[step] = (int8_t)stapes_requantize_short(2 * sums[1], multiplier, offset, shift);
             }
             if (columns > 2) {
-                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, shift + 1);
+                output[2 * step] = (int8_t)stapes_requantize_short(2 * sums[2], multiplier, offset, shift);
             }
             sums += columns;
             output++;
@@ -215,6 +249,9 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
         stapes_requantize_long(q, channel, count, sums, columns, output, step);
     }
 }
+
+/* Keeps `count` values between `minimum` and `maximum`. */
+void stapes_limit(int8_t *row, uint32_t count, int32_t minimum, int32_t maximum);
 
 /* The fused activation of a whole row, after the saturation to int8; most rows need none. */
 void stapes_activate(const stapes_requantize_t *q, int8_t *row, uint32_t count);

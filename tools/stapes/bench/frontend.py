@@ -42,7 +42,7 @@ def bench_frontend(
         raise TargetError(f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME")
     require_target(target)
     generated = out_dir / "generated"
-    generate_frontend(Tables.build(spec, output), generated, Provenance({"front end": spec.hash}))
+    generate_frontend(Tables.build(spec, output), generated, Provenance({"front end": spec.hash}), name="app")
     build = build_firmware(generated, board, out_dir, "bench_frontend")
     with open_target(target, build.elf) as stream:
         answer = read_answer(stream)
@@ -126,7 +126,7 @@ def _flash(build_dir: Path, elf: Path) -> tuple[int, int]:
             code |= defined
             if defined & sizes.keys():  # else the linker left all of it out
                 called |= undefined
-        elif path.name.startswith("stapes_frontend_tables"):
+        elif path.name.startswith("stapes_app_frontend"):
             tables |= defined
         else:
             others |= defined

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.model import generate_model
-from stapes.compiler import Layer, Plan, compile_graph
+from stapes.compiler import Layer, Plan, compile_graph, layer_costs
 from stapes.errors import TargetError
 from stapes.files import sha256
 from stapes.firmware import build_firmware
@@ -71,8 +71,8 @@ class ModelBench:
                 "total": self.ram_bytes + self.stack_bytes,
             },
             "layers": [
-                {"name": layer.name, "op": layer.op, "macs": layer.macs, "instructions": count}
-                for layer, count in zip(plan.layers, counted, strict=True)
+                {**cost, "instructions": count}
+                for cost, count in zip(layer_costs(plan), counted, strict=True)
             ],
         }
 
@@ -96,8 +96,8 @@ def bench_model(
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name, hop)
     generated = directory / "generated"
-    generate_model(plan, generated, Provenance({name: sha256(model)}))
-    flags = f"-DSTAPES_LAYER_NAMES=0 -DSTAPES_BENCH_WINDOWS={inputs}"
+    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
+    flags = f"-DSTAPES_BENCH_WINDOWS={inputs}"
     result = build_firmware(
         generated,
         board,

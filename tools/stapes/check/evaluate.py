@@ -19,9 +19,8 @@ from stapes.device import connect, prepare
 from stapes.errors import BundleError, DataError
 from stapes.link import Client
 from stapes.progress import Progress, no_progress
-from stapes.recipe import Bundle, load_recipe
+from stapes.recipe import Bundle, load_recipe, summary
 from stapes.reference import ClipRun, Reference
-from stapes.training import summary
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -89,6 +90,30 @@ def default_command(name: str) -> type[TyperGroup]:
             return super().parse_args(ctx, args)
 
     return Group
+
+
+class _ToErrors(logging.Handler):
+    """A line on standard error: seconds since the start, the file that speaks, what it says."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        seconds, name = record.relativeCreated / 1000, record.name.removeprefix("stapes.")
+        text = f"{seconds:8.3f} {name}: {printable(record.getMessage())}"
+        errors.print(Text(text, style="dim"), soft_wrap=True)
+
+
+def log_to_console(level: str) -> None:
+    """Show what the library logs from `level` up (`debug`, say); nothing where it is empty."""
+    logger = logging.getLogger("stapes")
+    for handler in [each for each in logger.handlers if isinstance(each, _ToErrors)]:
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    if not level:
+        return
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise StapesError(f"STAPES_LOG={level} is no level", hint="give debug, info, warning or error")
+    logger.addHandler(_ToErrors())
+    logger.setLevel(number)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def compile_model(
     """Compile a .tflite to C sources."""
     from stapes.codegen.emitter import Provenance
     from stapes.codegen.model import generate_model
-    from stapes.compiler import compile_graph
+    from stapes.compiler import compile_graph, layer_costs
     from stapes.errors import UnsupportedModelError
     from stapes.files import sha256, write_atomic
     from stapes.graph import read_tflite, simplify
@@ -59,7 +59,8 @@ def compile_model(
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise
-    files = generate_model(plan, out, Provenance({name: sha256(data)}))
+    stem = model.stem if model.is_file() else name
+    files = generate_model(plan, out, Provenance({name: sha256(data)}), name=stem)
     if memory_map:
         from stapes.report.memory_map import memory_svg, memory_text
 
@@ -81,6 +82,7 @@ def compile_model(
             "arena_bytes": plan.arena_bytes,
             "weights_bytes": plan.weights_bytes,
             "unsupported": [],
+            "layers": layer_costs(plan),
         },
     )
 

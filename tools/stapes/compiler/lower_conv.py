@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Pad, Shape
+from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op
@@ -124,11 +124,14 @@ def _biases(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> npt.NDAr
 
 
 def conv_2d(builder: Builder, op: Op) -> None:
-    """Any kernel, stride, dilation, padding, groups."""
+    """Any kernel, stride, dilation, padding, groups; with a group for every input channel it is depthwise."""
     weights = _constant(builder, op)
-    _, kernel_h, kernel_w, depth = weights.shape
+    channels, kernel_h, kernel_w, depth = weights.shape
     groups = Shape.of(builder.tensor(op.inputs[0]).shape).channels // depth
-    _convolution(builder, op, weights, kernel_h, kernel_w, groups)
+    if depth == 1 and groups > 1:
+        _depthwise(builder, op, np.moveaxis(weights[..., 0], 0, 2), channels // groups)
+    else:
+        _convolution(builder, op, weights, kernel_h, kernel_w, groups)
 
 
 def depthwise_conv_2d(builder: Builder, op: Op) -> None:
@@ -138,7 +141,13 @@ def depthwise_conv_2d(builder: Builder, op: Op) -> None:
     multiplier = op.integer("depth_multiplier")
     if multiplier == channels:
         _convolution(builder, op, np.moveaxis(weights, 2, 0)[..., None], kernel_h, kernel_w, 1)
-        return
+    else:
+        _depthwise(builder, op, weights, multiplier)
+
+
+def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multiplier: int) -> None:
+    """`weights` [kernel_h, kernel_w, output channels], `multiplier` output channels for each input channel."""
+    kernel_h, kernel_w, channels = weights.shape
     window = window_of(builder, op, kernel_h, kernel_w, may_pad=True)
     output = Shape.of(builder.tensor(op.outputs[0]).shape)
     depth = window.shape.channels
@@ -344,3 +353,14 @@ def _add_accumulating(
         scratch_bytes=2 * len(order),
         details=details,
     )
+
+
+LOWERINGS = {
+    "CONV_2D": Lowering(conv_2d, ("conv_2d", "conv_2d_carry")),
+    "DEPTHWISE_CONV_2D": Lowering(
+        depthwise_conv_2d, ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "conv_2d", "conv_2d_carry")
+    ),
+    "FULLY_CONNECTED": Lowering(
+        fully_connected, ("conv_2d", "conv_2d_carry", "fully_connected", "fully_connected_carry")
+    ),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -15,6 +16,8 @@ from stapes.errors import LinkError
 from stapes.link import Client, Hello, LiveClient
 from stapes.recipe import Bundle
 from stapes.targets import counts_instructions, largest_payload, longest_wait, open_target
+
+_log = logging.getLogger(__name__)
 
 AnyClient = TypeVar("AnyClient", bound=Client)
 
@@ -58,6 +61,7 @@ def _connect(
 ) -> Iterator[tuple[AnyClient, Hello]]:
     with greet(kind, target, elf, uart_log=uart_log) as (client, hello):
         verify_identity(hello, bundle, build_id)
+        _log.debug("%s runs %s on %s, as it must", hello.board, bundle.manifest.name, target)
         client.speed_up()
         try:
             yield client, hello

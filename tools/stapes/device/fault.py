@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
 
 from stapes.errors import LinkError, StapesError
 from stapes.link import Client, Fault, Hello
 
+_log = logging.getLogger(__name__)
+
 
 def symbol_at(elf: Path, address: int) -> str | None:
     """The function of the program `elf` that holds `address`, as `name+0xOFFSET`; None when none does."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
     with elf.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return None
@@ -36,8 +39,9 @@ def explain_loss(error: LinkError, client: Client, hello: Hello, elf: Path | Non
     try:
         client.hello()
         fault = client.fault()
-    except StapesError:
-        return error  # it stays silent
+    except StapesError as silence:
+        _log.debug("after %r it does not say why: %s", error.message, silence.message)
+        return error
     if fault is not None:
         return LinkError(
             f"{hello.board} restarted after {describe_fault(fault, elf)}",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen import generate
 from stapes.device.connection import greet
 from stapes.device.identity import verify_identity
 from stapes.device.prepared import APPS, build_directory
 from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
 from stapes.files import write_json
-from stapes.firmware import BuildResult, build_firmware
+from stapes.firmware import BuildResult, build_bundle
 from stapes.firmware.boards import Board
 from stapes.link import Client, Hello
 from stapes.progress import Progress, no_progress
@@ -23,6 +23,8 @@ from stapes.recipe import Bundle
 from stapes.targets.flash import FlashResult, Image, choose_tool, flash_image, planned_commands, read_image
 from stapes.targets.flash.tool import Job, Tool
 from stapes.targets.ports import find_port, probe_behind
+
+_log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 15.0
 PORT_SECONDS = 0.3  # between two looks for a port
@@ -71,8 +73,7 @@ def plan_flash(
     out = build_directory(directory, board.name, app)
     build_id = None
     if image is None:
-        generated = generate(bundle, directory / "generated")
-        built = build_firmware(generated.directory, board.name, out, app, progress=progress)
+        built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
         image, build_id = built.elf, built.build_id
     return _plan(board, chosen, image, out, build_id=build_id, probe=probe, port=port)
 
@@ -131,7 +132,8 @@ def _hello(target: str) -> Hello:
         try:
             with greet(Client, target, hello_timeout=HELLO_SECONDS) as (_, hello):
                 return hello
-        except TargetError:
+        except TargetError as error:
+            _log.debug("%s", error.message)
             if time.monotonic() > deadline:
                 raise
         time.sleep(PORT_SECONDS)
@@ -168,9 +170,10 @@ def flash_once(
     if _State().holds(plan):
         try:
             confirm(bundle, name, plan.job.port, build.build_id)
+            _log.debug("%s holds the image and runs it: not flashed", name)
             return False
-        except StapesError:
-            pass  # somebody else wrote something, or the board is stuck: flash it
+        except StapesError as error:  # somebody else wrote something, or the board is stuck
+            _log.debug("%s was flashed with the image, but: %s", name, error.message)
     run_flash(plan, progress=progress)
     confirm(bundle, name, plan.job.port, build.build_id)
     return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.codegen import Generated, generate
-from stapes.firmware import BuildResult, build_firmware
+from stapes.codegen import Generated, generate, generated_before
+from stapes.firmware import BuildResult, build_bundle
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 from stapes.targets import board_for_target, require_target
@@ -39,13 +39,12 @@ def prepare(
 ) -> Prepared:
     """Generate and build what `target` must run, under `directory`; says at once what is missing for that."""
     require_target(target)
-    generated = generate(bundle, directory / "generated")
     board = board_for_target(target)
-    build = None
-    if board:
-        out = build_directory(directory, board, app)
-        build = build_firmware(generated.directory, board, out, app, progress=progress)
-    return Prepared(target, generated, build)
+    if board is None:
+        return Prepared(target, generate(bundle, directory / "generated"), None)
+    out = build_directory(directory, board, app)
+    build = build_bundle(bundle, directory, board, out, app, progress=progress)
+    return Prepared(target, generated_before(bundle, directory / "generated"), build)
 
 
 def build_directory(directory: Path, board: str, app: str) -> Path:

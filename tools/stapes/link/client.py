@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import secrets
 import time
 from collections import deque
@@ -18,6 +19,8 @@ from stapes.link import messages as m
 from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message
 from stapes.targets import Stream
+
+_log = logging.getLogger(__name__)
 
 SHORTEST_WAIT = 0.005  # seconds before a request is sent again
 LONGEST_WAIT = 2.0
@@ -99,6 +102,15 @@ class Client:
                 hint="build and flash the firmware of this stapes version",
             )
         self._hello = m.parse_hello(answer)
+        _log.debug(
+            "%s answers: stapes %s, build %s, bundle %s, chip %s, %d bytes a message",
+            self._hello.board,
+            self._hello.version,
+            self._hello.build_id,
+            self._hello.bundle_hash[:12],
+            self._hello.unique_id or "without an id",
+            self._hello.max_payload,
+        )
         if self._hello.max_payload < SMALLEST_PAYLOAD:
             raise LinkError(
                 f"the device takes only {self._hello.max_payload} bytes a message", hint="flash it again"
@@ -117,6 +129,7 @@ class Client:
             try:
                 return self._request(Message.HELLO, self._hello_payload(), timeout=TRIAL_SECONDS)
             except LinkError:
+                _log.debug("no hello at %d baud", baud)
                 if time.monotonic() >= deadline:
                     raise
         raise AssertionError("cycle ended")
@@ -137,12 +150,15 @@ class Client:
             try:
                 self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud=baud))
             except LinkError:
-                continue  # the device cannot
+                _log.debug("the device does not do %d baud", baud)
+                continue
             self._set_speed(baud)
             try:
                 self._request(Message.STATS, timeout=TRIAL_SECONDS)
+                _log.debug("the line works at %d baud", baud)
                 return baud
             except LinkError:
+                _log.debug("the line does not carry %d baud", baud)
                 self._set_speed(BOOT_BAUD)
                 time.sleep(FALL_BACK_SECONDS)
                 self.hello()
@@ -368,7 +384,11 @@ class Client:
                     f"no answer to {message.name} within {now - begin:.0f} s",
                     hint="check cable, baud rate and power, or that the firmware runs",
                 )
-            if now >= sent + wait:
+            late = now >= sent + wait
+            _log.debug(
+                "%s: %s, sent again", message.name, f"no answer in {wait:.3f} s" if late else "damaged"
+            )
+            if late:
                 self.statistics.timeouts += 1
                 wait = min(2 * wait, LONGEST_WAIT)
             first = False

@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 import errno
+import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -67,6 +68,15 @@ class Accuracy(BaseModel):
     accuracy_mean: Share
     accuracy_sd: Annotated[float, Field(ge=0.0)]
     per_fold: list[Share]
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation over folds, and each fold's figure in the order of the folds."""
+    return {
+        "accuracy_mean": statistics.fmean(values),
+        "accuracy_sd": statistics.pstdev(values),
+        "per_fold": [float(value) for value in values],
+    }
 
 
 class Bundle:

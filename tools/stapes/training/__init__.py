@@ -1,6 +1,6 @@
 """Architectures, augmentation, loop, quantisation. TensorFlow is imported when training starts."""
 
-from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, summary, write_bundle
+from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, write_bundle
 from stapes.training.folds import FoldResult, train_fold, train_folds
 from stapes.training.gallery import gallery
 from stapes.training.loop import Interrupted, Report
@@ -22,7 +22,6 @@ __all__ = [
     "quantize",
     "rewrite_figures",
     "seeds_summary",
-    "summary",
     "train_fold",
     "train_folds",
     "untrained_network",

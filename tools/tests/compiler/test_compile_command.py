@@ -30,11 +30,15 @@ def test_compile_writes_readable_code(tmp_path: Path) -> None:
     values = json.loads(result.read_text())
     assert {"files", "arena_bytes", "weights_bytes", "unsupported"} <= values.keys()
     assert values["unsupported"] == []
+    kernels = {layer["name"]: (layer["kernel"], layer["why"]) for layer in values["layers"]}
+    assert kernels["depthwise_conv_2d_1"][0] == "depthwise_3x3"
+    assert "all channels by fours" in kernels["depthwise_conv_2d_1"][1]
+    assert "by conv_2d_carry: two channels in one multiplication" in done.stdout
     assert all((tmp_path / "c" / name).is_file() for name in values["files"])
     assert (tmp_path / "c/memory.svg").read_text().startswith("<svg")
     assert "schedule: row by row" in done.stdout
     assert "arena 1," in done.stdout
-    code = (tmp_path / "c/stapes_model.c").read_text()
+    code = (tmp_path / "c/stapes_chain_model.c").read_text()
     layers = code.count("static const stapes_input_t")
     assert len(code.splitlines()) < 20 * layers
     assert "DEPTHWISE_CONV_2D, 20 rows of 64 to 20x8x8, kernel 3x3" in code
@@ -85,7 +89,7 @@ def test_bench_on_the_host(tmp_path: Path) -> None:
     assert values["inputs"] == 5
     assert values["flash_bytes"].keys() == {"code", "weights", "total"}
     assert values["ram_bytes"].keys() == {"arena", "static", "stack", "total"}
-    assert values["layers"][0].keys() == {"name", "op", "macs", "instructions"}
+    assert {"name", "op", "kernel", "why", "macs", "instructions"} <= values["layers"][0].keys()
 
 
 @pytest.mark.slow

@@ -6,6 +6,10 @@
 #ifndef STAPES_ERROR_H
 #define STAPES_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
 #define X(name, value, text) name = (value),
 #include "stapes/errors.def"
@@ -14,5 +18,9 @@ typedef enum {
 
 /* Returns one line for a person: what was wrong and what to do next. Never NULL. */
 const char *stapes_error_text(int error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

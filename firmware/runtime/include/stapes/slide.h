@@ -7,6 +7,10 @@
 
 #include "stapes/engine.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t trunk;  /* layers 0 .. trunk-1 run on */
     uint16_t hop;    /* rows of the input from one window to the next */
@@ -23,5 +27,9 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
 /* Begins a stream as if `row` had come for a whole window before: the next window ends `hop` rows later.
  * Costs one step of each layer of the trunk. Returns STAPES_OK, or STAPES_E_ARGUMENT for NULL. */
 int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from stapes.targets.flash.tool import IDENTITY_SECONDS, PROBE_SECONDS, Job, Tool
 from stapes.targets.flash.tools import TOOLS
 from stapes.targets.ports import find_port
 from stapes.targets.usb_access import forbidden_device
+
+_log = logging.getLogger(__name__)
 
 NOBODY = ("0x000", "0xfff")
 """What a bus without a chip reads as."""
@@ -74,7 +77,11 @@ def choose_tool(board: Board, wanted: str | None = None) -> Tool:
         )
     usable = [wanted] if wanted else able
     for name in usable:
-        if all(find_program(program) for program in TOOLS[name].programs):
+        missing = [program for program in TOOLS[name].programs if not find_program(program)]
+        _log.debug(
+            "%s for %s: %s", name, board.name, f"{', '.join(missing)} missing" if missing else "chosen"
+        )
+        if not missing:
             return TOOLS[name]
     for program in TOOLS[usable[0]].programs:
         require_program(program)
@@ -128,6 +135,7 @@ def _identify(tool: Tool, job: Job, runner: Runner) -> Identity:
             hint="check power, the SWD jumpers and cable; hold RESET while it starts if the program sleeps",
         )
     expected = expected_identities(job.board)
+    _log.debug("%s: chip %s, expected %s", tool.name, identity.text, " or ".join(expected))
     if identity.text not in expected:
         raise TargetError(
             f"the chip that answers is {identity.text}, {job.board.name} ({job.board.chip}) has "
@@ -155,6 +163,9 @@ def _find_probe(tool: Tool, job: Job, runner: Runner) -> str | None:
         found = tool.probes(answer.output)
         if found:
             break
+    _log.debug(
+        "%s finds the probes %s; wanted: %s", tool.name, ", ".join(found) or "none", job.probe or "any"
+    )
     meant = [serial for serial in found if job.probe is None or job.probe.lower() in serial.lower()]
     if len(meant) == 1:
         return meant[0]
