@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stapes.check import CheckReport, ClipSet, Prepared
+from stapes.check import CheckReport, ClipSet
+from stapes.device import Prepared
 from stapes.link import Client, Hello
 from stapes.reference import Reference
 

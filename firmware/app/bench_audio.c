@@ -1,5 +1,5 @@
 /* What one PCM sample costs from each kind of microphone, and a checksum of all samples. Prints one line.
- * tools/stapes/check/bench_audio.py reads it. */
+ * tools/stapes/bench/audio.py reads it. */
 #include "adc.h"
 #include "i2s.h"
 #include "pdm.h"

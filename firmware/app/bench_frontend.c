@@ -1,14 +1,14 @@
 /* What one frame of the front end costs, and a checksum of every row of some hard signals. Prints one line.
- * tools/stapes/check/bench_frontend.py makes the same signals. */
+ * tools/stapes/bench/frontend.py makes the same signals. */
 #include "print.h"
 #include "stapes/frontend.h"
-#include "stapes_frontend_tables.h"
+#include "stapes_app_frontend.h"
 
 #define SAMPLES     2048u /* of one repetition */
 #define SIGNALS     6u
 #define REPETITIONS 8u
 
-static uint64_t memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
+static uint64_t memory[(STAPES_APP_FRONTEND_MEMORY_BYTES + 7u) / 8u];
 static stapes_frontend_t frontend;
 static int16_t pcm[SAMPLES];
 static uint32_t random_state = 1;
@@ -36,13 +36,13 @@ int main(void) {
     uint32_t ticks = 0;
     board_init();
     int status =
-        stapes_frontend_init(&frontend, &stapes_frontend_tables, memory, STAPES_FRONTEND_MEMORY_BYTES);
+        stapes_frontend_init(&frontend, &stapes_app_frontend, memory, STAPES_APP_FRONTEND_MEMORY_BYTES);
     for (uint32_t signal = 0; status == 0 && signal < SIGNALS; signal++) {
         for (uint32_t repetition = 0; repetition < REPETITIONS; repetition++) {
             size_t at = 0;
             make(signal);
             while (at < SAMPLES) {
-                int8_t row[STAPES_FRONTEND_ROW_BYTES];
+                int8_t row[STAPES_APP_FRONTEND_ROW_BYTES];
                 size_t consumed;
                 uint32_t start = board_ticks();
                 int result = stapes_frontend_push(&frontend, pcm + at, SAMPLES - at, &consumed, row);
@@ -62,7 +62,7 @@ int main(void) {
     print(" numerator ", board_info()->counter_numerator);
     print(" denominator ", board_info()->counter_denominator);
     print(" hash ", hash);
-    print(" memory ", (uint32_t)(STAPES_FRONTEND_MEMORY_BYTES + sizeof frontend));
+    print(" memory ", (uint32_t)(STAPES_APP_FRONTEND_MEMORY_BYTES + sizeof frontend));
     print(" stack ", board_stack_high_water());
     board_write((const uint8_t *)"\n", 1);
     for (;;) { /* until stopped: whoever reads may still be reading */

@@ -1,19 +1,19 @@
 /* What one window of a network costs, and its outputs for pseudo-random inputs. Prints lines of words, waits
- * for a byte and ends. tools/stapes/check/model_bench.py makes the same inputs and reads the lines.
+ * for a byte and ends. tools/stapes/bench/model.py makes the same inputs and reads the lines.
  *
  * For every window: "output", ticks, the outputs. For every layer, of the first window run once more:
  * "layer", ticks, hash of its rows. Then "end", the counter's numerator and denominator, the deepest stack,
  * the status. All in hex. */
 #include "board.h"
-#include "stapes_model.h"
+#include "stapes_app_model.h"
 
 #ifndef STAPES_BENCH_WINDOWS
 #define STAPES_BENCH_WINDOWS 200
 #endif
 
-static void *arena[STAPES_MODEL_ARENA_BYTES / sizeof(void *)];
+static void *arena[STAPES_APP_MODEL_ARENA_BYTES / sizeof(void *)];
 static stapes_engine_t engine;
-static int8_t row[STAPES_MODEL_LONGEST_INPUT_ROW];
+static int8_t row[STAPES_APP_MODEL_LONGEST_INPUT_ROW];
 static uint32_t random_state;
 
 /* A text literal. */
@@ -41,9 +41,9 @@ static uint32_t run_window(int *status) {
     stapes_engine_reset(&engine);
     ticks += board_ticks() - start;
     *status = 0;
-    for (uint32_t input = 0; input < stapes_model.input_count; input++) {
-        for (uint32_t i = 0; i < stapes_model.tensors[input].rows && *status >= 0; i++) {
-            for (uint32_t k = 0; k < stapes_row_bytes(&stapes_model.tensors[input]); k++) {
+    for (uint32_t input = 0; input < stapes_app_model.input_count; input++) {
+        for (uint32_t i = 0; i < stapes_app_model.tensors[input].rows && *status >= 0; i++) {
+            for (uint32_t k = 0; k < stapes_row_bytes(&stapes_app_model.tensors[input]); k++) {
                 random_state = random_state * 1664525u + 1013904223u;
                 row[k] = (int8_t)(uint8_t)(random_state >> 24);
             }
@@ -67,18 +67,18 @@ static void hash_row(void *context, uint16_t layer, uint32_t number, const int8_
 }
 
 int main(void) {
-    static uint32_t profile[STAPES_MODEL_LAYER_COUNT];
-    static uint32_t hashes[STAPES_MODEL_LAYER_COUNT];
+    static uint32_t profile[STAPES_APP_MODEL_LAYER_COUNT];
+    static uint32_t hashes[STAPES_APP_MODEL_LAYER_COUNT];
     board_init();
-    int status = stapes_engine_init(&engine, &stapes_model, arena, sizeof arena);
+    int status = stapes_engine_init(&engine, &stapes_app_model, arena, sizeof arena);
     random_state = 1;
     for (uint32_t window = 0; status >= 0 && window < STAPES_BENCH_WINDOWS; window++) {
         const uint32_t ticks = run_window(&status);
         PRINT("output");
         print_word(ticks);
         PRINT(" ");
-        for (uint32_t i = 0; i < stapes_model.output_count; i++) {
-            const stapes_tensor_t *tensor = &stapes_model.tensors[stapes_model.outputs[i]];
+        for (uint32_t i = 0; i < stapes_app_model.output_count; i++) {
+            const stapes_tensor_t *tensor = &stapes_app_model.tensors[stapes_app_model.outputs[i]];
             const int8_t *data = stapes_engine_output(&engine, i);
             for (uint32_t k = 0; k < tensor->rows * tensor->stride; k++) {
                 print_hex((uint8_t)data[k], 2);
@@ -89,13 +89,13 @@ int main(void) {
     const uint32_t stack = board_stack_high_water();
     if (status >= 0) {
         random_state = 1;
-        stapes_engine_set_observer(&engine, hash_row, hashes);
+        (void)stapes_engine_set_observer(&engine, hash_row, hashes);
         (void)run_window(&status);
-        stapes_engine_set_observer(&engine, NULL, NULL);
+        (void)stapes_engine_set_observer(&engine, NULL, NULL);
         random_state = 1;
-        stapes_engine_set_profile(&engine, board_ticks, profile);
+        (void)stapes_engine_set_profile(&engine, board_ticks, profile);
         (void)run_window(&status);
-        for (uint32_t i = 0; i < STAPES_MODEL_LAYER_COUNT; i++) {
+        for (uint32_t i = 0; i < STAPES_APP_MODEL_LAYER_COUNT; i++) {
             PRINT("layer");
             print_word(profile[i]);
             print_word(hashes[i]);

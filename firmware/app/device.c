@@ -4,8 +4,7 @@
 
 #include "crc32.h"
 #include "stapes/limits.h"
-#include "stapes_bundle.h"
-#include "stapes_model.h"
+#include "stapes_app.h"
 
 #define WATCHDOG_MS 4000u
 #define HANG_MS     10u
@@ -47,9 +46,9 @@ typedef struct {
 __attribute__((section(".checksum"), used)) const checksum_t stapes_checksum = {0, 0, 0};
 
 static uint8_t *put_text(uint8_t *end, const char *text) {
-    size_t length = strlen(text);
-    if (length > TEXT_BYTES) {
-        length = TEXT_BYTES;
+    size_t length = 0;
+    while (length < TEXT_BYTES && text[length] != '\0') {
+        length++;
     }
     *end = (uint8_t)length;
     memcpy(end + 1, text, length);
@@ -64,17 +63,17 @@ static int answer_hello(uint8_t *answer) {
     STAPES_PUT(hello->api_version, STAPES_API_VERSION);
     STAPES_PUT(hello->counter_numerator, board->counter_numerator);
     STAPES_PUT(hello->counter_denominator, board->counter_denominator);
-    STAPES_PUT(hello->sample_rate, STAPES_SAMPLE_RATE);
+    STAPES_PUT(hello->sample_rate, STAPES_APP_SAMPLE_RATE);
     STAPES_PUT(hello->max_payload, STAPES_LINK_PAYLOAD);
-    STAPES_PUT(hello->layer_count, STAPES_MODEL_LAYER_COUNT);
-    STAPES_PUT(hello->class_count, STAPES_LABEL_COUNT);
-    STAPES_PUT(hello->window_frames, STAPES_WINDOW_FRAMES);
-    STAPES_PUT(hello->window_hop_frames, STAPES_WINDOW_HOP_FRAMES);
-    STAPES_PUT(hello->n_features, STAPES_N_FEATURES);
-    STAPES_PUT(hello->frame_length, STAPES_FRAME_LENGTH);
-    STAPES_PUT(hello->hop_length, STAPES_HOP_LENGTH);
-    memcpy(hello->bundle_hash, stapes_bundle_hash, sizeof hello->bundle_hash);
-    memcpy(hello->frontend_hash, stapes_frontend_hash, sizeof hello->frontend_hash);
+    STAPES_PUT(hello->layer_count, STAPES_APP_MODEL_LAYER_COUNT);
+    STAPES_PUT(hello->class_count, STAPES_APP_CLASSES);
+    STAPES_PUT(hello->window_frames, STAPES_APP_WINDOW_FRAMES);
+    STAPES_PUT(hello->window_hop_frames, STAPES_APP_WINDOW_HOP_FRAMES);
+    STAPES_PUT(hello->n_features, STAPES_APP_N_FEATURES);
+    STAPES_PUT(hello->frame_length, STAPES_APP_FRAME_LENGTH);
+    STAPES_PUT(hello->hop_length, STAPES_APP_HOP_LENGTH);
+    memcpy(hello->bundle_hash, stapes_app.hash, sizeof hello->bundle_hash);
+    memcpy(hello->frontend_hash, stapes_app.frontend_hash, sizeof hello->frontend_hash);
     uint8_t *end = hello->texts;
     end = put_text(end, board->name);
     end = put_text(end, STAPES_BUILD_ID);

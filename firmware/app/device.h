@@ -9,6 +9,10 @@
 #include "link.h"
 #include "wire.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #ifndef STAPES_LINK_PAYLOAD
 #define STAPES_LINK_PAYLOAD 2048u
 #endif
@@ -30,5 +34,9 @@ static inline size_t device_page(size_t total, size_t first, size_t room, size_t
     const size_t most = room / size;
     return total - first < most ? total - first : most;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

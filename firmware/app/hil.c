@@ -6,47 +6,28 @@
 #include "board.h"
 #include "crc32.h"
 #include "device.h"
-#include "stapes/decision.h"
-#include "stapes/engine.h"
-#include "stapes/frontend.h"
-#include "stapes_bundle.h"
-#include "stapes_frontend_tables.h"
-#include "stapes_model.h"
+#include "stapes_app.h"
 #include "wire.h"
 
-#define STATIC_ASSERT(condition, name) typedef char name[(condition) ? 1 : -1]
-
-#define FRAMES             ((uint32_t)STAPES_WINDOW_FRAMES)
-#define WINDOW_SAMPLES     (STAPES_FRAME_LENGTH + (FRAMES - 1u) * STAPES_HOP_LENGTH)
-#define WINDOW_HOP_SAMPLES ((uint32_t)STAPES_WINDOW_HOP_FRAMES * STAPES_HOP_LENGTH)
-/* Windows that have begun and are not complete, at most. */
-#define OPEN_WINDOWS ((WINDOW_SAMPLES + WINDOW_HOP_SAMPLES - 1u) / WINDOW_HOP_SAMPLES + 1u)
-#define CHUNK        128u /* samples on the stack */
-
-STATIC_ASSERT(STAPES_MODEL_OUTPUT_BYTES == STAPES_LABEL_COUNT, one_score_per_label);
+#define FRAMES    ((uint32_t)STAPES_APP_WINDOW_FRAMES)
+#define ROW_BYTES STAPES_APP_MODEL_INPUT_ROW_BYTES
+#define CHUNK     128u /* samples on the stack */
 
 static struct {
-    stapes_frontend_t frontend;
-    stapes_engine_t engine;
-    stapes_decision_t decision;
+    stapes_classifier_t classifier;
     int fault; /* why nothing but the device's own messages is answered */
 
     uint32_t samples; /* taken since the last reset */
     uint32_t pcm_crc; /* of all of them */
     uint32_t frames;
     uint32_t windows;
-    uint64_t squares;                      /* of all samples */
-    uint64_t squares_before[OPEN_WINDOWS]; /* the same at each window's start */
 
     /* The last complete window. */
-    uint32_t first_frame;
     uint32_t features_crc;
-    uint32_t weight;
     uint32_t frontend_ticks; /* since the window before it */
     uint32_t engine_ticks;
-    uint32_t layer_crc[STAPES_MODEL_LAYER_COUNT];
-    uint32_t layer_ticks[STAPES_MODEL_LAYER_COUNT];
-    uint32_t running_frontend_ticks;
+    uint32_t layer_crc[STAPES_APP_MODEL_LAYER_COUNT];
+    uint32_t layer_ticks[STAPES_APP_MODEL_LAYER_COUNT];
     uint32_t observer_ticks;
 } hil;
 
@@ -57,50 +38,22 @@ typedef struct {
     uint16_t layer;
 } capture_t;
 
-static int8_t rows[STAPES_WINDOW_FRAMES][STAPES_N_FEATURES];
-static uint64_t frontend_memory[(STAPES_FRONTEND_MEMORY_BYTES + 7u) / 8u];
-static uint64_t arena[(STAPES_MODEL_ARENA_BYTES + 7u) / 8u];
-static uint64_t decision_memory[(STAPES_DECISION_MEMORY_BYTES + 7u) / 8u];
+static uint64_t memory[(STAPES_APP_REPEAT_MEMORY_BYTES + 7u) / 8u];
 
 static void reset_stream(void) {
-    stapes_frontend_reset(&hil.frontend);
-    stapes_engine_reset(&hil.engine);
-    stapes_decision_reset(&hil.decision);
+    (void)stapes_classifier_reset(&hil.classifier);
     hil.samples = 0;
     hil.pcm_crc = 0;
     hil.frames = 0;
     hil.windows = 0;
-    hil.squares = 0;
-    hil.running_frontend_ticks = 0;
 }
 
-static int initialise(void) {
-    if (stapes_model.row_bytes != STAPES_N_FEATURES || stapes_model.rows != STAPES_WINDOW_FRAMES ||
-        stapes_model.layer_count != STAPES_MODEL_LAYER_COUNT) {
-        return STAPES_E_VERSION;
-    }
-    int error =
-        stapes_frontend_init(&hil.frontend, &stapes_frontend_tables, frontend_memory, sizeof frontend_memory);
-    if (error == STAPES_OK) {
-        error = stapes_engine_init(&hil.engine, &stapes_model, arena, sizeof arena);
-    }
-    if (error == STAPES_OK) {
-        error = stapes_decision_init(&hil.decision, &stapes_decision_rule, decision_memory,
-                                     sizeof decision_memory);
-    }
-    return error;
-}
-
-/* Gives the kept rows to the engine, oldest first. */
+/* Runs the window whose rows are kept. */
 static int run_window(void) {
     board_led(1);
-    stapes_engine_reset(&hil.engine);
-    int result = 0;
-    for (uint32_t i = 0; i < FRAMES && result >= 0; i++) {
-        result = stapes_engine_push_row(&hil.engine, rows[(hil.first_frame + i) % FRAMES]);
-    }
+    int error = stapes_classifier_repeat(&hil.classifier);
     board_led(0);
-    return result < 0 ? result : result == 1 ? STAPES_OK : STAPES_E_STATE;
+    return error;
 }
 
 static void checksum_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
@@ -129,68 +82,49 @@ static void capture_row(void *context, uint16_t layer, uint32_t row, const int8_
 }
 
 static int complete_window(void) {
-    hil.first_frame = hil.frames - FRAMES;
-    hil.frontend_ticks = hil.running_frontend_ticks;
-    hil.running_frontend_ticks = 0;
+    stapes_engine_t *engine = &hil.classifier.engine;
+    hil.frontend_ticks = hil.classifier.frontend_ticks;
+    hil.classifier.frontend_ticks = 0;
     hil.features_crc = 0;
     for (uint32_t i = 0; i < FRAMES; i++) {
         hil.features_crc =
-            stapes_crc32(hil.features_crc, rows[(hil.first_frame + i) % FRAMES], STAPES_N_FEATURES);
+            stapes_crc32(hil.features_crc, stapes_classifier_row(&hil.classifier, i), ROW_BYTES);
     }
-    uint64_t before = hil.squares_before[hil.windows % OPEN_WINDOWS];
-    hil.weight = stapes_decision_weight(&stapes_decision_rule, hil.squares - before, WINDOW_SAMPLES);
-
     memset(hil.layer_crc, 0, sizeof hil.layer_crc);
     memset(hil.layer_ticks, 0, sizeof hil.layer_ticks);
     hil.observer_ticks = 0;
-    stapes_engine_set_observer(&hil.engine, checksum_row, NULL);
-    stapes_engine_set_profile(&hil.engine, board_ticks, hil.layer_ticks);
+    (void)stapes_engine_set_observer(engine, checksum_row, NULL);
+    (void)stapes_engine_set_profile(engine, board_ticks, hil.layer_ticks);
     uint32_t start = board_ticks();
     int error = run_window();
     hil.engine_ticks = board_ticks() - start - hil.observer_ticks;
-    stapes_engine_set_observer(&hil.engine, NULL, NULL);
-    stapes_engine_set_profile(&hil.engine, NULL, NULL);
-    if (error != STAPES_OK) {
-        return error;
+    (void)stapes_engine_set_observer(engine, NULL, NULL);
+    (void)stapes_engine_set_profile(engine, NULL, NULL);
+    if (error == STAPES_OK) {
+        error = stapes_classifier_vote(&hil.classifier);
+        hil.windows++;
     }
-    stapes_decision_add(&hil.decision, stapes_engine_output(&hil.engine, 0), hil.weight);
-    hil.windows++;
-    return STAPES_OK;
+    return error != STAPES_OK ? error : 1;
 }
 
 /* Takes samples until all are taken (0) or a window is complete (1). */
 static int take_samples(const int16_t *pcm, size_t count) {
-    size_t taken = 0;
-    while (taken < count) {
-        uint32_t phase = hil.samples % WINDOW_HOP_SAMPLES;
-        if (phase == 0u) {
-            hil.squares_before[hil.samples / WINDOW_HOP_SAMPLES % OPEN_WINDOWS] = hil.squares;
-        }
-        size_t step = count - taken;
-        if (step > WINDOW_HOP_SAMPLES - phase) {
-            step = WINDOW_HOP_SAMPLES - phase; /* stop where the next window starts */
-        }
-        size_t consumed = 0;
-        uint32_t start = board_ticks();
-        int result =
-            stapes_frontend_push(&hil.frontend, pcm + taken, step, &consumed, rows[hil.frames % FRAMES]);
-        hil.running_frontend_ticks += board_ticks() - start;
-        if (result < 0) {
-            return result;
-        }
-        for (size_t i = 0; i < consumed; i++) {
-            int32_t sample = pcm[taken + i];
-            hil.squares += (uint32_t)(sample * sample);
-        }
-        hil.pcm_crc = stapes_crc32(hil.pcm_crc, pcm + taken, consumed * sizeof *pcm);
-        taken += consumed;
-        hil.samples += (uint32_t)consumed;
+    while (count > 0u) {
+        size_t taken = 0;
+        int result = stapes_classifier_hear(&hil.classifier, pcm, count, &taken);
+        hil.pcm_crc = stapes_crc32(hil.pcm_crc, pcm, taken * sizeof *pcm);
+        hil.samples += (uint32_t)taken;
+        pcm += taken;
+        count -= taken;
         if (result == 1) {
             hil.frames++;
-            if (hil.frames == hil.windows * STAPES_WINDOW_HOP_FRAMES + FRAMES) {
-                int error = complete_window();
-                return error != STAPES_OK ? error : 1;
-            }
+            result = stapes_classifier_keep(&hil.classifier);
+        }
+        if (result == 1) {
+            result = complete_window();
+        }
+        if (result != 0) {
+            return result;
         }
     }
     return 0;
@@ -240,27 +174,27 @@ static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer,
     }
     const size_t first_class = stapes_get_u16(request->first_class);
     const size_t first_layer = stapes_get_u16(request->first_layer);
-    if (first_class > STAPES_LABEL_COUNT || first_layer > STAPES_MODEL_LAYER_COUNT) {
+    if (first_class > STAPES_APP_CLASSES || first_layer > STAPES_APP_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
     wire_window_answer_t *head = (wire_window_answer_t *)answer;
     const size_t room = capacity - sizeof *head;
-    const size_t scores = device_page(STAPES_LABEL_COUNT, first_class, room, 1u);
-    const size_t layers =
-        first_class + scores < STAPES_LABEL_COUNT
-            ? 0u
-            : device_page(STAPES_MODEL_LAYER_COUNT, first_layer, room - scores, sizeof(wire_window_layer_t));
+    const size_t scores = device_page(STAPES_APP_CLASSES, first_class, room, 1u);
+    const size_t layers = first_class + scores < STAPES_APP_CLASSES
+                              ? 0u
+                              : device_page(STAPES_APP_MODEL_LAYER_COUNT, first_layer, room - scores,
+                                            sizeof(wire_window_layer_t));
     STAPES_PUT(head->index, hil.windows - 1u);
     STAPES_PUT(head->features_crc, hil.features_crc);
-    STAPES_PUT(head->weight, hil.weight);
+    STAPES_PUT(head->weight, hil.classifier.weight);
     STAPES_PUT(head->frontend_ticks, hil.frontend_ticks);
     STAPES_PUT(head->engine_ticks, hil.engine_ticks);
-    STAPES_PUT(head->class_count, STAPES_LABEL_COUNT);
+    STAPES_PUT(head->class_count, STAPES_APP_CLASSES);
     STAPES_PUT(head->first_class, first_class);
     STAPES_PUT(head->scores_here, scores);
-    STAPES_PUT(head->layer_count, STAPES_MODEL_LAYER_COUNT);
+    STAPES_PUT(head->layer_count, STAPES_APP_MODEL_LAYER_COUNT);
     STAPES_PUT(head->first_layer, first_layer);
-    memcpy(head->scores, stapes_engine_output(&hil.engine, 0) + first_class, scores);
+    memcpy(head->scores, stapes_classifier_scores(&hil.classifier) + first_class, scores);
     wire_window_layer_t *layer = (wire_window_layer_t *)(head->scores + scores);
     for (size_t i = 0; i < layers; i++) {
         STAPES_PUT(layer[i].crc, hil.layer_crc[first_layer + i]);
@@ -269,19 +203,14 @@ static int answer_window(const uint8_t *payload, size_t length, uint8_t *answer,
     return (int)(sizeof *head + scores + layers * sizeof *layer);
 }
 
-/* Whether all rows of the last complete window are still there: no frame came after it. */
-static bool rows_kept(void) {
-    return hil.windows > 0u && hil.frames == hil.first_frame + FRAMES;
-}
-
 static int answer_features(const uint8_t *payload, size_t length, uint8_t *answer, size_t capacity) {
     const wire_features_request_t *request = (const wire_features_request_t *)payload;
-    const size_t total = sizeof rows;
+    const size_t total = FRAMES * ROW_BYTES;
     if (length != sizeof *request) {
         return STAPES_E_MESSAGE;
     }
     size_t offset = stapes_get_u32(request->offset);
-    if (!rows_kept()) {
+    if (stapes_classifier_row(&hil.classifier, 0) == NULL) {
         return STAPES_E_STATE;
     }
     if (offset > total) {
@@ -293,8 +222,8 @@ static int answer_features(const uint8_t *payload, size_t length, uint8_t *answe
     STAPES_PUT(page->offset, offset);
     for (size_t i = 0; i < count; i++) {
         size_t at = offset + i;
-        uint32_t row = (hil.first_frame + (uint32_t)(at / STAPES_N_FEATURES)) % FRAMES;
-        page->bytes[i] = (uint8_t)rows[row][at % STAPES_N_FEATURES];
+        const int8_t *row = stapes_classifier_row(&hil.classifier, (uint32_t)(at / ROW_BYTES));
+        page->bytes[i] = (uint8_t)row[at % ROW_BYTES];
     }
     return (int)(sizeof *page + count);
 }
@@ -305,13 +234,13 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
         return STAPES_E_MESSAGE;
     }
     capture_t capture = {.layer = stapes_get_u16(request->layer), .offset = stapes_get_u32(request->offset)};
-    if (!rows_kept()) {
+    if (stapes_classifier_row(&hil.classifier, 0) == NULL) {
         return STAPES_E_STATE;
     }
-    if (capture.layer >= STAPES_MODEL_LAYER_COUNT) {
+    if (capture.layer >= STAPES_APP_MODEL_LAYER_COUNT) {
         return STAPES_E_ARGUMENT;
     }
-    const stapes_tensor_t *tensor = stapes_layer_output(&stapes_model, capture.layer);
+    const stapes_tensor_t *tensor = stapes_layer_output(stapes_app.model, capture.layer);
     size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
@@ -320,9 +249,9 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
     capture.count = device_page(total, capture.offset, capacity - sizeof *page, 1u);
     capture.bytes = page->bytes;
     memset(capture.bytes, 0, capture.count);
-    stapes_engine_set_observer(&hil.engine, capture_row, &capture);
+    (void)stapes_engine_set_observer(&hil.classifier.engine, capture_row, &capture);
     int error = run_window();
-    stapes_engine_set_observer(&hil.engine, NULL, NULL);
+    (void)stapes_engine_set_observer(&hil.classifier.engine, NULL, NULL);
     if (error != STAPES_OK) {
         return error;
     }
@@ -337,11 +266,11 @@ static int answer_decision(const uint8_t *payload, size_t length, uint8_t *answe
         return STAPES_E_MESSAGE;
     }
     const size_t first = stapes_get_u16(request->first_class);
-    if (first > STAPES_LABEL_COUNT) {
+    if (first > STAPES_APP_CLASSES) {
         return STAPES_E_ARGUMENT;
     }
     stapes_verdict_t verdict;
-    int error = stapes_decision_verdict(&hil.decision, &verdict);
+    int error = stapes_classifier_verdict(&hil.classifier, &verdict);
     if (error < 0) {
         return error;
     }
@@ -349,13 +278,13 @@ static int answer_decision(const uint8_t *payload, size_t length, uint8_t *answe
     STAPES_PUT(head->class_index, verdict.class_index);
     STAPES_PUT(head->best, verdict.best);
     STAPES_PUT(head->confidence, verdict.confidence);
-    STAPES_PUT(head->windows, hil.decision.windows);
-    STAPES_PUT(head->weight, hil.decision.weight);
-    STAPES_PUT(head->class_count, STAPES_LABEL_COUNT);
+    STAPES_PUT(head->windows, hil.classifier.decision.windows);
+    STAPES_PUT(head->weight, hil.classifier.decision.weight);
+    STAPES_PUT(head->class_count, STAPES_APP_CLASSES);
     STAPES_PUT(head->first_class, first);
-    const size_t count = device_page(STAPES_LABEL_COUNT, first, capacity - sizeof *head, 8u);
+    const size_t count = device_page(STAPES_APP_CLASSES, first, capacity - sizeof *head, 8u);
     for (size_t i = 0; i < count; i++) {
-        stapes_put_u64(head->sums + 8u * i, (uint64_t)hil.decision.sums[first + i]);
+        stapes_put_u64(head->sums + 8u * i, (uint64_t)hil.classifier.decision.sums[first + i]);
     }
     return (int)(sizeof *head + 8u * count);
 }
@@ -385,10 +314,8 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
 int main(void) {
     board_init();
     device_start(answer);
-    hil.fault = initialise();
-    if (hil.fault == STAPES_OK) {
-        reset_stream();
-    }
+    hil.fault = stapes_classifier_init(&hil.classifier, &stapes_app, memory, sizeof memory);
+    (void)stapes_classifier_set_ticks(&hil.classifier, board_ticks);
     for (;;) {
         (void)device_turn();
     }

@@ -7,8 +7,7 @@
 #include "board.h"
 #include "device.h"
 #include "live_event.h"
-#include "stapes_bundle.h"
-#include "stapes_live.h"
+#include "stapes_app.h"
 
 #ifndef STAPES_LIVE_QUEUE
 #define STAPES_LIVE_QUEUE 32u /* events that wait */
@@ -17,9 +16,9 @@
 #define STAPES_LIVE_VIEW 8u /* rows of features that wait */
 #endif
 
-#define ROW_BYTES STAPES_MODEL_INPUT_ROW_BYTES
+#define ROW_BYTES STAPES_APP_MODEL_INPUT_ROW_BYTES
 /* Samples on the stack: at most one row's. */
-#define CHUNK (STAPES_HOP_LENGTH < 128u ? STAPES_HOP_LENGTH : 128u)
+#define CHUNK (STAPES_APP_HOP_LENGTH < 128u ? STAPES_APP_HOP_LENGTH : 128u)
 
 typedef char
     row_fits_one_message[sizeof(wire_live_rows_answer_t) + ROW_BYTES <= STAPES_LINK_PAYLOAD ? 1 : -1];
@@ -37,7 +36,7 @@ static struct {
     uint64_t elapsed; /* ticks since the reset */
 } app;
 
-static uint64_t memory[(STAPES_LIVE_MEMORY_BYTES + 7u) / 8u];
+static uint64_t memory[(STAPES_APP_LIVE_MEMORY_BYTES + 7u) / 8u];
 static uint8_t events[STAPES_LIVE_QUEUE * LIVE_EVENT_BYTES];
 static int8_t view[STAPES_LIVE_VIEW][ROW_BYTES];
 
@@ -48,7 +47,7 @@ static void count_time(void) {
 }
 
 static void reset_stream(void) {
-    stapes_live_reset(&app.live);
+    (void)stapes_live_reset(&app.live);
     app.queue = (live_queue_t){.events = events, .capacity = STAPES_LIVE_QUEUE};
     app.frames = 0;
     app.view_row = 0;
@@ -62,7 +61,8 @@ static int take_samples(const int16_t *pcm, size_t count) {
     const int error = stapes_live_push(&app.live, pcm, count);
     if (app.live.frames != app.frames) {
         app.frames = app.live.frames;
-        memcpy(view[app.view_row % STAPES_LIVE_VIEW], app.live.row, ROW_BYTES);
+        memcpy(view[app.view_row % STAPES_LIVE_VIEW], stapes_classifier_newest_row(&app.live.classifier),
+               ROW_BYTES);
         app.view_row++;
         if (app.view_count < STAPES_LIVE_VIEW) {
             app.view_count++;
@@ -72,7 +72,7 @@ static int take_samples(const int16_t *pcm, size_t count) {
 }
 
 static void lose_samples(uint32_t count) {
-    stapes_live_lose(&app.live, count);
+    (void)stapes_live_lose(&app.live, count);
     app.frames = app.live.frames;
 }
 
@@ -106,7 +106,7 @@ static int answer_listen(const uint8_t *payload, size_t length) {
     if (audio == NULL) {
         return STAPES_E_STATE;
     }
-    const int error = audio->start(audio->context, STAPES_SAMPLE_RATE);
+    const int error = audio->start(audio->context, STAPES_APP_SAMPLE_RATE);
     if (error == STAPES_OK) {
         reset_stream();
         app.audio_dropped = 0;
@@ -162,7 +162,7 @@ static int answer_status(const uint8_t *payload, size_t length, uint8_t *answer,
         return STAPES_E_MESSAGE;
     }
     const size_t first = stapes_get_u16(request->first_class);
-    if (first > STAPES_LABEL_COUNT) {
+    if (first > STAPES_APP_CLASSES) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_live_t *live = &app.live;
@@ -179,9 +179,9 @@ static int answer_status(const uint8_t *payload, size_t length, uint8_t *answer,
     STAPES_PUT(head->best, live->best);
     STAPES_PUT(head->gate_is_open, live->gate_is_open);
     STAPES_PUT(head->listening, app.audio != NULL);
-    STAPES_PUT(head->class_count, STAPES_LABEL_COUNT);
+    STAPES_PUT(head->class_count, STAPES_APP_CLASSES);
     STAPES_PUT(head->first_class, first);
-    const size_t count = device_page(STAPES_LABEL_COUNT, first, capacity - sizeof *head, 4u);
+    const size_t count = device_page(STAPES_APP_CLASSES, first, capacity - sizeof *head, 4u);
     for (size_t i = 0; i < count; i++) {
         stapes_put_u32(head->scores + 4u * i, (uint32_t)live->scores[first + i]);
     }
@@ -223,7 +223,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     case STAPES_MESSAGE_RESET: reset_stream(); return 0;
     case STAPES_MESSAGE_LIVE_EVENTS: return answer_events(out, capacity);
     case STAPES_MESSAGE_LIVE_ROWS: return answer_rows(out, capacity);
-    case STAPES_MESSAGE_LIVE_FLUSH: stapes_live_flush(&app.live); return 0;
+    case STAPES_MESSAGE_LIVE_FLUSH: return stapes_live_flush(&app.live);
     default: return STAPES_E_MESSAGE;
     }
 }
@@ -231,10 +231,9 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
 int main(void) {
     board_init();
     device_start(answer);
-    app.fault =
-        stapes_live_init(&app.live, &stapes_live_config, memory, sizeof memory, live_queue_add, &app.queue);
+    app.fault = stapes_live_init(&app.live, &stapes_app, memory, sizeof memory, live_queue_add, &app.queue);
     if (app.fault == STAPES_OK) {
-        stapes_live_set_ticks(&app.live, board_ticks);
+        (void)stapes_live_set_ticks(&app.live, board_ticks);
         app.last_ticks = board_ticks();
         reset_stream();
     }

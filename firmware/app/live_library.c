@@ -1,11 +1,11 @@
 /* A listening device as a library for the host: tools/stapes/live/host.py builds it and calls it. */
 #include "live_event.h"
-#include "stapes_live.h"
+#include "stapes_app.h"
 
 #define EVENTS 1024u
 
 typedef struct {
-    uint64_t memory[(STAPES_LIVE_MEMORY_BYTES + 7u) / 8u];
+    uint64_t memory[(STAPES_APP_LIVE_MEMORY_BYTES + 7u) / 8u];
     stapes_live_t live;
     live_queue_t queue;
     uint8_t events[EVENTS * LIVE_EVENT_BYTES];
@@ -26,7 +26,7 @@ size_t stapes_library_bytes(void) {
 
 int stapes_library_open(library_t *library) {
     library->queue = (live_queue_t){.events = library->events, .capacity = EVENTS};
-    return stapes_live_init(&library->live, &stapes_live_config, library->memory, sizeof library->memory,
+    return stapes_live_init(&library->live, &stapes_app, library->memory, sizeof library->memory,
                             live_queue_add, &library->queue);
 }
 
@@ -35,11 +35,11 @@ int stapes_library_push(library_t *library, const int16_t *pcm, size_t count) {
 }
 
 void stapes_library_lose(library_t *library, uint32_t count) {
-    stapes_live_lose(&library->live, count);
+    (void)stapes_live_lose(&library->live, count);
 }
 
 void stapes_library_flush(library_t *library) {
-    stapes_live_flush(&library->live);
+    (void)stapes_live_flush(&library->live);
 }
 
 uint32_t stapes_library_take(library_t *library, uint8_t *out, uint32_t most) {

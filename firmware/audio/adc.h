@@ -7,6 +7,10 @@
 
 #include "half_band.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* PCM samples that `count` conversions become, at most. */
 #define STAPES_ADC_SAMPLES(count, conversions) ((count) / (conversions) + 1u)
 
@@ -21,8 +25,8 @@ typedef struct {
 } stapes_adc_t;
 
 /* `conversions` for each PCM sample: 2, 4, 8 or 16. They are averaged in two halves, then filtered. `gain`:
- * in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the converter's whole range is PCM's.
- * STAPES_E_ARGUMENT for NULL or numbers out of range. */
+ * in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the converter's whole range is PCM's. Returns
+ * STAPES_OK, or STAPES_E_ARGUMENT for NULL or numbers out of range; no other function looks. */
 int stapes_adc_init(stapes_adc_t *adc, uint32_t conversions, uint32_t gain);
 
 /* Forgets all that was heard. */
@@ -31,5 +35,9 @@ void stapes_adc_reset(stapes_adc_t *adc);
 /* Returns how many samples were written to `pcm`, at most STAPES_ADC_SAMPLES(count, conversions). Any way of
  * cutting the conversions gives the same samples. */
 size_t stapes_adc_push(stapes_adc_t *adc, const uint16_t *values, size_t count, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

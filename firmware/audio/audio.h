@@ -6,22 +6,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A source of 16-bit mono samples. All functions are called from the main loop. */
 typedef struct {
-    /* Starts, or starts again with nothing kept. STAPES_E_ARGUMENT: a sample rate that it cannot give,
-     * STAPES_E_HARDWARE: a peripheral that did not start. */
+    /* Starts, or starts again with nothing kept. Returns STAPES_OK, STAPES_E_ARGUMENT: a sample rate that it
+     * cannot give, STAPES_E_HARDWARE: a peripheral that did not start. */
     int (*start)(void *context, uint32_t sample_rate);
     /* Takes up to `capacity` samples; returns how many (0: none waiting). Never blocks. The samples of one
      * call are without a gap. */
     size_t (*read)(void *context, int16_t *pcm, size_t capacity);
-    /* Samples lost since the start and before those of the last `read`: the first of these was the sample
-     * number (all samples read before it) + dropped(). */
+    /* Returns how many samples were lost since the start and before those of the last `read`: the first of
+     * these was the sample number (all samples read before it) + dropped(). */
     uint32_t (*dropped)(void *context);
     void (*stop)(void *context);
     void *context;
 } stapes_audio_t;
 
-/* The board's own source; NULL where there is none. */
+/* Returns the board's own source; NULL where there is none. */
 const stapes_audio_t *board_audio(void);
 
 /* A buffer with one producer (an interrupt) and one consumer (the main loop), without locks. Samples that do
@@ -37,7 +41,8 @@ typedef struct {
     uint32_t dropped;   /* what the consumer knows of them */
 } stapes_ring_t;
 
-/* `count`: a power of two, at most 2^30. STAPES_E_ARGUMENT otherwise. */
+/* `count`: a power of two, at most 2^30. Returns STAPES_OK; STAPES_E_ARGUMENT otherwise, and for NULL. The
+ * functions below do not look for NULL. */
 int stapes_ring_init(stapes_ring_t *ring, int16_t *samples, size_t count);
 
 /* Forgets all samples and losses. Not while the producer runs. */
@@ -49,8 +54,13 @@ size_t stapes_ring_write(stapes_ring_t *ring, const int16_t *pcm, size_t count);
 /* Producer: `count` samples were lost before they got here. */
 void stapes_ring_lose(stapes_ring_t *ring, size_t count);
 
-/* Consumer: read() and dropped() of a source whose samples are in a ring. */
+/* Consumer: read() of a source whose samples are in a ring; returns what that does. */
 size_t stapes_ring_read(stapes_ring_t *ring, int16_t *pcm, size_t capacity);
+/* Consumer: dropped() of it; returns what that does. */
 uint32_t stapes_ring_dropped(const stapes_ring_t *ring);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

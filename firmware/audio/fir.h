@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 /* Two products at once; words need no alignment. */
 static inline int32_t stapes_add_products(int32_t sum, const int16_t *x, const int16_t *taps) {
@@ -34,5 +38,9 @@ static inline int32_t stapes_fir(int32_t sum, const int16_t *x, const int16_t *t
     }
     return sum;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

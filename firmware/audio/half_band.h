@@ -7,6 +7,10 @@
 
 #include "level.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_HALF_BAND_BLOCK   16u /* PCM samples computed together */
 #define STAPES_HALF_BAND_HISTORY 48u
 
@@ -28,5 +32,9 @@ static inline void stapes_half_band_push(stapes_half_band_t *filter, uint32_t pl
 
 /* Turns the `count` pairs since the last finish, at most STAPES_HALF_BAND_BLOCK, into PCM. */
 void stapes_half_band_finish(stapes_half_band_t *filter, uint32_t count, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include "level.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A slot as a DMA left it: its buffer may be of any type. */
 typedef uint32_t __attribute__((__may_alias__)) stapes_slot_t;
 
@@ -18,8 +22,8 @@ typedef struct {
     uint32_t swapped; /* 1: the more significant half of a slot came first into memory (16-bit DMA) */
 } stapes_i2s_t;
 
-/* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the microphone's full scale is PCM's.
- * STAPES_E_ARGUMENT for NULL or numbers out of range. */
+/* `gain`: in STAPES_GAIN_ONE, at most STAPES_LIMIT_GAIN; at one the microphone's full scale is PCM's. Returns
+ * STAPES_OK, or STAPES_E_ARGUMENT for NULL or numbers out of range; no other function looks. */
 int stapes_i2s_init(stapes_i2s_t *i2s, uint32_t slots, uint32_t slot, uint32_t swapped, uint32_t gain);
 
 /* Forgets the mean. */
@@ -28,5 +32,9 @@ void stapes_i2s_reset(stapes_i2s_t *i2s);
 /* Turns `frames` frames of `slots` words into as many samples. The eight bits of a slot behind the 24 are
  * ignored: nobody drives the line then. */
 void stapes_i2s_push(stapes_i2s_t *i2s, const stapes_slot_t *words, size_t frames, int16_t *pcm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "stapes/limits.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_GAIN_ONE 256u
 
 /* The mean is that of about 2^10 values; until so many came, of those that came. */
@@ -29,7 +33,8 @@ static inline void stapes_level_init(stapes_level_t *level, uint32_t unit, uint3
     stapes_level_reset(level);
 }
 
-/* The first value, or the last silent one, is the mean; those after it move it less and less. */
+/* Returns a sample. The first value, or the last silent one, is the mean; those after it move it less and
+ * less. */
 int16_t stapes_level_start(stapes_level_t *level, int32_t value);
 
 static inline int16_t stapes_saturated(int32_t value) {
@@ -50,5 +55,9 @@ static inline int16_t stapes_level_push(stapes_level_t *level, int32_t value) {
     level->mean += (int64_t)change * (1 << (32 - STAPES_LEVEL_BITS));
     return stapes_level_amplify(level, change);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include "messages.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_BOOT_BAUD 115200u
 
 typedef struct {
@@ -19,6 +23,7 @@ typedef struct {
 } stapes_board_info_t;
 
 void board_init(void);
+/* Returns what the board is; never NULL. */
 const stapes_board_info_t *board_info(void);
 /* Takes up to `capacity` received bytes; returns how many (0: none waiting). Never blocks for long. */
 size_t board_read(uint8_t *bytes, size_t capacity);
@@ -26,9 +31,9 @@ size_t board_read(uint8_t *bytes, size_t capacity);
 void board_write(const uint8_t *bytes, size_t count);
 /* Changes the line's speed after the last byte was sent. Does nothing where max_baud is 0. */
 void board_set_baud(uint32_t baud);
-/* Free-running tick counter, wraps at 2^32. */
+/* Returns a free-running count of ticks, which wraps at 2^32. */
 uint32_t board_ticks(void);
-/* Bytes of stack used at most since start (painted at start-up); 0 where it cannot be known. */
+/* Returns the bytes of stack used at most since start (painted at start-up); 0 where it cannot be known. */
 uint32_t board_stack_high_water(void);
 /* Restarts the firmware; does not return. */
 void board_reset(void);
@@ -50,11 +55,15 @@ typedef struct {
     uint32_t cause, pc, lr, psr, sp, status, address;
 } board_fault_t;
 
-/* 1: the last reset followed this fault; 0: it did not, or it was asked for already. The report is kept in
- * RAM that start-up leaves alone. */
+/* Returns 1: the last reset followed this fault; 0: it did not, or it was asked for already. The report is
+ * kept in RAM that start-up leaves alone. */
 int board_fault(board_fault_t *fault);
 
 /* Ends the program on the host and under an emulator; resets a real board. Does not return. */
 void board_exit(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,7 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Continues `crc` (0 to start) over `count` bytes; the value after each call is a complete checksum. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Returns `crc` (0 to start) continued over `count` bytes; what every call returns is a complete checksum. */
 uint32_t stapes_crc32(uint32_t crc, const void *bytes, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

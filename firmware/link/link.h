@@ -11,6 +11,10 @@
 #include "frame.h"
 #include "messages.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_REQUEST_HEADER_BYTES sizeof(wire_request_header_t)
 #define STAPES_ANSWER_HEADER_BYTES  sizeof(wire_answer_header_t)
 /* Bytes that a buffer needs for messages with a payload of `payload` bytes. */
@@ -35,12 +39,16 @@ typedef struct {
     uint32_t frames_good, frames_bad, replays;
 } stapes_link_t;
 
-/* Both buffers are STAPES_LINK_BUFFER_BYTES(payload) long. STAPES_E_MEMORY when that is too short for any
- * message. */
+/* Both buffers are STAPES_LINK_BUFFER_BYTES(payload) long. Returns STAPES_OK; STAPES_E_ARGUMENT for NULL
+ * (`context` may be), STAPES_E_MEMORY when the buffers are too short for any message. */
 int stapes_link_init(stapes_link_t *link, uint8_t *request, uint8_t *answer, size_t buffer_bytes,
                      stapes_link_handler_t handler, void *context, stapes_frame_write_t write);
 
 /* Takes what the line brought, answers what is complete. */
 void stapes_link_receive(stapes_link_t *link, const uint8_t *bytes, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

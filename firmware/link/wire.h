@@ -7,6 +7,10 @@
 
 #include "messages.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 static inline uint16_t stapes_get_u16(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | (uint16_t)(bytes[1] << 8));
 }
@@ -45,5 +49,9 @@ static inline void stapes_put(uint8_t *bytes, size_t count, uint64_t value) {
 
 /* `value`, of any integer type, into a field of a message, cut to its width. */
 #define STAPES_PUT(field, value) stapes_put((field), sizeof(field), (uint64_t)(value))
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

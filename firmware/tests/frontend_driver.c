@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "stapes_frontend_tables.h"
+#include "stapes_app_frontend.h"
 
 static int16_t pcm[1 << 20];
-static uint64_t memory[STAPES_FRONTEND_MEMORY_BYTES / 8 + 1];
+static uint64_t memory[STAPES_APP_FRONTEND_MEMORY_BYTES / 8 + 1];
 
 int main(int count, char **arguments) {
     stapes_frontend_t frontend;
@@ -14,11 +14,12 @@ int main(int count, char **arguments) {
     size_t chunk = count > 1 ? (size_t)atoi(arguments[1]) : 1000;
     uint32_t random = 1;
     size_t at = 0;
-    if (stapes_frontend_init(&frontend, &stapes_frontend_tables, memory, STAPES_FRONTEND_MEMORY_BYTES) != 0) {
+    if (stapes_frontend_init(&frontend, &stapes_app_frontend, memory, STAPES_APP_FRONTEND_MEMORY_BYTES) !=
+        0) {
         return 2;
     }
     while (at < samples) {
-        int8_t row[STAPES_FRONTEND_ROW_BYTES];
+        int8_t row[STAPES_APP_FRONTEND_ROW_BYTES];
         size_t consumed;
         random = random * 1664525u + 1013904223u;
         size_t offered = chunk != 0 ? chunk : random >> 22;

@@ -1,5 +1,5 @@
 /* In place of the engine: a network whose windows give the scores of a script, one after the other. */
-#include "stapes_live.h"
+#include "stapes_app.h"
 
 static const int8_t *script;
 static uint32_t rows;
@@ -10,14 +10,14 @@ void stapes_script(const int8_t *first) {
     script = first;
 }
 
-const stapes_model_t stapes_model = {
+const stapes_model_t stapes_app_model = {
     .api_version = STAPES_API_VERSION,
-    .arena_bytes = STAPES_MODEL_ARENA_BYTES,
-    .output_bytes = STAPES_MODEL_OUTPUT_BYTES,
-    .rows = STAPES_MODEL_INPUT_ROWS,
-    .row_bytes = STAPES_MODEL_INPUT_ROW_BYTES,
+    .arena_bytes = STAPES_APP_MODEL_ARENA_BYTES,
+    .output_bytes = STAPES_APP_MODEL_OUTPUT_BYTES,
+    .rows = STAPES_APP_MODEL_INPUT_ROWS,
+    .row_bytes = STAPES_APP_MODEL_INPUT_ROW_BYTES,
 };
-const stapes_slide_t stapes_model_slide = {.hop = 0};
+const stapes_slide_t stapes_app_slide = {.hop = 0};
 
 int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes) {
     (void)bytes;
@@ -26,9 +26,10 @@ int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, voi
     return STAPES_OK;
 }
 
-void stapes_engine_reset(stapes_engine_t *engine) {
+int stapes_engine_reset(stapes_engine_t *engine) {
     (void)engine;
     rows = 0;
+    return STAPES_OK;
 }
 
 int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
@@ -41,7 +42,7 @@ const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) 
     (void)engine;
     (void)index;
     const int8_t *scores = script; /* asked for once a window */
-    script += STAPES_MODEL_OUTPUT_BYTES;
+    script += STAPES_APP_MODEL_OUTPUT_BYTES;
     return scores;
 }
 
@@ -50,13 +51,14 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
     (void)slide;
     (void)row;
     rows++;
-    return rows >= STAPES_MODEL_INPUT_ROWS && (rows - STAPES_MODEL_INPUT_ROWS) % stapes_live_config.hop == 0;
+    return rows >= STAPES_APP_MODEL_INPUT_ROWS &&
+           (rows - STAPES_APP_MODEL_INPUT_ROWS) % STAPES_APP_WINDOW_HOP_FRAMES == 0;
 }
 
 int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row) {
     (void)engine;
     (void)slide;
     (void)row;
-    rows = STAPES_MODEL_INPUT_ROWS;
+    rows = STAPES_APP_MODEL_INPUT_ROWS;
     return STAPES_OK;
 }

@@ -5,40 +5,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stapes_model.h"
+#include "stapes_app_model.h"
 
-#define WINDOW ((size_t)STAPES_MODEL_INPUT_ROWS * STAPES_MODEL_INPUT_ROW_BYTES)
+#define WINDOW ((size_t)STAPES_APP_MODEL_INPUT_ROWS * STAPES_APP_MODEL_INPUT_ROW_BYTES)
 
 int main(int argc, char **argv) {
-    void *arena = malloc(STAPES_MODEL_ARENA_BYTES);
-    void *other_arena = malloc(STAPES_MODEL_ARENA_BYTES);
+    void *arena = malloc(STAPES_APP_MODEL_ARENA_BYTES);
+    void *other_arena = malloc(STAPES_APP_MODEL_ARENA_BYTES);
     int8_t *history = malloc(WINDOW);
-    int8_t *last = history + WINDOW - STAPES_MODEL_INPUT_ROW_BYTES;
-    int8_t output[STAPES_MODEL_OUTPUT_BYTES];
+    int8_t *last = history + WINDOW - STAPES_APP_MODEL_INPUT_ROW_BYTES;
+    int8_t output[STAPES_APP_MODEL_OUTPUT_BYTES];
     stapes_engine_t engine, other;
     (void)argv;
     if (arena == NULL || other_arena == NULL || history == NULL ||
-        stapes_engine_init(&engine, &stapes_model, arena, STAPES_MODEL_ARENA_BYTES) != STAPES_OK ||
-        stapes_engine_init(&other, &stapes_model, other_arena, STAPES_MODEL_ARENA_BYTES) != STAPES_OK ||
-        stapes_slide_row(NULL, &stapes_model_slide, history) != STAPES_E_ARGUMENT ||
+        stapes_engine_init(&engine, &stapes_app_model, arena, STAPES_APP_MODEL_ARENA_BYTES) != STAPES_OK ||
+        stapes_engine_init(&other, &stapes_app_model, other_arena, STAPES_APP_MODEL_ARENA_BYTES) !=
+            STAPES_OK ||
+        stapes_slide_row(NULL, &stapes_app_slide, history) != STAPES_E_ARGUMENT ||
         stapes_slide_fill(&engine, NULL, history) != STAPES_E_ARGUMENT) {
         return 1;
     }
     if (argc > 1) {
-        if (fread(history, 1, STAPES_MODEL_INPUT_ROW_BYTES, stdin) != STAPES_MODEL_INPUT_ROW_BYTES) {
+        if (fread(history, 1, STAPES_APP_MODEL_INPUT_ROW_BYTES, stdin) != STAPES_APP_MODEL_INPUT_ROW_BYTES) {
             return 1;
         }
-        for (size_t row = 1; row < STAPES_MODEL_INPUT_ROWS; row++) {
-            memcpy(history + row * STAPES_MODEL_INPUT_ROW_BYTES, history, STAPES_MODEL_INPUT_ROW_BYTES);
+        for (size_t row = 1; row < STAPES_APP_MODEL_INPUT_ROWS; row++) {
+            memcpy(history + row * STAPES_APP_MODEL_INPUT_ROW_BYTES, history,
+                   STAPES_APP_MODEL_INPUT_ROW_BYTES);
         }
-        (void)stapes_slide_fill(&engine, &stapes_model_slide, history);
+        (void)stapes_slide_fill(&engine, &stapes_app_slide, history);
     }
     for (;;) {
-        memmove(history, history + STAPES_MODEL_INPUT_ROW_BYTES, WINDOW - STAPES_MODEL_INPUT_ROW_BYTES);
-        if (fread(last, 1, STAPES_MODEL_INPUT_ROW_BYTES, stdin) != STAPES_MODEL_INPUT_ROW_BYTES) {
+        memmove(history, history + STAPES_APP_MODEL_INPUT_ROW_BYTES,
+                WINDOW - STAPES_APP_MODEL_INPUT_ROW_BYTES);
+        if (fread(last, 1, STAPES_APP_MODEL_INPUT_ROW_BYTES, stdin) != STAPES_APP_MODEL_INPUT_ROW_BYTES) {
             break;
         }
-        const int result = stapes_slide_row(&engine, &stapes_model_slide, last);
+        const int result = stapes_slide_row(&engine, &stapes_app_slide, last);
         if (result < 0) {
             return 2;
         }

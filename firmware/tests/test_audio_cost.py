@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stapes.check.bench_audio import bench_audio
+from stapes.bench.audio import bench_audio
 from stapes.errors import BuildError, TargetError, ToolError
 from stapes.targets import require_target
 

@@ -18,7 +18,7 @@ FIRMWARE = Path(__file__).parents[1]
 
 def generate(name: str, directory: Path) -> None:
     plan = compile_graph(simplify(read_tflite(NETWORKS[name]())))
-    generate_model(plan, directory, Provenance({}))
+    generate_model(plan, directory, Provenance({}), name="app")
 
 
 @pytest.mark.parametrize("name", ["chain-0", "flat input"])
@@ -48,7 +48,7 @@ def test_another_version_does_not_compile(tmp_path: Path) -> None:
     old.parent.mkdir()
     old.write_text("#define STAPES_API_VERSION 99\n")
     command = ["cc", "-std=c99", f"-I{tmp_path}", f"-I{FIRMWARE / 'runtime/include'}", "-fsyntax-only"]
-    done = subprocess.run([*command, str(tmp_path / "stapes_model.c")], capture_output=True, text=True)
+    done = subprocess.run([*command, str(tmp_path / "stapes_app_model.c")], capture_output=True, text=True)
     assert done.returncode != 0
     assert "regenerate" in done.stderr
 
@@ -62,5 +62,5 @@ def test_generated_code_is_clean(compiler: str, tmp_path: Path) -> None:
         subprocess.run([compiler, *flags, *includes, *map(str, tmp_path.glob("*.c"))], check=True)
     except FileNotFoundError:
         pytest.skip(f"{compiler} is not installed")
-    lines = (tmp_path / "stapes_model.c").read_text().splitlines()
+    lines = (tmp_path / "stapes_app_model.c").read_text().splitlines()
     assert max(map(len, lines)) < 200

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stapes.check.bench_frontend import bench_frontend, signals
+from stapes.bench.frontend import bench_frontend, signals
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
 from stapes.errors import BuildError, TargetError, ToolError
@@ -43,14 +43,16 @@ class Built:
     def __init__(self, name: str, directory: Path, *flags: str, values: bool = False) -> None:
         self.spec = SPECS[name]
         self.output = OUTPUTS.get(name, OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5))
-        generate_frontend(Tables.build(self.spec, self.output), directory, Provenance({}), values=values)
+        generate_frontend(
+            Tables.build(self.spec, self.output), directory, Provenance({}), name="app", values=values
+        )
         self.program = directory / "driver"
         subprocess.run(
             [
                 "cc", "-g", "-O1", *WARNINGS, *flags, "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
                 f"-I{directory}", "-o", str(self.program),
                 *map(str, sorted(ROOT.glob("runtime/src/frontend*.c"))), str(ROOT / "runtime/src/fft.c"),
-                str(directory / "stapes_frontend_tables.c"), str(ROOT / "tests/frontend_driver.c"),
+                str(directory / "stapes_app_frontend.c"), str(ROOT / "tests/frontend_driver.c"),
             ],
             check=True,
         )  # fmt: skip
@@ -113,16 +115,16 @@ def test_without_a_long_multiply(name: str, tmp_path: Path) -> None:
 
 
 def test_bad_arguments_are_refused(tmp_path: Path) -> None:
-    generate_frontend(Tables.build(FrontendSpec()), tmp_path, Provenance({}))
+    generate_frontend(Tables.build(FrontendSpec()), tmp_path, Provenance({}), name="app")
     source = tmp_path / "main.c"
     source.write_text(
         """#include "stapes/error.h"
-        #include "stapes_frontend_tables.h"
-        static uint64_t memory[STAPES_FRONTEND_MEMORY_BYTES / 8 + 1];
+        #include "stapes_app_frontend.h"
+        static uint64_t memory[STAPES_APP_FRONTEND_MEMORY_BYTES / 8 + 1];
         int main(void) {
             stapes_frontend_t f;
-            const stapes_frontend_tables_t *t = &stapes_frontend_tables;
-            size_t n = STAPES_FRONTEND_MEMORY_BYTES;
+            const stapes_frontend_tables_t *t = &stapes_app_frontend;
+            size_t n = STAPES_APP_FRONTEND_MEMORY_BYTES;
             return !(stapes_frontend_init(NULL, t, memory, n) == STAPES_E_ARGUMENT &&
                      stapes_frontend_init(&f, NULL, memory, n) == STAPES_E_ARGUMENT &&
                      stapes_frontend_init(&f, t, NULL, n) == STAPES_E_ARGUMENT &&
@@ -131,7 +133,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
                      stapes_frontend_init(&f, t, memory, n) == 0);
         }"""
     )
-    sources = [source, tmp_path / "stapes_frontend_tables.c", ROOT / "runtime/src/fft.c"]
+    sources = [source, tmp_path / "stapes_app_frontend.c", ROOT / "runtime/src/fft.c"]
     sources += sorted(ROOT.glob("runtime/src/frontend*.c"))
     subprocess.run(["cc", *WARNINGS, f"-I{tmp_path}", "-o", tmp_path / "main", *sources], check=True)
     subprocess.run([tmp_path / "main"], check=True)

@@ -21,7 +21,7 @@ from kernelnets import (
     short_map,
 )
 
-from stapes.check.model_bench import bench_model
+from stapes.bench.model import bench_model
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
@@ -58,7 +58,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
         graph = simplify(read_tflite(data))
         plan = compile_graph(graph)
         directory = tmp_path_factory.mktemp(f"model{next(counter)}")
-        generate_model(plan, directory, Provenance({}))
+        generate_model(plan, directory, Provenance({}), name="app")
         program = directory / "driver"
         generated = [*directory.glob("*.c"), FIRMWARE / "tests/model_driver.c", *objects.glob("*.o")]
         subprocess.run(["cc", *FLAGS, f"-I{directory}", *map(str, generated), "-o", str(program)], check=True)

@@ -41,6 +41,25 @@ def test_literals_have_one_style() -> None:
         assert not wrong, f"{source}: {', '.join(wrong)}"
 
 
+def test_every_function_says_what_it_returns() -> None:
+    headers = [
+        path
+        for room in ("runtime/include/stapes", "link", "audio", "app")
+        for path in (FIRMWARE / room).glob("*.h")
+    ]
+    silent = []
+    for header in [*headers, FIRMWARE / "boards/board.h"]:
+        for found in re.finditer(
+            r"(?:/\*((?:(?!\*/).)*)\*/\n)?^(?!static|typedef|#|\s|void (?!\*))"
+            r"[\w ]+?[ *]((?:stapes|board|device)_\w+)\(",
+            header.read_text(encoding="utf-8"),
+            flags=re.MULTILINE | re.DOTALL,
+        ):
+            if not re.search(r"\breturns?\b|\bmany\b", found[1] or "", flags=re.IGNORECASE):
+                silent.append(f"{header.name}: {found[2]}")
+    assert not silent, ", ".join(silent)
+
+
 def test_nothing_forbidden_is_linked_into_a_core_without_fpu(tmp_path: Path) -> None:
     if not shutil.which("arm-none-eabi-gcc"):
         pytest.skip("arm-none-eabi-gcc is missing")

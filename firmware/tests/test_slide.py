@@ -50,7 +50,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
         plan = compile_graph(graph, hop=hop)
         assert plan.slide is not None, plan.notes
         directory = tmp_path_factory.mktemp(f"model{next(counter)}")
-        generate_model(plan, directory, Provenance({}))
+        generate_model(plan, directory, Provenance({}), name="app")
         program = directory / "driver"
         files = [*directory.glob("*.c"), FIRMWARE / "tests/slide_driver.c", *objects.glob("*.o")]
         subprocess.run(["cc", *FLAGS, f"-I{directory}", *map(str, files), "-o", str(program)], check=True)

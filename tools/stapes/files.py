@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,43 @@ os.umask(_UMASK)
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write `content` to a temporary name beside `path`, then move it there."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    write_all(path.parent, {path.name: content})
+
+
+def write_all(directory: Path, contents: Mapping[str, bytes | str]) -> None:
+    """Write files that belong together, by their paths below `directory`: under temporary names first, then all are
+    moved to their places, in order. When one cannot be written (a full disk), none is, and no new folder stays.
+    """
+    made: list[Path] = []
+    written: list[tuple[Path, Path]] = []
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(temporary).chmod(0o666 & ~_UMASK)
-        Path(temporary).replace(path)
+        for folder in (directory, *((directory / name).parent for name in contents)):
+            _make_folder(folder, made)
+        for name, content in contents.items():
+            path = directory / name
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            written.append((Path(temporary), path))
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
+            Path(temporary).chmod(0o666 & ~_UMASK)
+        for source, path in written:
+            source.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for source, _ in written:
+            source.unlink(missing_ok=True)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # unless something was put there meanwhile
         raise
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those above it; appends what was not there to `made`, outermost first."""
+    if not folder.is_dir():
+        if folder != folder.parent:
+            _make_folder(folder.parent, made)
+        folder.mkdir(exist_ok=True)
+        made.append(folder)
 
 
 MOST_BYTES = 256 << 20
@@ -73,7 +101,12 @@ def parse_json(data: bytes) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
-    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_atomic(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """`value` as indented JSON."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def printable(text: str, keep: str = "") -> str:

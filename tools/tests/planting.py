@@ -19,3 +19,14 @@ def number(array: str, index: int, change: Callable[[int], int]) -> Alter:
         return text[:start] + str(change(int(found[0]))) + text[end:]
 
     return alter
+
+
+def field(structure: str, name: str, value: str) -> Alter:
+    """Give a field of a structure (or of an array of them) another value."""
+
+    def alter(text: str) -> str:
+        start = text.index(f" {structure} = {{")
+        old = rf"\.{name} = (\{{[^}}]*\}}|[^,\n}}]+)"
+        return text[:start] + re.sub(old, f".{name} = {value}", text[start:], count=1)
+
+    return alter

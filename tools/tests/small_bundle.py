@@ -21,6 +21,7 @@ def make_small_bundle(
     name: str = "small",
     labels: tuple[str, ...] = LABELS,
     n_mfcc: int = 0,
+    hop_frames: int = 7,
 ) -> Bundle:
     """Two convolutions, pools over frequency and time, dense, softmax; 20 frames of 20 bands or `n_mfcc` MFCCs."""
     frontend = FrontendSpec(n_mels=BANDS, n_mfcc=n_mfcc)
@@ -37,7 +38,7 @@ def make_small_bundle(
         labels=labels,
         frontend=frontend,
         normalization=Normalization(mean=-6.0, std=4.0),
-        window=WindowSpec(frames=FRAMES, hop_frames=7),
+        window=WindowSpec(frames=FRAMES, hop_frames=hop_frames),
         decision=DecisionSpec(vote=vote, min_confidence=min_confidence),
     )
     return Bundle.save(directory, manifest, {"model.tflite": maker.build()})

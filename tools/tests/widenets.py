@@ -6,6 +6,8 @@ Each is one .tflite file's bytes. Built from a shape (1, rows, columns, channels
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 from modelmaker import ModelMaker
@@ -123,6 +125,123 @@ OPERATORS: dict[str, tuple[int, Build]] = {
 """By name: channels of the sound, and what is done to it."""
 
 
+def _sound(length: int, channels: int, build: Callable[[ModelMaker], object], turned: bool = False) -> bytes:
+    maker = ModelMaker(length % 97).input(_shape(length, channels, turned))
+    build(maker)
+    return maker.build()
+
+
+def _padded(left: int) -> bytes:
+    return _sound(9, 1, lambda m: m.pad(_pads((left, 0), False)).conv_2d(1, (1, 3), (1, 7), padding="VALID"))
+
+
+def _wide_depthwise(padding: str) -> bytes:
+    """Its taps are 65,536 bytes apart."""
+    return _sound(140, 1024, lambda m: m.depthwise_conv_2d(1, (1, 3), dilation=(1, 64), padding=padding))
+
+
+def _statistics(bands: int) -> bytes:
+    maker = ModelMaker(1).input((1, 7, bands, 1))
+    return maker.op("CUSTOM:stapes_statistics", [maker.last], (1, 6 * bands)).build()
+
+
+def _edge_conv(kernel: int, stride: int, turned: bool = False, **given: Any) -> bytes:
+    """One output or two: what counts is that the sums are long."""
+    strides = _pair(stride, turned)
+    return _sound(
+        SOUND, 1, lambda m: m.conv_2d(1, _pair(kernel, turned), strides, padding="VALID", **given), turned
+    )
+
+
+def _edge_pool(kind: str, kernel: int, stride: int, turned: bool = False) -> bytes:
+    return _sound(SOUND, 2, lambda m: m.pool(kind, _pair(kernel, turned), _pair(stride, turned)), turned)
+
+
+def _every(step: int, turned: bool) -> bytes:
+    def build(maker: ModelMaker) -> object:
+        shape = list(maker.shape())
+        end, strides = list(shape), [1] * 4
+        strides[_axis(turned)] = step
+        shape[_axis(turned)] = -(-SOUND // step)
+        return maker.strided_slice([0] * 4, end, strides, shape)
+
+    return _sound(SOUND, 1, build, turned)
+
+
+def _flat(size: int) -> bytes:
+    """Not a map at all: one row of one column."""
+    maker = ModelMaker(2).input((1, size))
+    return maker.binary("MUL", maker.last, maker.unary("LOGISTIC", 1 / 256, -128).last, 0.02, 5).build()
+
+
+REFUSED = "refused"
+"""What the name of a network ends with that must be refused."""
+
+EDGES: dict[str, Callable[[], bytes]] = {
+    "16,000 columns of 8 twice": lambda: _sound(16_000, 8, lambda m: _concatenation(m, 3)),
+    "16,000 rows of 8 twice": lambda: _sound(16_000, 8, lambda m: _concatenation(m, 3), True),
+    "16,000 rows, conv": lambda: _sound(16_000, 1, lambda m: m.conv_2d(4, (9, 1), (4, 1)), True),
+    "padding 65,535": lambda: _padded(65_535),
+    "padding 65,536, refused": lambda: _padded(65_536),
+    "padding 75,000, refused": lambda: _padded(75_000),
+    "65,535 outputs": lambda: _sound(1, 2, lambda m: _dense(m, 65_535)),
+    "65,536 outputs, refused": lambda: _sound(1, 2, lambda m: _dense(m, 65_536)),
+    "70,000 outputs, refused": lambda: _sound(1, 2, lambda m: _dense(m, 70_000)),
+    "taps 65,536 apart": lambda: _wide_depthwise("VALID"),
+    "taps 65,536 apart and padded, refused": lambda: _wide_depthwise("SAME"),
+    "depthwise of 65,535": lambda: _sound(
+        2, 65_535, lambda m: m.depthwise_conv_2d(1, (1, 2), padding="VALID")
+    ),
+    "depthwise of 65,536, refused": lambda: _sound(
+        2, 65_536, lambda m: m.depthwise_conv_2d(1, (1, 2), padding="VALID")
+    ),
+    "depthwise times 256": lambda: _sound(
+        3, 256, lambda m: m.depthwise_conv_2d(255, (1, 2), padding="VALID")
+    ),
+    "depthwise times 257, refused": lambda: _sound(
+        3, 256, lambda m: m.depthwise_conv_2d(257, (1, 2), padding="VALID")
+    ),
+    "65,535 groups": lambda: _sound(1, 65_535, lambda m: m.conv_2d(65_535, (1, 1), groups=65_535)),
+    "65,536 groups, refused": lambda: _sound(1, 65_536, lambda m: m.conv_2d(65_536, (1, 1), groups=65_536)),
+    "kernel of 80,000 columns": lambda: _edge_conv(80_000, 1),
+    "kernel of 65,535 rows": lambda: _edge_conv(65_535, 9_000, True),
+    "kernel of 65,536 rows, refused": lambda: _edge_conv(65_536, 9_000, True),
+    "stride of 65,536 columns": lambda: _edge_conv(3, 65_536),
+    "stride of 65,535 rows": lambda: _edge_conv(3, 65_535, True),
+    "stride of 65,536 rows, refused": lambda: _edge_conv(3, 65_536, True),
+    "dilation of 65,535 rows": lambda: _edge_conv(2, 3, True, dilation=(65_535, 1)),
+    "dilation of 65,536 rows, refused": lambda: _edge_conv(2, 3, True, dilation=(65_536, 1)),
+    "dilation of 65,536 columns": lambda: _edge_conv(2, 3, dilation=(1, 65_536)),
+    "depthwise kernel of 65,535": lambda: _sound(
+        SOUND, 2, lambda m: m.depthwise_conv_2d(1, (1, 65_535), (1, 9_000), padding="VALID")
+    ),
+    "depthwise kernel of 65,536, refused": lambda: _sound(
+        SOUND, 2, lambda m: m.depthwise_conv_2d(1, (1, 65_536), (1, 9_000), padding="VALID")
+    ),
+    **{
+        f"{kind} of {kernel:,} {'rows' if turned else 'columns'}": partial(
+            _edge_pool, kind, kernel, 14_000, turned
+        )
+        for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D")
+        for kernel, turned in ((65_535, False), (65_536, False), (32_768, True), (65_536, True))
+    },
+    "pool of 65,535 channels": lambda: _sound(2, 65_535, lambda m: _global(m, "AVERAGE_POOL_2D")),
+    "pool of 65,536 channels, refused": lambda: _sound(2, 65_536, lambda m: _global(m, "AVERAGE_POOL_2D")),
+    "every 65,535th row": lambda: _every(65_535, True),
+    "every 65,536th row, refused": lambda: _every(65_536, True),
+    "every 65,536th column": lambda: _every(65_536, False),
+    "65,535 flat": lambda: _flat(65_535),
+    "65,536 flat": lambda: _flat(65_536),
+    "softmax of 4,095": lambda: _sound(2, 4_095, lambda m: m.softmax()),
+    "sum of 32,768 rows": lambda: _sound(
+        32_768, 1, lambda m: m.reduce("SUM", (1,), scale=40.0, zero_point=0), True
+    ),
+    "mean of 65,536 channels": lambda: _sound(1, 65_536, lambda m: m.reduce("MEAN", (3,), keep_dims=True)),
+    "statistics of 65,535 bands": lambda: _statistics(65_535),
+    "statistics of 65,536 bands, refused": lambda: _statistics(65_536),
+}
+
+
 def wide_networks() -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each."""
     for name, (channels, build) in OPERATORS.items():
@@ -130,3 +249,5 @@ def wide_networks() -> Iterator[tuple[str, bytes]]:
             maker = ModelMaker(len(name)).input(_shape(SOUND, channels, turned))
             build(maker, turned)
             yield f"{name}, {'rows' if turned else 'columns'}", maker.build()
+    for name, make in EDGES.items():
+        yield name, make()

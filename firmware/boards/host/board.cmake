@@ -1,3 +1,6 @@
 # The same firmware as a program for the machine at hand; its UART is a pseudo-terminal.
 set(STAPES_TOOLCHAIN host)
 set(STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/host/host.c)
+# Not what a board is built with, but one waits for it; a check of clips is mostly this program.
+set(STAPES_CPU_FLAGS -O3)
+set(STAPES_BOARD_DEFINITIONS STAPES_LINK_PAYLOAD=8192u)

@@ -1,8 +1,9 @@
 /* Classifies a recording, or without one tests this device: main [FILE], a file of raw 16-bit mono PCM. */
 #include <stdio.h>
 
-#include "stapes_selftest.h"
+#include "stapes_app.h"
 
+static uint64_t memory[(STAPES_APP_MEMORY_BYTES + 7u) / 8u];
 static stapes_classifier_t classifier;
 
 static int classify(FILE *file) {
@@ -18,8 +19,8 @@ static int classify(FILE *file) {
             start += taken;
             if (result == 1) {
                 const int8_t *scores = stapes_classifier_scores(&classifier);
-                for (int i = 0; i < STAPES_LABEL_COUNT; i++) {
-                    printf("%d%c", scores[i], i + 1 < STAPES_LABEL_COUNT ? ' ' : '\n');
+                for (int i = 0; i < STAPES_APP_CLASSES; i++) {
+                    printf("%d%c", scores[i], i + 1 < STAPES_APP_CLASSES ? ' ' : '\n');
                 }
             }
         }
@@ -27,19 +28,14 @@ static int classify(FILE *file) {
     stapes_verdict_t verdict;
     int error = stapes_classifier_verdict(&classifier, &verdict);
     if (error == STAPES_OK) {
-        printf("%s\n", verdict.class_index < 0 ? "unknown" : stapes_labels[verdict.class_index]);
+        printf("%s\n", verdict.class_index < 0 ? "unknown" : stapes_app.labels[verdict.class_index]);
     }
     return error;
 }
 
 int main(int argc, char **argv) {
-    int error = stapes_classifier_init(&classifier);
-    if (error != STAPES_OK) {
-        fprintf(stderr, "%s\n", stapes_error_text(error));
-        return 1;
-    }
     if (argc < 2) {
-        int result = stapes_selftest(&classifier);
+        int result = stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory);
         printf("self-test: %s\n", result == 1 ? "every score is equal" : "DIFFERENT from the reference");
         return result == 1 ? 0 : 1;
     }
@@ -48,7 +44,10 @@ int main(int argc, char **argv) {
         perror(argv[1]);
         return 1;
     }
-    error = classify(file);
+    int error = stapes_classifier_init(&classifier, &stapes_app, memory, sizeof memory);
+    if (error == STAPES_OK) {
+        error = classify(file);
+    }
     fclose(file);
     if (error != STAPES_OK) {
         fprintf(stderr, "%s\n", stapes_error_text(error));

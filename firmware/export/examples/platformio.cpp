@@ -1,10 +1,11 @@
 // Tests whether this device computes what Python computed, on an Arduino board or on this computer.
-#include <stapes_selftest.h>
+#include <stapes_app.h>
 
+static uint64_t memory[(STAPES_APP_MEMORY_BYTES + 7u) / 8u];
 static stapes_classifier_t classifier;
 
 static bool passes() {
-    return stapes_classifier_init(&classifier) == STAPES_OK && stapes_selftest(&classifier) == 1;
+    return stapes_selftest_run(&stapes_app_selftest, &classifier, memory, sizeof memory) == 1;
 }
 
 #ifdef ARDUINO

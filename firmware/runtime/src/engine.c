@@ -43,7 +43,8 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     return 1;
 }
 
-/* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel runs. */
+/* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel
+ * runs. */
 __attribute__((noinline)) static void find_rows(const stapes_engine_t *engine, const stapes_layer_t *layer,
                                                 uint32_t step, const int8_t **next) {
     for (uint32_t i = 0; i < layer->input_count; i++) {
@@ -145,17 +146,20 @@ __attribute__((cold)) int stapes_engine_init(stapes_engine_t *engine, const stap
     memset(engine, 0, sizeof *engine);
     engine->model = model;
     engine->arena = arena;
-    stapes_engine_reset(engine);
+    return stapes_engine_reset(engine);
+}
+
+__attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
+    if (engine == NULL || engine->model == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
+    const stapes_model_t *model = engine->model;
+    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint32_t));
     return STAPES_OK;
 }
 
-__attribute__((cold)) void stapes_engine_reset(stapes_engine_t *engine) {
-    const stapes_model_t *model = engine->model;
-    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint32_t));
-}
-
 int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row) {
-    if (engine == NULL || row == NULL || input >= engine->model->input_count) {
+    if (engine == NULL || row == NULL || engine->model == NULL || input >= engine->model->input_count) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
@@ -184,18 +188,18 @@ int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
 }
 
 const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
-    if (engine == NULL || index >= engine->model->output_count) {
+    if (engine == NULL || engine->model == NULL || index >= engine->model->output_count) {
         return NULL;
     }
     return arena_row(engine, &engine->model->tensors[engine->model->outputs[index]], 0);
 }
 
 __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output) {
-    if (engine == NULL || input == NULL || output == NULL) {
+    if (engine == NULL || engine->model == NULL || input == NULL || output == NULL) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
-    stapes_engine_reset(engine);
+    (void)stapes_engine_reset(engine);
     int status = 0;
     for (uint32_t i = 0; i < model->input_count; i++) {
         const stapes_tensor_t *tensor = &model->tensors[i];
@@ -219,12 +223,20 @@ __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_
     return STAPES_OK;
 }
 
-void stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context) {
+int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context) {
+    if (engine == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
     engine->observer = observer;
     engine->observer_context = context;
+    return STAPES_OK;
 }
 
-void stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer) {
+int stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer) {
+    if (engine == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
     engine->ticks = per_layer == NULL ? NULL : ticks;
     engine->per_layer = per_layer;
+    return STAPES_OK;
 }

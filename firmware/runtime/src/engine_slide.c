@@ -87,7 +87,7 @@ static void run_head(stapes_engine_t *engine, const stapes_slide_t *slide, uint3
 }
 
 int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row) {
-    if (engine == NULL || slide == NULL || row == NULL) {
+    if (engine == NULL || engine->model == NULL || slide == NULL || row == NULL) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
@@ -114,7 +114,7 @@ int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const
 
 __attribute__((cold)) int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide,
                                             const int8_t *row) {
-    if (engine == NULL || slide == NULL || row == NULL) {
+    if (engine == NULL || engine->model == NULL || slide == NULL || row == NULL) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;

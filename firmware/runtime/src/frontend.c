@@ -18,14 +18,17 @@ int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tabl
     frontend->bins = memory;
     frontend->mel = &frontend->bins[tables->mel_place].power;
     frontend->frame = (int16_t *)(void *)(frontend->bins + tables->bins);
-    stapes_frontend_reset(frontend);
-    return STAPES_OK;
+    return stapes_frontend_reset(frontend);
 }
 
-void stapes_frontend_reset(stapes_frontend_t *frontend) {
+int stapes_frontend_reset(stapes_frontend_t *frontend) {
+    if (frontend == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
     frontend->filled = 0;
     frontend->previous = 0;
     frontend->started = 0;
+    return STAPES_OK;
 }
 
 /* Left shift of the frame, so that its energy * 4^exponent stays below 2^60: no later sum can overflow. */
@@ -64,7 +67,13 @@ static void mel_powers(const stapes_frontend_t *frontend) {
 
 int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t count, size_t *consumed,
                          int8_t *row) {
+    if (frontend == NULL || consumed == NULL || row == NULL || (pcm == NULL && count != 0)) {
+        return STAPES_E_ARGUMENT;
+    }
     const stapes_frontend_tables_t *tables = frontend->tables;
+    if (tables == NULL) {
+        return STAPES_E_STATE;
+    }
     size_t missing = (size_t)tables->frame_length - frontend->filled;
     size_t taken = count < missing ? count : missing;
     copy_samples(frontend->frame + frontend->filled, pcm, taken);

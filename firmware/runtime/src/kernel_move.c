@@ -16,7 +16,11 @@ void stapes_concatenation(const stapes_call_t *call) {
 
 void stapes_concatenation_rows(const stapes_call_t *call) {
     const stapes_concatenation_rows_t *p = call->layer->parameters;
-    memcpy(call->output, call->rows[call->step], p->row_bytes);
+    const int8_t *const *row = call->rows;
+    while (*row == NULL) {
+        row++;
+    }
+    memcpy(call->output, *row, p->row_bytes);
 }
 
 void stapes_reshape(const stapes_call_t *call) {

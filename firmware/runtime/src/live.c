@@ -7,24 +7,31 @@
 
 #define NEVER (INT64_MIN / 2)
 
-static uint32_t row_bytes(const stapes_live_t *live) {
-    return live->config->model->row_bytes;
+/* STAPES_OK where the device was initialised. */
+static int check(const stapes_live_t *live) {
+    if (live == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
+    return live->config == NULL ? STAPES_E_STATE : STAPES_OK;
 }
 
-static uint32_t window_rows(const stapes_live_t *live) {
-    return live->config->model->rows;
+static const stapes_frontend_tables_t *frontend_of(const stapes_live_t *live) {
+    return live->classifier.bundle->frontend;
 }
 
 static uint64_t sample_of(const stapes_live_t *live, int64_t frame) {
-    return live->base + (uint64_t)frame * live->config->frontend->hop_length;
+    return live->base + (uint64_t)frame * frontend_of(live)->hop_length;
 }
 
 uint64_t stapes_live_samples(const stapes_live_t *live) {
+    if (check(live) != STAPES_OK) {
+        return 0;
+    }
     /* The first frame took frame_length samples, every other one hop_length. */
     uint64_t samples = live->base + live->square_count;
     if (live->frames > 0) {
-        samples += (uint64_t)(live->frames - 1) * live->config->frontend->hop_length +
-                   live->config->frontend->frame_length;
+        samples +=
+            (uint64_t)(live->frames - 1) * frontend_of(live)->hop_length + frontend_of(live)->frame_length;
     }
     return samples;
 }
@@ -170,7 +177,7 @@ static void decide(stapes_live_t *live) {
 /* A window has ended with the newest frame. */
 static void window_ended(stapes_live_t *live) {
     const stapes_live_config_t *config = live->config;
-    const int8_t *scores = stapes_engine_output(&live->engine, 0);
+    const int8_t *scores = stapes_classifier_scores(&live->classifier);
     live->windows_total++;
     live->hop_squares[live->windows % config->window_hops] = live->hop_sum;
     const uint32_t place = live->windows % config->windows;
@@ -184,7 +191,7 @@ static void window_ended(stapes_live_t *live) {
         }
         live->weights[place] = stapes_decision_weight(config->smoothing, squares,
                                                       (uint32_t)config->window_hops * config->hop *
-                                                          config->frontend->hop_length);
+                                                          frontend_of(live)->hop_length);
         memcpy(live->history + place * config->classes, scores, config->classes);
         smooth_over_windows(live);
     }
@@ -209,82 +216,33 @@ static void window_ended(stapes_live_t *live) {
 
 /* Forgets all windows. */
 static void forget(stapes_live_t *live) {
-    stapes_engine_reset(&live->engine);
+    (void)stapes_classifier_restart(&live->classifier);
     memset(live->hop_squares, 0, live->config->window_hops * sizeof *live->hop_squares);
     memset(live->running, 0, live->config->classes * sizeof *live->running);
     memset(live->scores, 0, live->config->classes * sizeof *live->scores);
     live->windows = 0;
     live->hop_sum = 0;
     live->hop_level = STAPES_LEVEL_SILENT;
-    live->fed = 0;
-    live->phase = 0;
-    live->flowing = 0;
     live->decided = STAPES_LIVE_NONE;
     live->best = STAPES_LIVE_NONE;
 }
 
 /* The network hears from the newest frame on; before that, a window of silence. */
 static int open_gate(stapes_live_t *live) {
-    const stapes_live_config_t *config = live->config;
     forget(live);
     live->gate_is_open = 1;
     live->gate_since = live->frames - 1;
-    if (config->slide != NULL) {
-        return stapes_slide_fill(&live->engine, config->slide, live->silent);
-    }
-    for (uint32_t i = 0; i < window_rows(live); i++) {
-        memcpy(live->rows + i * row_bytes(live), live->silent, row_bytes(live));
-    }
-    live->flowing = 1;
-    return STAPES_OK;
-}
-
-/* Gives rows of the next window to a network that does not slide: as many as make the work even over the
- * frames of a hop. 1: the window is complete. */
-static int feed_rows(stapes_live_t *live) {
-    const stapes_live_config_t *config = live->config;
-    const uint32_t rows = window_rows(live);
-    memcpy(live->rows + (uint64_t)(live->frames - 1) % rows * row_bytes(live), live->row, row_bytes(live));
-    live->phase++;
-    uint32_t target = live->phase, hop = rows; /* of the first window: as they come */
-    if (live->flowing) {
-        hop = config->hop;
-        const uint32_t there = live->phase + rows > hop ? live->phase + rows - hop : 0u;
-        target = (live->phase * rows + hop - 1u) / hop;
-        target = target < there ? target : there;
-    }
-    /* Row `fed` of the window that ends in hop - phase frames. */
-    int result = 0;
-    while (live->fed < target) {
-        const uint64_t number = (uint64_t)live->frames + hop - live->phase + live->fed; /* + rows */
-        result = stapes_engine_push_row(&live->engine, live->rows + number % rows * row_bytes(live));
-        if (result < 0) {
-            return result;
-        }
-        live->fed++;
-    }
-    if (live->phase < hop) {
-        return 0;
-    }
-    live->phase = 0;
-    live->fed = 0;
-    live->flowing = 1;
-    return 1;
+    return stapes_classifier_fill(&live->classifier, live->silent);
 }
 
 static int feed(stapes_live_t *live, uint64_t squares) {
-    const stapes_live_config_t *config = live->config;
     live->hop_sum += squares;
     live->hop_level = live->level > live->hop_level ? live->level : live->hop_level;
-    const int is_complete =
-        config->slide != NULL ? stapes_slide_row(&live->engine, config->slide, live->row) : feed_rows(live);
-    if (is_complete == 1) {
+    const int result = stapes_classifier_feed(&live->classifier);
+    if (result == 1) {
         window_ended(live);
-        if (config->slide == NULL) {
-            stapes_engine_reset(&live->engine);
-        }
     }
-    return is_complete < 0 ? is_complete : STAPES_OK;
+    return result < 0 ? result : STAPES_OK;
 }
 
 /* The gate. */
@@ -308,12 +266,12 @@ static int pass_gate(stapes_live_t *live) {
     return STAPES_OK;
 }
 
-static void monitor(stapes_live_t *live) {
+static void monitor(stapes_live_t *live, uint64_t squares) {
     const uint32_t period = live->config->level_samples;
     if (period == 0) {
         return;
     }
-    live->level_squares += live->squares;
+    live->level_squares += squares;
     live->level_count += live->square_count;
     if (live->level_count >= period) {
         stapes_live_event_t event = {.class_index = STAPES_LIVE_NONE, .kind = STAPES_LIVE_LEVEL};
@@ -326,21 +284,17 @@ static void monitor(stapes_live_t *live) {
     }
 }
 
-/* A frame is complete: its row is in live->row, the samples since the one before it in squares. */
+/* A row is complete. */
 static int frame_ended(stapes_live_t *live) {
-    const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
-    const uint64_t squares = live->squares;
+    const uint64_t squares = live->classifier.squares - live->squares_before;
+    live->squares_before = live->classifier.squares;
     live->level = stapes_sound_level(squares, live->square_count);
-    monitor(live);
-    live->squares = 0;
+    monitor(live, squares);
     live->square_count = 0;
     live->frames++;
     int status = live->config->has_gate ? pass_gate(live) : STAPES_OK;
     if (status == STAPES_OK && live->gate_is_open) {
         status = feed(live, squares);
-    }
-    if (live->ticks != NULL) {
-        live->network_ticks += live->ticks() - start;
     }
     return status;
 }
@@ -349,22 +303,12 @@ static int frame_ended(stapes_live_t *live) {
 
 static void *take(uint8_t **memory, size_t bytes) {
     void *start = *memory;
-    *memory += STAPES_LIVE_ALIGN(bytes);
+    *memory += STAPES_ALIGN(bytes);
     return start;
-}
-
-static size_t frontend_bytes(const stapes_live_config_t *config) {
-    return STAPES_FRONTEND_MEMORY(config->frontend->frame_length, config->frontend->bins);
 }
 
 static size_t smoothing_bytes(const stapes_live_config_t *config) {
     return config->smoothing != NULL ? stapes_decision_bytes(config->smoothing) : 0u;
-}
-
-static size_t state_bytes(const stapes_live_config_t *config) {
-    const size_t rows = config->slide != NULL ? 0 : config->model->rows;
-    return STAPES_LIVE_STATE_BYTES(smoothing_bytes(config), config->classes, config->windows,
-                                   config->window_hops, rows, config->model->row_bytes);
 }
 
 /* The front end's row for zeros. */
@@ -372,7 +316,8 @@ static int learn_silence(stapes_live_t *live) {
     static const int16_t zeros[32];
     for (;;) {
         size_t consumed;
-        const int result = stapes_frontend_push(&live->frontend, zeros, 32, &consumed, live->silent);
+        const int result =
+            stapes_frontend_push(&live->classifier.frontend, zeros, 32, &consumed, live->silent);
         if (result != 0) {
             return result < 0 ? result : STAPES_OK;
         }
@@ -380,14 +325,14 @@ static int learn_silence(stapes_live_t *live) {
 }
 
 static void begin_stream(stapes_live_t *live) {
-    stapes_frontend_reset(&live->frontend);
+    (void)stapes_classifier_reset(&live->classifier);
     for (uint16_t c = 0; c < live->config->classes; c++) {
         memset(&live->events[c], 0, sizeof live->events[c]);
         live->events[c].free_from = NEVER;
     }
     forget(live);
     live->frames = 0;
-    live->squares = 0;
+    live->squares_before = 0;
     live->square_count = 0;
     live->level_squares = 0;
     live->level_count = 0;
@@ -398,40 +343,36 @@ static void begin_stream(stapes_live_t *live) {
     live->level = STAPES_LEVEL_SILENT;
 }
 
-void stapes_live_reset(stapes_live_t *live) {
+int stapes_live_reset(stapes_live_t *live) {
+    const int error = check(live);
+    if (error != STAPES_OK) {
+        return error;
+    }
     live->base = 0;
     live->dropped = 0;
     live->dropped_total = 0;
     live->windows_total = 0;
     live->worst_ticks = 0;
-    live->frontend_ticks = 0;
-    live->network_ticks = 0;
     live->ticks_total = 0;
     begin_stream(live);
+    return STAPES_OK;
 }
 
-int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, void *memory, size_t bytes,
+int stapes_live_init(stapes_live_t *live, const stapes_bundle_t *bundle, void *memory, size_t bytes,
                      stapes_live_sink_t sink, void *context) {
-    if (live == NULL || config == NULL || memory == NULL || sink == NULL || config->classes == 0 ||
-        config->classes != config->model->output_bytes || config->windows == 0 || config->window_hops == 0 ||
-        config->hop == 0 ||
-        (config->smoothing != NULL &&
-         (config->smoothing->vote == NULL || config->smoothing->classes != config->classes))) {
+    if (live == NULL || bundle == NULL || memory == NULL || sink == NULL) {
         return STAPES_E_ARGUMENT;
     }
-    const size_t needed = STAPES_LIVE_ALIGN(frontend_bytes(config)) +
-                          STAPES_LIVE_ALIGN(config->model->arena_bytes) + state_bytes(config);
-    if (bytes < needed || (uintptr_t)memory % sizeof(uint64_t) != 0) {
+    memset(live, 0, sizeof *live);
+    if (bundle->api_version != STAPES_API_VERSION) {
+        return STAPES_E_VERSION;
+    }
+    if (bytes < bundle->live_memory_bytes || (uintptr_t)memory % sizeof(uint64_t) != 0) {
         return STAPES_E_MEMORY;
     }
-    memset(live, 0, sizeof *live);
-    live->config = config;
-    live->sink = sink;
-    live->context = context;
+    const stapes_live_config_t *config = bundle->live;
     uint8_t *next = memory;
-    const uint32_t row = config->model->row_bytes;
-    void *frontend = take(&next, frontend_bytes(config));
-    void *arena = take(&next, config->model->arena_bytes);
+    void *classifier = take(&next, bundle->memory_bytes);
     void *smoothed = take(&next, smoothing_bytes(config));
     live->events = take(&next, config->classes * sizeof *live->events);
     live->scores = take(&next, 2u * config->classes * sizeof *live->scores);
@@ -439,13 +380,8 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
     live->history = take(&next, (size_t)config->windows * config->classes);
     live->weights = take(&next, config->windows * sizeof *live->weights);
     live->hop_squares = take(&next, config->window_hops * sizeof *live->hop_squares);
-    live->row = (int8_t *)next;
-    live->silent = live->row + row;
-    live->rows = live->silent + row;
-    int error = stapes_frontend_init(&live->frontend, config->frontend, frontend, frontend_bytes(config));
-    if (error == STAPES_OK) {
-        error = stapes_engine_init(&live->engine, config->model, arena, config->model->arena_bytes);
-    }
+    live->silent = (int8_t *)next;
+    int error = stapes_classifier_init(&live->classifier, bundle, classifier, bundle->memory_bytes);
     if (error == STAPES_OK && config->smoothing != NULL) {
         error = stapes_decision_init(&live->smoothed, config->smoothing, smoothed, smoothing_bytes(config));
     }
@@ -453,31 +389,29 @@ int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, vo
         error = learn_silence(live);
     }
     if (error == STAPES_OK) {
-        stapes_live_reset(live);
+        live->config = config;
+        live->sink = sink;
+        live->context = context;
+        error = stapes_live_reset(live);
     }
     return error;
 }
 
 int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count) {
+    int status = check(live);
+    if (status != STAPES_OK || (pcm == NULL && count != 0)) {
+        return status != STAPES_OK ? status : STAPES_E_ARGUMENT;
+    }
     while (count != 0) {
         const uint32_t start = live->ticks != NULL ? live->ticks() : 0u;
-        size_t consumed;
-        int status = stapes_frontend_push(&live->frontend, pcm, count, &consumed, live->row);
+        size_t taken;
+        status = stapes_classifier_hear(&live->classifier, pcm, count, &taken);
         if (status < 0) {
             return status;
         }
-        uint64_t squares = 0;
-        for (size_t i = 0; i < consumed; i++) {
-            const int32_t sample = pcm[i];
-            squares += (uint32_t)(sample * sample);
-        }
-        live->squares += squares;
-        live->square_count += (uint32_t)consumed;
-        pcm += consumed;
-        count -= consumed;
-        if (live->ticks != NULL) {
-            live->frontend_ticks += live->ticks() - start;
-        }
+        live->square_count += (uint32_t)taken;
+        pcm += taken;
+        count -= taken;
         if (status == 1) {
             status = frame_ended(live);
         }
@@ -493,9 +427,10 @@ int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count) {
     return STAPES_OK;
 }
 
-void stapes_live_lose(stapes_live_t *live, uint32_t count) {
-    if (count == 0) {
-        return;
+int stapes_live_lose(stapes_live_t *live, uint32_t count) {
+    const int error = check(live);
+    if (error != STAPES_OK || count == 0) {
+        return error;
     }
     finish_all(live);
     stapes_live_event_t event = {.class_index = STAPES_LIVE_NONE, .kind = STAPES_LIVE_GAP};
@@ -507,12 +442,21 @@ void stapes_live_lose(stapes_live_t *live, uint32_t count) {
     live->base = event.end;
     begin_stream(live);
     emit(live, event);
+    return STAPES_OK;
 }
 
-void stapes_live_flush(stapes_live_t *live) {
-    finish_all(live);
+int stapes_live_flush(stapes_live_t *live) {
+    const int error = check(live);
+    if (error == STAPES_OK) {
+        finish_all(live);
+    }
+    return error;
 }
 
-void stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void)) {
-    live->ticks = ticks;
+int stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void)) {
+    const int error = check(live);
+    if (error == STAPES_OK) {
+        live->ticks = ticks;
+    }
+    return error;
 }

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elftools.elf.elffile import ELFFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stapes.check.run import CheckReport
@@ -78,6 +77,8 @@ def baseline_path(given: Path, bundle: str, target: str) -> Path:
 
 def compiler_of(elf: Path) -> str | None:
     """What the image's `.comment` section says of its compiler."""
+    from elftools.elf.elffile import ELFFile
+
     with elf.open("rb") as stream:
         if stream.read(4) != b"\x7fELF":
             return None

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.datasets import Clip, Dataset, open_dataset, synthetic_clips
+from stapes.datasets import Clip, Dataset, open_dataset, remembered, synthetic_clips
 from stapes.recipe import Bundle, load_recipe
 
 SYNTHETIC_SECONDS = 5.0
+KEPT_BYTES = 256 << 20
+"""Of samples that were decoded to see whether they can be, and will be needed again: more than two hours at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
         return ClipSet("synthetic", clips)
     recipe = load_recipe(bundle.directory / "recipe.toml")
     dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)
-    chosen = spread(dataset.clips, count, recipe.dataset.test_fold)
+    chosen = remembered(spread(dataset.clips, count, recipe.dataset.test_fold), KEPT_BYTES)
     Dataset(tuple(chosen), dataset.sample_rate).check()
     held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold)
     return ClipSet(str(data), chosen, frozenset(held_out))

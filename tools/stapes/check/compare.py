@@ -13,7 +13,7 @@ from stapes.check.difference import Difference, first_difference
 from stapes.compiler import Plan
 from stapes.files import canonical_json, sha256
 from stapes.link import Client, LostSamplesError, WindowResult
-from stapes.reference import ClipReference, Verdict, WindowReference
+from stapes.reference import ClipRun, Verdict, WindowReference
 
 SEARCH_STEP = 256  # samples
 
@@ -76,16 +76,20 @@ class ClipComparer:
         self.example: Example | None = None
         """The first window of all, or the first one with wrong features."""
 
-    def run(self, name: str, label: str, reference: ClipReference) -> ClipResult:
-        """Stream the clip's PCM and compare each window as soon as the device has completed it."""
+    def run(self, name: str, label: str, expected_clip: ClipRun) -> ClipResult:
+        """Stream the clip's PCM and compare each window as soon as the device has completed it.
+
+        What must come out is worked out while the device is busy.
+        """
+        pcm = expected_clip.pcm
         self.client.reset()
         results: list[WindowResult] = []
         difference: Difference | None = None
         equal = {"pcm": True, "features": True, "layer": True, "scores": True}
         position = 0
-        while position < len(reference.pcm):
+        while position < len(pcm):
             try:
-                pushed = self.client.push(reference.pcm[position:])
+                pushed = self.client.push(pcm[position:], expected_clip.advance)
             except LostSamplesError as lost:
                 equal["pcm"] = False
                 difference = difference or _pcm_difference(
@@ -97,19 +101,19 @@ class ClipComparer:
                 )
                 break
             position = pushed.samples
-            if pushed.pcm_crc != crc(reference.pcm[:position]):
+            if pushed.pcm_crc != crc(pcm[:position]):
                 equal["pcm"] = False
                 difference = difference or _pcm_difference(
                     name,
                     len(results),
-                    crc(reference.pcm[:position]),
+                    crc(pcm[:position]),
                     pushed.pcm_crc,
                     "CRC-32 since the clip's start differs: the device took other samples than it was sent",
                 )
             if pushed.window_ready:
                 window = self.client.window()
-                if len(results) < len(reference.windows):
-                    expected = reference.windows[len(results)]
+                expected = expected_clip.window(len(results))
+                if expected is not None:
                     found = self._compare(name, expected, window, equal)
                     wrong = difference is None and found is not None and found.stage == "features"
                     if self.example is None or wrong:
@@ -118,9 +122,10 @@ class ClipComparer:
                         )
                     difference = difference or found
                 results.append(window)
+        reference = expected_clip.finish()
         verdict = self._verdict() if results else Verdict(-1, -1, 0)
         if difference is not None and difference.stage == "pcm":
-            difference = self._locate_sound(difference, reference.pcm)
+            difference = self._locate_sound(difference, pcm)
         if difference is None and len(results) != len(reference.windows):
             difference = _number(name, None, "windows", len(reference.windows), len(results))
         if difference is None and verdict != reference.verdict:

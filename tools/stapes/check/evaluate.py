@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from stapes.check.disturbance import disturbances
 from stapes.check.figures import calibration, class_figures
-from stapes.check.run import Progress, connect, no_progress, prepare
 from stapes.datasets import Clip, open_dataset
+from stapes.device import connect, prepare
 from stapes.errors import BundleError, DataError
 from stapes.link import Client
-from stapes.recipe import Bundle, load_recipe
-from stapes.reference import Reference
-from stapes.training import summary
+from stapes.progress import Progress, no_progress
+from stapes.recipe import Bundle, load_recipe, summary
+from stapes.reference import ClipRun, Reference
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
@@ -63,14 +63,16 @@ def evaluate_bundle(
         with _firmware(candidate, directory / f"fold{fold}") as client:
             for clip in opened.clips(fold):
                 progress(f"fold {fold}", len(seen), opened.total)
-                expected = reference.clip(clip.pcm)
+                run = ClipRun(reference, clip.pcm)
+                decided = _decide(client, run.pcm, run.advance)
+                expected = run.finish()
                 seen.append(
                     _Decided(
                         fold=fold,
                         truth=labels.index(clip.label),
                         accepted=frozenset(map(labels.index, clip.labels)),
                         int8=expected.verdict.class_index,
-                        firmware=_decide(client, expected.pcm),
+                        firmware=decided,
                         confidence=expected.verdict.confidence * scale,
                         best=expected.verdict.best,
                         windows=tuple(int(np.argmax(window.scores)) for window in expected.windows),
@@ -158,16 +160,16 @@ class _Opened:
 def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
     """The bundle's firmware on the host, built and running."""
     prepared = prepare(bundle, "host", directory)
-    with connect(bundle, "host", prepared.build.elf if prepared.build else None) as (client, _):
+    with connect(bundle, "host", prepared.elf, build_id=prepared.build_id) as (client, _):
         yield client
 
 
-def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> int:
+def _decide(client: Client, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> int:
     """The class that the firmware decides on for a whole clip; -1 is unknown."""
     client.reset()
     position = 0
     while position < len(pcm):
-        position = client.push(pcm[position:]).samples
+        position = client.push(pcm[position:], meanwhile).samples
     return client.decision().class_index
 
 

@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
-from stapes.check.fault import describe_fault, explain_loss
-from stapes.check.uart_log import logged
-from stapes.codegen import Generated, frontend_hash, generate
 from stapes.compiler import Plan
-from stapes.errors import IdentityError, LinkError
+from stapes.device import Prepared, connect, describe_fault, prepare
+from stapes.errors import LinkError
 from stapes.files import canonical_json, sha256
-from stapes.firmware import BuildResult, build_firmware
-from stapes.graph import load_graph
-from stapes.link import Client, Hello
+from stapes.firmware import BuildResult
+from stapes.link import Hello
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
-from stapes.reference import Reference
-from stapes.targets import (
-    board_for_target,
-    counts_instructions,
-    largest_payload,
-    longest_wait,
-    open_target,
-    require_target,
-)
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many are done, and how many there are."""
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Say nothing."""
+from stapes.reference import ClipRun, Reference
 
 
 @dataclass
@@ -51,8 +33,8 @@ class CheckReport:
     source: str
     reference: str
     output_scale: float
-    clips_hash: str
-    """Hex SHA-256 of the clips' names, labels and PCM."""
+    clips_hash: str = ""
+    """Hex SHA-256 of the names, labels and PCM of the clips that were run."""
     held_out: frozenset[str] = frozenset()
     """Names of the clips that the network was not trained on."""
     hello: Hello | None = None
@@ -207,66 +189,6 @@ def _instructions(hello: Hello | None, counts: Sequence[float]) -> int | None:
     return round(median(counts))
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Firmware for one target: the generated files and the program (None for a board that runs it already)."""
-
-    target: str
-    generated: Generated
-    build: BuildResult | None
-
-
-def prepare(bundle: Bundle, target: str, directory: Path) -> Prepared:
-    """Generate and build what `target` must run, under `directory`; says at once what is missing for that."""
-    require_target(target)
-    generated = generate(bundle, directory / "generated")
-    board = board_for_target(target)
-    build = build_firmware(generated.directory, board, directory / board) if board else None
-    return Prepared(target, generated, build)
-
-
-def verify_identity(hello: Hello, bundle: Bundle) -> None:
-    """Raise `IdentityError` when the target runs anything else than firmware of this very bundle."""
-    expected_frontend = frontend_hash(bundle, load_graph(bundle))
-    if hello.bundle_hash != bundle.hash:
-        raise IdentityError(
-            f"{hello.board} runs firmware of another bundle ({hello.bundle_hash[:12]}…, "
-            f"not {bundle.manifest.name} {bundle.hash[:12]}…)",
-            hint="build and flash the firmware of this bundle",
-        )
-    if hello.frontend_hash != expected_frontend:
-        raise IdentityError(
-            f"{hello.board} runs another front end ({hello.frontend_hash[:12]}…, not {expected_frontend[:12]}…)",
-            hint="generate, build and flash again",
-        )
-
-
-@contextmanager
-def connect(
-    bundle: Bundle, target: str, elf: Path | None, *, uart_log: Path | None = None
-) -> Iterator[tuple[Client, Hello]]:
-    """Start the target, say hello, and make sure that it runs this bundle; `uart_log` gets every byte of the line.
-
-    Where the device restarts meanwhile, the `LinkError` says after which fault.
-    """
-    with ExitStack() as stack:
-        stream = stack.enter_context(open_target(target, elf=elf))
-        line = stack.enter_context(logged(stream, uart_log)) if uart_log else stream
-        wait = longest_wait(target)
-        client = Client(
-            line, timeout=wait, hello_timeout=max(10.0, wait / 3), largest_payload=largest_payload(target)
-        )
-        hello = client.hello()
-        if hello.counter == "cycles" and counts_instructions(target):
-            hello = replace(hello, counter="instructions")
-        verify_identity(hello, bundle)
-        client.speed_up()
-        try:
-            yield client, hello
-        except LinkError as error:
-            raise explain_loss(error, client, hello, elf) from error
-
-
 def check_bundle(
     bundle: Bundle,
     target: str,
@@ -294,37 +216,29 @@ def check_bundle(
         reference=reference.network,
         held_out=clips.held_out,
         output_scale=reference.graph.tensor(reference.graph.outputs[0]).scale,
-        clips_hash=_clips_hash(clips),
         build=prepared.build,
     )
-    elf = prepared.build.elf if prepared.build else None
-    with connect(bundle, target, elf, uart_log=uart_log) as (client, hello):
+    elf, build_id = prepared.elf, prepared.build_id
+    with connect(bundle, target, elf, build_id=build_id, uart_log=uart_log) as (client, hello):
         report.hello = hello
-        if prepared.build and hello.build_id != prepared.build.build_id:
-            raise IdentityError(
-                f"{hello.board} runs an older build ({hello.build_id}, not {prepared.build.build_id})",
-                hint="flash the firmware that was just built",
-            )
         fault = client.fault()
         report.earlier_fault = describe_fault(fault, elf) if fault else None
         comparer = ClipComparer(client, report.plan, full=full)
+        heard = []
         try:
             for done, clip in enumerate(clips.clips):
                 progress(clip.name, done, len(clips.clips))
-                result = comparer.run(clip.name, clip.label, reference.clip(clip.pcm))
+                pcm = clip.pcm
+                result = comparer.run(clip.name, clip.label, ClipRun(reference, pcm))
                 report.results.append(result)
+                heard.append([clip.name, clip.label, zlib.crc32(pcm.tobytes())])
             progress("done", len(clips.clips), len(clips.clips))
             report.stack_high_water = client.stats().stack_high_water
         except KeyboardInterrupt:
             report.interrupted = True
+        report.clips_hash = sha256(canonical_json(heard))
         report.example = comparer.example
         report.link = client.statistics.as_dict()
     if not report.results and not report.interrupted:
         raise LinkError("no clip was run", hint="give --clips 1 or more")
     return report
-
-
-def _clips_hash(clips: ClipSet) -> str:
-    return sha256(
-        canonical_json([[clip.name, clip.label, zlib.crc32(clip.pcm.tobytes())] for clip in clips.clips])
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ from stapes.cli import (
     sweep,
     train,
 )
-from stapes.cli.common import console, guarded
+from stapes.cli.common import console, guarded, log_to_console
 
 app = typer.Typer(
     help="From sound recordings to a microcontroller whose every bit is proven equal to Python's.",
@@ -49,8 +50,16 @@ def _main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Say on standard error what is opened, tried and started, and how long it takes.",
+        ),
+    ] = False,
 ) -> None:
-    pass
+    log_to_console("debug" if verbose else os.environ.get("STAPES_LOG", ""))
 
 
 app.command()(doctor.doctor)

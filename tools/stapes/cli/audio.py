@@ -20,7 +20,7 @@ def bench_audio(
     json: JsonOption = None,
 ) -> None:
     """Instructions a PCM sample from PDM, I2S and ADC, and whether the samples are the host's."""
-    from stapes.check.bench_audio import bench_audio as bench
+    from stapes.bench.audio import bench_audio as bench
 
     result = bench(target, out or Path("build/bench_audio") / target.replace(":", "_").replace("/", "_"))
     costs = ", ".join(f"{name} {count:,.0f}" for name, count in result["sources"].items())

@@ -25,8 +25,7 @@ def build(
     json: JsonOption = None,
 ) -> None:
     """Generate the C sources of a bundle and build the firmware of one board."""
-    from stapes.codegen import generate
-    from stapes.firmware import build_firmware, find_program
+    from stapes.firmware import build_bundle, find_program
     from stapes.firmware.boards import Board
     from stapes.firmware.build import require_compiler
     from stapes.firmware.pack import needs_packing, pack_image
@@ -35,9 +34,8 @@ def build(
     require_compiler(board)
     loaded = Bundle.load(bundle)
     directory = out or Path("build") / loaded.manifest.name
-    generated = generate(loaded, directory / "generated")
     with progress_bar() as progress:
-        result = build_firmware(generated.directory, board, directory / board, app=app, progress=progress)
+        result = build_bundle(loaded, directory, board, directory / board, app, progress=progress)
     console.print(f"{result.elf}", soft_wrap=True)
     stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
     console.print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from typer.core import TyperGroup
 
 from stapes.errors import StapesError
 from stapes.files import printable, write_atomic, write_json
+from stapes.progress import Progress
 
 
 class _PlainConsole(Console):
@@ -90,16 +92,40 @@ def default_command(name: str) -> type[TyperGroup]:
     return Group
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on standard error, as a function of (what, done, total)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class _ToErrors(logging.Handler):
+    """A line on standard error: seconds since the start, the file that speaks, what it says."""
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+    def emit(self, record: logging.LogRecord) -> None:
+        seconds, name = record.relativeCreated / 1000, record.name.removeprefix("stapes.")
+        text = f"{seconds:8.3f} {name}: {printable(record.getMessage())}"
+        errors.print(Text(text, style="dim"), soft_wrap=True)
+
+
+def log_to_console(level: str) -> None:
+    """Show what the library logs from `level` up (`debug`, say); nothing where it is empty."""
+    logger = logging.getLogger("stapes")
+    for handler in [each for each in logger.handlers if isinstance(each, _ToErrors)]:
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    if not level:
+        return
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise StapesError(f"STAPES_LOG={level} is no level", hint="give debug, info, warning or error")
+    logger.addHandler(_ToErrors())
+    logger.setLevel(number)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error, as a function of (what, done, total)."""
+    from rich import progress as rich
+
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(),
         console=errors,
         transient=True,
     ) as bar:

@@ -10,7 +10,7 @@ import typer
 from stapes.cli.common import JsonOption, console, progress_bar, save_json
 
 if TYPE_CHECKING:
-    from stapes.check.model_bench import ModelBench
+    from stapes.bench.model import ModelBench
     from stapes.compiler import Plan
 
 ModelArgument = Annotated[
@@ -59,7 +59,8 @@ def compile_model(
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise
-    files = generate_model(plan, out, Provenance({name: sha256(data)}))
+    stem = model.stem if model.is_file() else name
+    files = generate_model(plan, out, Provenance({name: sha256(data)}), name=stem)
     if memory_map:
         from stapes.report.memory_map import memory_svg, memory_text
 
@@ -101,7 +102,7 @@ def bench(
     json: JsonOption = None,
 ) -> None:
     """Measure a network on a target, and compare every output with the TFLM interpreter."""
-    from stapes.check.model_bench import bench_model
+    from stapes.bench.model import bench_model
 
     data, hop = _read(model)
     with progress_bar() as progress:

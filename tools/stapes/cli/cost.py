@@ -42,7 +42,7 @@ def cost(
 
 def print_cost(recipe: Recipe, classes: int, *, measure: bool) -> dict[str, Any]:
     """Print the cost; raises `RecipeError` after that where it is over the budget. Gives the keys of `stapes cost`."""
-    from stapes.check.cost import check_budget, recipe_cost
+    from stapes.bench.cost import check_budget, recipe_cost
     from stapes.report import cost_table
     from stapes.training import untrained_network
 

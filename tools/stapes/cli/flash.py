@@ -49,7 +49,7 @@ def flash(
     json: JsonOption = None,
 ) -> None:
     """Build a bundle's firmware, write it to a board, verify it, and ask the board what it runs."""
-    from stapes.check.flash import confirm, plan_flash, run_flash
+    from stapes.device.flash import confirm, plan_flash, run_flash
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)

@@ -168,7 +168,7 @@ def bench_frontend(
     json: JsonOption = None,
 ) -> None:
     """Instructions a frame, flash and RAM of the front end alone, and whether its bits are the reference's."""
-    from stapes.check.bench_frontend import bench_frontend as bench
+    from stapes.bench.frontend import bench_frontend as bench
 
     spec, output = _front_end(bundle)
     directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")

@@ -42,17 +42,16 @@ def soak(
     json: JsonOption = None,
 ) -> None:
     """Stream sound over a line that damages frames; count crashes, hangs and wrong results."""
-    from stapes.check import prepare
+    from stapes.check.soak import soak as run
+    from stapes.device import prepare
     from stapes.link.faults import parse_faults
-    from stapes.link.soak import soak as run
     from stapes.recipe import Bundle
     from stapes.targets import largest_payload, open_target
 
     chosen = parse_faults(faults)
     loaded = Bundle.load(bundle)
     prepared = prepare(loaded, target, out or Path("build") / loaded.manifest.name)
-    elf = prepared.build.elf if prepared.build else None
-    with progress_bar() as progress, open_target(target, elf) as stream:
+    with progress_bar() as progress, open_target(target, prepared.elf) as stream:
         report = run(
             stream,
             faults=chosen,

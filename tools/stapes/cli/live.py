@@ -30,7 +30,7 @@ def bench_live(
     json: JsonOption = None,
 ) -> None:
     """What listening costs: a hop, a second, the longest step, flash and RAM of the whole application."""
-    from stapes.live import bench_live as measure
+    from stapes.bench import bench_live as measure
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
@@ -59,9 +59,9 @@ def bench_events(
     json: JsonOption = None,
 ) -> None:
     """An hour of held-out clips between silence and noise: the device's events against Python's and the truth."""
+    from stapes.bench import bench_events as measure
     from stapes.cli.common import progress_bar
     from stapes.datasets import open_dataset, synthetic_clips
-    from stapes.live import bench_events as measure
     from stapes.recipe import Bundle, load_recipe
 
     loaded = Bundle.load(bundle)
@@ -210,6 +210,8 @@ def listen(
         json_lines=json_lines,
         labels=labels,
     ) as session:
+        if session.state.earlier_fault:
+            _say(f"before this session the device restarted after {session.state.earlier_fault}")
         run_session(
             session,
             plain=plain or not console.is_terminal,
@@ -217,7 +219,10 @@ def listen(
         )
     state = session.state
     dropped = state.status.dropped if state.status else 0
-    save_json(json, {"events": state.count, "dropped_samples": dropped})
+    save_json(
+        json,
+        {"events": state.count, "dropped_samples": dropped, "earlier_fault": state.earlier_fault},
+    )
     console.print(f"{state.count} events, {dropped} samples dropped")
 
 

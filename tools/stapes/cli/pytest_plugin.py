@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from stapes.check import CheckReport, ClipSet, Prepared
+    from stapes.check import CheckReport, ClipSet
+    from stapes.device import Prepared
     from stapes.link import Client, Hello
     from stapes.recipe import Bundle
 
@@ -169,7 +170,7 @@ def prepared(
 
     A missing emulator or compiler skips, unless the target was asked for by name.
     """
-    from stapes.check import prepare
+    from stapes.device import prepare
     from stapes.errors import ToolError
     from stapes.targets import require_target
 
@@ -185,7 +186,7 @@ def prepared(
     with _one_at_a_time(directory):
         prepared = prepare(bundle, target, directory)
         if request.config.getoption("stapes_flash") and target.startswith("board:") and prepared.build:
-            from stapes.check.flash import flash_once
+            from stapes.device.flash import flash_once
 
             flash_once(bundle, target, prepared.build, probe=request.config.getoption("stapes_probe"))
         return prepared
@@ -228,10 +229,10 @@ def device(
     request: pytest.FixtureRequest, bundle: Bundle, target: str, prepared: Prepared
 ) -> Iterator[tuple[Client, Hello]]:
     """A freshly started device that runs the bundle."""
-    from stapes.check import connect
+    from stapes.device import connect
 
-    elf = prepared.build.elf if prepared.build else None
-    with connect(bundle, target, elf, uart_log=_uart_log(request.config, request.node.name)) as connected:
+    log = _uart_log(request.config, request.node.name)
+    with connect(bundle, target, prepared.elf, build_id=prepared.build_id, uart_log=log) as connected:
         yield connected
 
 

@@ -50,7 +50,7 @@ def pareto(
     """Accuracy against multiplications, flash and memory: a table, and with --out a picture."""
     from dataclasses import asdict
 
-    from stapes.check.pareto import pareto_points
+    from stapes.bench.pareto import pareto_points
     from stapes.report.pareto import draw_pareto, pareto_table
 
     points = pareto_points(bundles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from stapes.cli.common import JsonOption, console, progress_bar, save_json, save
 
 if TYPE_CHECKING:
     from stapes.recipe import Recipe
+    from stapes.training import Setup
 
 
 def sweep(
@@ -55,12 +57,12 @@ def sweep(
 
     After Ctrl-C the same command goes on; the same command in several terminals searches together.
     """
-    from stapes.datasets import noise_clips, open_dataset
+    from stapes.datasets import noise_clips
     from stapes.errors import ToolError
     from stapes.recipe import load_recipe
-    from stapes.training import default_cache
+    from stapes.training import Setup, default_cache
     from stapes.training.backend import require_packages
-    from stapes.training.noise import open_noise, require_use
+    from stapes.training.noise import require_use
     from stapes.training.sweep import Range, content_hash, for_search, varied
     from stapes.training.sweep import sweep as search
 
@@ -72,9 +74,10 @@ def sweep(
     ranges = [Range.parse(text) for text in vary]
     varies = any(each.key == "training.noise_sampled" for each in ranges)
     require_use(noise, used=bool(asked.training.noise_sampled) or varies)
-    open_noise(asked, noise)
+    setup = Setup(data, cache or default_cache(), jobs=os.cpu_count() or 1, noise=noise)
+    setup.open_noise(asked)
     require_packages()
-    dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
+    dataset = setup.open_dataset(asked)
     dataset.require_trainable(tagging=asked.model.scores == "sigmoid")
     base = for_search(asked, dataset.folds, validate)
     console.print(
@@ -91,7 +94,7 @@ def sweep(
         ranges,
         trials,
         out,
-        _Score(data, noise, cache or default_cache()),
+        _Score(setup),
         storage=storage,
         data=content_hash(dataset, noise_clips(noise, dataset.sample_rate) if noise else ()),
         tell=tell,
@@ -119,35 +122,30 @@ def sweep(
 class _Score:
     """Train one trial and give its int8 network's accuracy on the validation fold."""
 
-    def __init__(self, data: Path | None, noise: Path | None, cache: Path) -> None:
-        self._data, self._noise, self._cache = data, noise, cache
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
 
     def __call__(self, recipe: Recipe, place: Path) -> float:
         from stapes.training import train_folds
 
         if recipe.budget.flash or recipe.budget.ram or recipe.budget.cpu is not None:
             self._refuse_over_budget(recipe)
-        fold = recipe.dataset.test_fold
+        setup = replace(self._setup, folds=(recipe.dataset.test_fold,))
         with progress_bar() as progress:
             _, (result,) = train_folds(
                 recipe,
-                self._data,
-                [fold],
+                setup,
                 place,
-                self._cache,
-                os.cpu_count() or 1,
-                noise=self._noise,
                 features=progress,
                 progress=lambda report: progress("training", report.step, report.steps),
             )
         return result.int8_accuracy
 
     def _refuse_over_budget(self, recipe: Recipe) -> None:
-        from stapes.check.cost import check_budget, recipe_cost
-        from stapes.datasets import open_dataset
+        from stapes.bench.cost import check_budget, recipe_cost
         from stapes.training import untrained_network
 
-        classes = len(open_dataset(self._data, recipe.dataset, recipe.frontend.sample_rate).labels)
+        classes = len(self._setup.open_dataset(recipe).labels)
         network = untrained_network(recipe, classes)
         with TemporaryDirectory() as directory:
             check_budget(recipe_cost(recipe, network, classes, Path(directory), measure=False), recipe)

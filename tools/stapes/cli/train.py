@@ -14,8 +14,9 @@ import typer
 from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_json
 
 if TYPE_CHECKING:
+    from stapes.progress import Progress
     from stapes.recipe import Bundle, Recipe
-    from stapes.training import Report
+    from stapes.training import Report, Setup
 
 
 def train(
@@ -75,12 +76,11 @@ def train(
 ) -> None:
     """Print the cost; train, quantise, evaluate; write a bundle. After Ctrl-C the same command goes on from there."""
     from stapes.cli.cost import print_cost
-    from stapes.datasets import open_dataset
     from stapes.errors import RecipeError
     from stapes.recipe import load_recipe
     from stapes.report import evaluation_table
-    from stapes.training import default_cache, rewrite_figures, seeds_summary
-    from stapes.training.noise import open_noise, require_use
+    from stapes.training import Setup, default_cache, rewrite_figures, seeds_summary
+    from stapes.training.noise import require_use
 
     asked = load_recipe(recipe)
     held_out = asked.dataset.test_fold
@@ -91,21 +91,21 @@ def train(
         )
     stages = asked.training.start or asked.training.teachers  # may use it
     require_use(noise, used=bool(asked.training.noise_sampled or stages))
-    open_noise(asked, noise)
-    labels = open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels
+    setup = Setup(
+        data=data,
+        cache=cache or default_cache(),
+        folds=None if folds == "all" else (held_out,),
+        jobs=jobs,
+        start=start,
+        teachers=tuple(teachers or ()),
+        noise=noise,
+        ray=ray,
+    )
+    setup.open_noise(asked)
+    labels = setup.open_dataset(asked).labels
     print_cost(asked, len(labels), measure=False)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
-    run = _Run(
-        recipe,
-        data,
-        folds or str(held_out),
-        cache or default_cache(),
-        jobs,
-        start,
-        tuple(teachers or ()),
-        ray,
-        noise,
-    )
+    run = _Run(recipe, setup)
     metrics = run(asked, out, work)
     others = {}
     for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
@@ -126,14 +126,7 @@ class _Run:
     """What all seeds of one command share; called with a recipe it trains, evaluates and writes a bundle."""
 
     path: Path
-    data: Path | None
-    folds: str
-    cache: Path
-    jobs: int
-    start: Path | None
-    teachers: tuple[Path, ...]
-    ray: str | None
-    noise: Path | None
+    setup: Setup
     within: tuple[Path, ...] = ()
     """Recipes that wait for this one."""
 
@@ -143,12 +136,13 @@ class _Run:
         from stapes.training import rewrite_figures
 
         bundle, metrics = self.train(recipe, out, work)
-        if self.data is None:
+        if self.setup.data is None:
             return metrics
+        folds = "all" if self.setup.folds is None else str(self.setup.folds[0])
         try:
             with progress_bar() as progress:
                 measured = evaluate_bundle(
-                    bundle, self.data, self.folds, work / "firmware", progress=progress
+                    bundle, self.setup.data, folds, work / "firmware", progress=progress
                 )
         except ToolError as error:
             note("firmware not measured:", str(error), to=errors)
@@ -159,32 +153,25 @@ class _Run:
 
     def train(self, recipe: Recipe, out: Path, work: Path) -> tuple[Bundle, dict[str, Any]]:
         """The bundle and what training knows of it; first those of the recipes that it begins with or learns from."""
-        from stapes.recipe import Bundle
         from stapes.training import metrics_of, train_folds, write_bundle
 
-        start, teachers = self.start, self.teachers
+        setup = self.setup
         others: dict[str, str] = {}
-        if recipe.training.start and start is None:
-            start = self.first(recipe.training.start, recipe, work / "start", others)
-        if recipe.training.teachers and not teachers:
+        if recipe.training.start and setup.start is None:
+            setup = replace(setup, start=self.first(recipe.training.start, recipe, work / "start", others))
+        if recipe.training.teachers and not setup.teachers:
             teachers = tuple(
                 self.first(name, recipe, work / f"teacher{number}", others)
                 for number, name in enumerate(recipe.training.teachers, start=1)
             )
+            setup = replace(setup, teachers=teachers)
         if others:
             console.print(f"{self.path.name} now")
         with _bars() as bars:
             pool, results = train_folds(
                 recipe,
-                self.data,
-                None if self.folds == "all" else [int(self.folds)],
+                setup,
                 work,
-                self.cache,
-                self.jobs,
-                start=start,
-                noise=self.noise,
-                teachers=teachers,
-                ray=self.ray,
                 features=bars.features,
                 progress=bars.training,
                 finished=lambda result: console.print(
@@ -193,10 +180,10 @@ class _Run:
                 ),
             )
         metrics = metrics_of(recipe, results, pool.content)
-        if start is not None:
-            metrics["from"] = Bundle.load(start).manifest.name
-        if teachers:
-            metrics["teachers"] = [Bundle.load(teacher).manifest.name for teacher in teachers]
+        if start := setup.open_start():
+            metrics["from"] = start.manifest.name
+        if setup.teachers:
+            metrics["teachers"] = [teacher.manifest.name for teacher in setup.open_teachers()]
         text = self.path.read_text(encoding="utf-8")
         return write_bundle(out, recipe, text, pool.labels, results, metrics, others), metrics
 
@@ -216,7 +203,7 @@ class _Run:
         training = asked.training.model_copy(update={"seed": recipe.training.seed})
         others[name] = path.read_text(encoding="utf-8")
         console.print(f"{name} first")
-        run = replace(self, path=path, start=None, teachers=(), within=within)
+        run = replace(self, path=path, setup=replace(self.setup, start=None, teachers=()), within=within)
         run.train(asked.model_copy(update={"training": training}), work / "bundle", work)
         return work / "bundle"
 
@@ -224,23 +211,23 @@ class _Run:
 class _Bars:
     """What `train_folds` calls back; one bar for the features, one a fold."""
 
-    def __init__(self, features: Callable[[str, int, int], None], training: Callable[[Report], None]) -> None:
+    def __init__(self, features: Progress, training: Callable[[Report], None]) -> None:
         self.features, self.training = features, training
 
 
 @contextmanager
 def _bars() -> Iterator[_Bars]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich import progress as rich
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(),
         console=errors,
         transient=True,
     ) as bar:
-        tasks: dict[str, TaskID] = {}
+        tasks: dict[str, rich.TaskID] = {}
         estimates: dict[int, str] = {}
 
         def features(what: str, done: int, total: int) -> None:

@@ -1,30 +1,35 @@
-"""Writes stapes_frontend_tables.h and stapes_frontend_tables.c: the constants of one front end."""
+"""Writes stapes_<name>_frontend.h and .c: the constants of one front end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from stapes.codegen.emitter import Provenance, render, write_sources
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_sources
 from stapes.errors import RecipeError
 from stapes.features import Tables
 
 
 def generate_frontend(
-    tables: Tables, directory: Path, provenance: Provenance, *, values: bool = False
+    tables: Tables, directory: Path, provenance: Provenance, *, name: str, values: bool = False
 ) -> list[Path]:
     """Write both files into `directory`; see `frontend_sources`."""
-    return write_sources(directory, frontend_sources(tables, provenance, values=values))
+    return write_sources(directory, frontend_sources(tables, provenance, name=name, values=values))
 
 
-def frontend_sources(tables: Tables, provenance: Provenance, *, values: bool = False) -> dict[str, str]:
-    """The text of both files by name.
+def frontend_sources(
+    tables: Tables, provenance: Provenance, *, name: str, values: bool = False
+) -> dict[str, str]:
+    """The text of both files by name, for the bundle `name`.
 
     `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
     """
     spec = tables.spec
     if values and (spec.n_mfcc or spec.pcen):
         raise RecipeError("only log-mel is normalised by window", hint="leave out n_mfcc and pcen")
+    prefix = c_prefix(name)
     context = {
+        "prefix": prefix,
+        "macro": prefix.upper(),
         "provenance": provenance,
         "title": f"Front end: {spec.sample_rate} Hz, {spec.frame_length} samples every {spec.hop_length}, "
         f"{spec.n_mels} mel bands",
@@ -37,8 +42,7 @@ def frontend_sources(tables: Tables, provenance: Provenance, *, values: bool = F
         "bias": tables.fixed_offset if values else tables.bias,
     }
     return {
-        name: render(f"{name.removeprefix('stapes_')}.j2", **context)
-        for name in ("stapes_frontend_tables.h", "stapes_frontend_tables.c")
+        f"{prefix}_frontend.{suffix}": render(f"frontend.{suffix}.j2", **context) for suffix in ("h", "c")
     }
 
 

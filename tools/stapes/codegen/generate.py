@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stapes.codegen.bundle import bundle_sources
-from stapes.codegen.emitter import Provenance, write_sources
+from stapes.codegen.bundle import alias_source, bundle_sources, require_free_names
+from stapes.codegen.emitter import Provenance, remove_earlier, write_sources
 from stapes.codegen.frontend import frontend_sources
-from stapes.codegen.live import live_sources
 from stapes.codegen.model import model_sources
+from stapes.codegen.selftest import selftest_scores
 from stapes.compiler import Plan, compile_bundle
 from stapes.features import Tables
-from stapes.files import canonical_json, sha256, write_json
+from stapes.files import canonical_json, json_text, sha256
 from stapes.graph import Graph, load_graph
 from stapes.recipe import Bundle
 from stapes.reference import LiveRule, decision_rule, output_quantization
@@ -53,36 +53,37 @@ def frontend_hash(bundle: Bundle, graph: Graph) -> str:
     )
 
 
-def generate(bundle: Bundle, directory: Path) -> Generated:
-    """Write every generated file of `bundle` into `directory`; nothing is written when the network is unsupported or
-    a constant does not fit."""
+def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Generated:
+    """Write every generated file of `bundle` into `directory`, which holds one bundle: files that were generated there
+    for another go. Nothing is written when the network is unsupported or a constant does not fit.
+
+    `exported`: with a self-test, and without the header by which the programs of firmware/app/ find the bundle.
+    """
     graph = load_graph(bundle)
     plan = compile_bundle(bundle)
     tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
     front_end = frontend_hash(bundle, graph)
+    name = bundle.manifest.name
     texts = {
-        **frontend_sources(tables, provenance),
-        **model_sources(plan, provenance),
+        **frontend_sources(tables, provenance, name=name),
+        **model_sources(plan, provenance, name=name),
         **bundle_sources(
             bundle.manifest,
             bundle_hash=bundle.hash,
             frontend_hash=front_end,
             rule=rule,
-            provenance=provenance,
-        ),
-        **live_sources(
-            bundle.manifest.name,
-            LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
+            live=LiveRule.of(bundle.manifest, graph.tensor(graph.outputs[0]).scale, rule.zero_point),
             slides=plan.slide is not None,
+            scores=selftest_scores(bundle) if exported else [],
             provenance=provenance,
         ),
     }
-    files = write_sources(directory, texts)
-    plan_file = directory / "plan.json"
-    write_json(
-        plan_file,
+    require_free_names(name, texts)
+    if not exported:
+        texts |= alias_source(name, texts, provenance)
+    texts["plan.json"] = json_text(
         {
             "bundle": bundle.hash,
             "frontend": front_end,
@@ -99,6 +100,14 @@ def generate(bundle: Bundle, directory: Path) -> Generated:
                 }
                 for layer in plan.layers
             ],
-        },
+        }
     )
-    return Generated(directory, (*files, plan_file), plan, front_end)
+    files = write_sources(directory, texts)
+    remove_earlier(directory, files)
+    return Generated(directory, tuple(files), plan, front_end)
+
+
+def generated_before(bundle: Bundle, directory: Path) -> Generated:
+    """What `generate` returned when it wrote the files that are in `directory`."""
+    plan, front_end = compile_bundle(bundle), frontend_hash(bundle, load_graph(bundle))
+    return Generated(directory, tuple(sorted(directory.iterdir())), plan, front_end)

@@ -1,4 +1,4 @@
-"""Writes stapes_model.h and .c, stapes_weights.h and .c: one network's layers, call plan and constants."""
+"""Writes stapes_<name>_model.h and .c, _weights.h and .c: one network's layers, call plan and constants."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance, render, write_sources
+from stapes.codegen.emitter import Provenance, c_prefix, render, write_sources
 from stapes.compiler.plan import Array, Input, Layer, Plan, Storage, Value, layer_arrays
 from stapes.compiler.widths import input_fields, layer_fields, tensor_fields
 
-FILES = ("stapes_model.h", "stapes_model.c", "stapes_weights.h", "stapes_weights.c")
+FILES = ("model.h", "model.c", "weights.h", "weights.c")
 NOWHERE = "STAPES_NOWHERE"
 
 
@@ -46,38 +46,42 @@ class LayerText:
     numbers: str
 
 
-def generate_model(plan: Plan, out_dir: Path, provenance: Provenance) -> list[Path]:
-    """Write all four files into `out_dir`."""
-    return write_sources(out_dir, model_sources(plan, provenance))
+def generate_model(plan: Plan, out_dir: Path, provenance: Provenance, *, name: str) -> list[Path]:
+    """Write all four files into `out_dir`, for the bundle or network `name`."""
+    return write_sources(out_dir, model_sources(plan, provenance, name=name))
 
 
-def model_sources(plan: Plan, provenance: Provenance) -> dict[str, str]:
+def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str, str]:
     """The text of all four files by name."""
-    constants = _constants(plan)
+    prefix = c_prefix(name)
+    constants = _constants(prefix, plan)
     context = {
+        "prefix": prefix,
+        "macro": prefix.upper(),
         "provenance": provenance,
         "title": f"Network {plan.name}: {len(plan.layers)} layers, {plan.macs:,} multiplications a window",
         "plan": plan,
         "constants": constants,
-        "layers": [_layer_text(plan, layer) for layer in plan.layers],
-        "storages": [_storage_text(plan, number) for number in range(len(plan.storages))],
+        "layers": [_layer_text(prefix, plan, layer) for layer in plan.layers],
+        "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
-    return {name: render(f"{name.removeprefix('stapes_')}.j2", **context) for name in FILES}
+    return {f"{prefix}_{file}": render(f"{file}.j2", **context) for file in FILES}
 
 
-def _constants(plan: Plan) -> list[Constant]:
+def _constants(prefix: str, plan: Plan) -> list[Constant]:
     found = []
     for layer in plan.layers:
         for name, array in layer_arrays(layer):
-            found.append(Constant(_array_name(layer, name), f"{layer.name}: {name}", array))
+            found.append(Constant(_array_name(prefix, layer, name), f"{layer.name}: {name}", array))
     for number, storage in enumerate(plan.storages):
         if storage.data is not None:
-            found.append(Constant(_constant_name(number), storage.name, Array("int8_t", storage.data)))
+            name = _constant_name(prefix, number)
+            found.append(Constant(name, storage.name, Array("int8_t", storage.data)))
     for zero_point, size in sorted(plan.outside_rows.items()):
         found.append(
             Constant(
-                _outside_name(zero_point),
+                _outside_name(prefix, zero_point),
                 f"a row outside of the map, zero point {zero_point}",
                 Array("int8_t", np.full(size, zero_point, dtype=np.int8)),
             )
@@ -85,26 +89,26 @@ def _constants(plan: Plan) -> list[Constant]:
     return found
 
 
-def _array_name(layer: Layer, field: str) -> str:
-    return f"stapes_layer_{layer.index}_{field}"
+def _array_name(prefix: str, layer: Layer, field: str) -> str:
+    return f"{prefix}_layer_{layer.index}_{field}"
 
 
-def _constant_name(number: int) -> str:
-    return f"stapes_constant_{number}"
+def _constant_name(prefix: str, number: int) -> str:
+    return f"{prefix}_constant_{number}"
 
 
-def _outside_name(zero_point: int) -> str:
-    return f"stapes_outside_{zero_point}".replace("-", "minus_")
+def _outside_name(prefix: str, zero_point: int) -> str:
+    return f"{prefix}_outside_{zero_point}".replace("-", "minus_")
 
 
-def _initialisers(fields: Mapping[str, Value], layer: Layer | None = None) -> list[str]:
+def _initialisers(fields: Mapping[str, Value], prefix: str = "", layer: Layer | None = None) -> list[str]:
     parts = []
     for name, value in fields.items():
         if isinstance(value, Array):
             assert layer is not None
-            text = _array_name(layer, name)
+            text = _array_name(prefix, layer, name)
         elif isinstance(value, dict):
-            text = "{" + ", ".join(_initialisers(value, layer)) + "}"
+            text = "{" + ", ".join(_initialisers(value, prefix, layer)) + "}"
         elif isinstance(value, list):
             text = "{" + ", ".join(map(str, value)) + "}"
         else:
@@ -113,27 +117,28 @@ def _initialisers(fields: Mapping[str, Value], layer: Layer | None = None) -> li
     return parts
 
 
-def _layer_text(plan: Plan, layer: Layer) -> LayerText:
+def _layer_text(prefix: str, plan: Plan, layer: Layer) -> LayerText:
     state, scratch = (
         NOWHERE if offset is None else offset for offset in (layer.state_offset, layer.scratch_offset)
     )
     return LayerText(
         layer,
-        [_input_text(plan, window) for window in layer.inputs],
-        _lines(_initialisers(layer.fields, layer)),
+        [_input_text(prefix, plan, window) for window in layer.inputs],
+        _lines(_initialisers(layer.fields, prefix, layer)),
         ", ".join([f".state = {state}", f".scratch = {scratch}", *_initialisers(layer_fields(layer))]),
     )
 
 
-def _input_text(plan: Plan, window: Input) -> str:
-    outside = _outside_name(plan.storages[window.tensor].zero_point) if window.fills_outside else "NULL"
+def _input_text(prefix: str, plan: Plan, window: Input) -> str:
+    zero_point = plan.storages[window.tensor].zero_point
+    outside = _outside_name(prefix, zero_point) if window.fills_outside else "NULL"
     return "{" + ", ".join([f".outside = {outside}", *_initialisers(input_fields(window))]) + "}"
 
 
-def _storage_text(plan: Plan, number: int) -> str:
+def _storage_text(prefix: str, plan: Plan, number: int) -> str:
     storage: Storage = plan.storages[number]
     is_constant = storage.data is not None
-    place = f".data = {_constant_name(number)}" if is_constant else f".offset = {storage.offset}"
+    place = f".data = {_constant_name(prefix, number)}" if is_constant else f".offset = {storage.offset}"
     return ", ".join([f"{{{{{place}}}", *map(str, tensor_fields(plan, number).values())]) + "}"
 
 

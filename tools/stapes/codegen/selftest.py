@@ -1,22 +1,21 @@
-"""Writes stapes_selftest_data.h: the scores that a window of noise must give on every device."""
+"""The scores that two windows of noise must give on every device: what `stapes_selftest_run` compares with."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.codegen.emitter import Provenance, render, write_source
 from stapes.recipe import Bundle
 from stapes.reference import Reference
 
 LEVELS, LEVEL_SAMPLES = 8, 2048
+WINDOWS = 2
+"""The second shares rows with the first, where windows do."""
 
 
 def noise(count: int) -> npt.NDArray[np.int16]:
-    """The `count` samples of firmware/export/stapes_selftest.c: xorshift32 noise whose level halves every 2048
-    samples, eight times over.
+    """The `count` samples of firmware/runtime/src/selftest.c: xorshift32 noise whose level halves every 2048 samples,
+    eight times over.
     """
     samples = np.empty(count, dtype=np.int16)
     state = 1
@@ -30,15 +29,9 @@ def noise(count: int) -> npt.NDArray[np.int16]:
     return samples
 
 
-def generate_selftest(bundle: Bundle, directory: Path, provenance: Provenance) -> Path:
-    """Write the file into `directory`."""
-    reference = Reference(bundle)
-    window = bundle.manifest.frontend.samples(bundle.manifest.window.frames)
-    scores = next(iter(reference.windows(noise(window)))).scores
-    text = render(
-        "selftest_data.h.j2",
-        provenance=provenance,
-        title="What the self-test must give",
-        scores=[int(score) for score in scores],
-    )
-    return write_source(directory, "stapes_selftest_data.h", text)
+def selftest_scores(bundle: Bundle) -> list[int]:
+    """The reference's scores of `WINDOWS` windows, one after the other."""
+    spec, window = bundle.manifest.frontend, bundle.manifest.window
+    pcm = noise(spec.samples(window.frames + (WINDOWS - 1) * window.hop_frames))
+    windows = list(Reference(bundle).windows(pcm))
+    return [int(score) for each in windows for score in each.scores]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,6 +128,7 @@ class Builder:
             shape=shape,
             inputs=(Input(number, height=source.rows, stride=0),),
             fields={"input_bytes": source.row_bytes, "row_bytes": shape.row_bytes},
+            knows_row=True,
             name=f"{tensor.name} (rows)",
         )
 
@@ -145,11 +147,13 @@ class Builder:
         state_bytes: int = 0,
         scratch_bytes: int = 0,
         details: str = "",
+        knows_row: bool = False,
         why: str = "",
     ) -> int:
         """Append a layer for `op`'s output (or tensor `output`); returns the storage of its output.
 
-        `steps`: number of input rows, for a layer that accumulates them into one output row.
+        `steps`: number of input rows, for a layer that accumulates them into one output row. `knows_row`: what a row
+        is depends on its number in the window, so that windows cannot share it.
         """
         index = op.outputs[0] if output is None else output
         tensor = self.tensor(index)
@@ -172,6 +176,7 @@ class Builder:
                 why=why,
                 steps=steps or shape.rows,
                 accumulates=steps is not None,
+                knows_row=knows_row,
                 state_bytes=state_bytes,
                 scratch_bytes=scratch_bytes,
             )
@@ -199,7 +204,18 @@ class Builder:
         return layers, [*self.storages, *self.constants]
 
 
+@dataclass(frozen=True)
+class Lowering:
+    """How an operator becomes layers, and which C functions (without `stapes_`) it may become; `reshape` may come
+    before any of them.
+    """
+
+    lower: Callable[[Builder, Op], None]
+    kernels: tuple[str, ...] = ()
+
+
 ALIASES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+LOWERINGS = {kind: Lowering(Builder.alias) for kind in ALIASES}
 
 
 def _shape_text(storage: Storage) -> str:

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stapes.compiler.builder import ALIASES, Builder
+from stapes.compiler import builder, lower_conv, lower_elementwise, lower_forest, lower_move, lower_pool
+from stapes.compiler.builder import Builder, Lowering
 from stapes.compiler.explain import layer_notes
-from stapes.compiler.lower_conv import conv_2d, depthwise_conv_2d, fully_connected
-from stapes.compiler.lower_elementwise import UNARY, add, lookup, mul, prelu, softmax
-from stapes.compiler.lower_forest import forest, statistics
-from stapes.compiler.lower_move import concatenation, pad, split, strided_slice, transpose
-from stapes.compiler.lower_pool import pool_2d, reduce
 from stapes.compiler.memory import Buffer, align, place
 from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
 from stapes.compiler.schedule import last_consumers, simulate
 from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
 from stapes.compiler.widths import check_widths
 from stapes.errors import UnsupportedModelError
-from stapes.graph import Graph, Op, check_supported, load_graph
+from stapes.graph import Graph, check_supported, load_graph
 from stapes.recipe import Bundle
 
-LOWER: dict[str, Callable[[Builder, Op], None]] = {
-    "ADD": add,
-    "AVERAGE_POOL_2D": pool_2d,
-    "CONCATENATION": concatenation,
-    "CONV_2D": conv_2d,
-    "CUSTOM:stapes_forest": forest,
-    "CUSTOM:stapes_statistics": statistics,
-    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
-    "FULLY_CONNECTED": fully_connected,
-    "MAX_POOL_2D": pool_2d,
-    "MEAN": reduce,
-    "MUL": mul,
-    "PAD": pad,
-    "PADV2": pad,
-    "PRELU": prelu,
-    "REDUCE_MAX": reduce,
-    "SOFTMAX": softmax,
-    "SPLIT": split,
-    "STRIDED_SLICE": strided_slice,
-    "SUB": add,
-    "SUM": reduce,
-    "TRANSPOSE": transpose,
-    **{kind: lookup for kind in UNARY},
-    **{kind: Builder.alias for kind in ALIASES},
+LOWERINGS: dict[str, Lowering] = {
+    **builder.LOWERINGS,
+    **lower_conv.LOWERINGS,
+    **lower_elementwise.LOWERINGS,
+    **lower_forest.LOWERINGS,
+    **lower_move.LOWERINGS,
+    **lower_pool.LOWERINGS,
 }
 """How each operator becomes layers."""
 
@@ -98,22 +77,22 @@ def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> 
 def lower(graph: Graph, name: str = "model") -> tuple[Network, list[str]]:
     """Every operator as layers, and what was noticed on the way."""
     check_supported(graph)
-    missing = [op for op in graph.ops if op.kind not in LOWER]
+    missing = [op for op in graph.ops if op.kind not in LOWERINGS]
     if missing:
         findings = [f"operator {op.kind} (operator {op.index})" for op in missing]
         raise UnsupportedModelError(f"no kernel for: {', '.join(findings)}", findings)
-    builder = Builder(graph)
+    found = Builder(graph)
     for index in graph.inputs:
-        builder.add_input(index)
+        found.add_input(index)
     for op in graph.ops:
-        LOWER[op.kind](builder, op)
-    layers, storages = builder.finished()
-    outputs = tuple(builder.storage_of[index] for index in graph.outputs)
+        LOWERINGS[op.kind].lower(found, op)
+    layers, storages = found.finished()
+    outputs = tuple(found.storage_of[index] for index in graph.outputs)
     storages = _with_padding(layers, storages)
     if any(storages[number].padding and storages[number].rows > 1 for number in outputs):
         finding = "a network output that a padded convolution also reads"
         raise UnsupportedModelError(finding, [finding], hint="end the network after the convolution")
-    return Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs), builder.notes
+    return Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs), found.notes
 
 
 def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:

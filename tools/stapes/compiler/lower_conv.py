@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Pad, Shape
+from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op
@@ -353,3 +353,16 @@ def _add_accumulating(
         scratch_bytes=2 * len(order),
         details=details,
     )
+
+
+LOWERINGS = {
+    "CONV_2D": Lowering(
+        conv_2d, ("conv_2d", "conv_2d_carry", "depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
+    ),
+    "DEPTHWISE_CONV_2D": Lowering(
+        depthwise_conv_2d, ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "conv_2d", "conv_2d_carry")
+    ),
+    "FULLY_CONNECTED": Lowering(
+        fully_connected, ("conv_2d", "conv_2d_carry", "fully_connected", "fully_connected_carry")
+    ),
+}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from stapes.compiler.builder import Builder, Shape
+from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op, Tensor
 from stapes.int8.arithmetic import activation_range, quantize_multiplier
@@ -17,8 +17,6 @@ from stapes.int8.elementwise import (
     rescale_multiplier,
     unary_table,
 )
-
-UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
 
 
 def add(builder: Builder, op: Op) -> None:
@@ -143,3 +141,16 @@ def softmax(builder: Builder, op: Op) -> None:
             "channels": shape.channels,
         },
     )
+
+
+UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
+"""Functions of one int8: tables."""
+
+LOWERINGS = {
+    "ADD": Lowering(add, ("add",)),
+    "MUL": Lowering(mul, ("mul",)),
+    "PRELU": Lowering(prelu, ("prelu",)),
+    "SOFTMAX": Lowering(softmax, ("softmax",)),
+    "SUB": Lowering(add, ("add",)),
+    **{kind: Lowering(lookup, ("lookup",)) for kind in UNARY},
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stapes.compiler.builder import Builder, Shape
+from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
 
@@ -43,3 +43,9 @@ def forest(builder: Builder, op: Op) -> None:
         scratch_bytes=2 * classes,
         details=f"{roots.size} trees, {len(nodes)} nodes",
     )
+
+
+LOWERINGS = {
+    "CUSTOM:stapes_forest": Lowering(forest, ("forest",)),
+    "CUSTOM:stapes_statistics": Lowering(statistics, ("statistics",)),
+}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Pad, Shape
+from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
 from stapes.graph.slices import slice_of
@@ -24,16 +25,17 @@ def concatenation(builder: Builder, op: Op) -> None:
     first = 1 if rank > 1 and output.shape[0] == 1 else 0
     tensors = [builder.tensor(index) for index in op.inputs]
     if rank - first > 1 and axis == first:
-        # Every output row is one row of one input; all of them are there before the first comes out.
         parts = tuple(Shape.of((1, *tensor.shape[first:])) for tensor in tensors)
+        starts = accumulate((part.rows for part in parts), initial=0)
         builder.add_layer(
             op=op,
             kernel="concatenation_rows",
             inputs=tuple(
-                Input(builder.source(op, tensor.index, part), height=part.rows, stride=0)
-                for tensor, part in zip(tensors, parts, strict=True)
+                Input(builder.source(op, tensor.index, part), before=start)
+                for tensor, part, start in zip(tensors, parts, starts, strict=False)
             ),
             fields={"row_bytes": shape.row_bytes},
+            knows_row=True,
         )
         return
     outer = math.prod(output.shape[first + 1 : axis]) if axis > first else 1
@@ -137,6 +139,7 @@ def _pick(
             "row_step": row_step,
             "input_bytes": row_bytes,
         },
+        knows_row=not by_rows,
     )
 
 
@@ -187,3 +190,13 @@ def pad(builder: Builder, op: Op) -> None:
         },
         details=f"padding {inner} with {value}",
     )
+
+
+LOWERINGS = {
+    "CONCATENATION": Lowering(concatenation, ("concatenation", "concatenation_rows")),
+    "PAD": Lowering(pad, ("pad",)),
+    "PADV2": Lowering(pad, ("pad",)),
+    "SPLIT": Lowering(split, ("pick",)),
+    "STRIDED_SLICE": Lowering(strided_slice, ("pick",)),
+    "TRANSPOSE": Lowering(transpose, ("pick",)),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from stapes.compiler.builder import Builder, Shape
+from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.lower_conv import window_of
 from stapes.compiler.plan import Fields, Input
 from stapes.graph import Op
@@ -95,3 +95,12 @@ def reduce(builder: Builder, op: Op) -> None:
         state_bytes=4 * outer * kept if over_rows and kernel == "reduce_sum" else 0,
         details=f"over {rows} rows of {added}",
     )
+
+
+LOWERINGS = {
+    "AVERAGE_POOL_2D": Lowering(pool_2d, ("average_pool_2d", "average_pool_rows")),
+    "MAX_POOL_2D": Lowering(pool_2d, ("max_pool_2d", "max_pool_rows")),
+    "MEAN": Lowering(reduce, ("reduce_sum",)),
+    "REDUCE_MAX": Lowering(reduce, ("reduce_max",)),
+    "SUM": Lowering(reduce, ("reduce_sum",)),
+}

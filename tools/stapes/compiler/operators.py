@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from stapes.compiler.builder import ALIASES
-from stapes.compiler.lower_elementwise import UNARY
+from stapes.compiler.compile import LOWERINGS
+from stapes.definitions import firmware_dir
 from stapes.graph import operator_rows
 
-KERNELS: dict[str, tuple[str, ...]] = {
-    "ADD": ("add",),
-    "AVERAGE_POOL_2D": ("average_pool_2d", "average_pool_rows"),
-    "CONCATENATION": ("concatenation", "concatenation_rows"),
-    "CONV_2D": ("conv_2d",),
-    "CUSTOM:stapes_forest": ("forest",),
-    "CUSTOM:stapes_statistics": ("statistics",),
-    "DEPTHWISE_CONV_2D": ("depthwise_conv_2d", "conv_2d"),
-    "FULLY_CONNECTED": ("conv_2d", "fully_connected"),
-    "MAX_POOL_2D": ("max_pool_2d", "max_pool_rows"),
-    "MEAN": ("reduce_sum",),
-    "MUL": ("mul",),
-    "PAD": ("pad",),
-    "PADV2": ("pad",),
-    "PRELU": ("prelu",),
-    "REDUCE_MAX": ("reduce_max",),
-    "SOFTMAX": ("softmax",),
-    "SPLIT": ("pick",),
-    "STRIDED_SLICE": ("pick",),
-    "SUB": ("add",),
-    "SUM": ("reduce_sum",),
-    "TRANSPOSE": ("pick",),
-    **{kind: ("lookup",) for kind in UNARY},
-}
-"""The C functions (without `stapes_`) that an operator may become; `reshape` may come before any of them."""
-
-DSP_KERNELS = ("average_pool_rows", "conv_2d", "depthwise_conv_2d", "fully_connected")
-"""Kernels with inner loops for the DSP instructions of Armv7E-M and Armv8-M; the others are portable C."""
-
-MVE_KERNELS = ("conv_2d", "depthwise_conv_2d", "fully_connected")
-"""Those that have inner loops for the vectors of Armv8.1-M too."""
+_MARKS = re.compile(
+    r"^void stapes_(\w+)\(const stapes_call_t \*call\); +/\* faster with (.*) \*/$", flags=re.MULTILINE
+)
 
 HEAD = """# Operators
 
@@ -55,25 +29,25 @@ This page is written from the code: `python -m stapes.compiler.operators > docs/
 
 TAIL = """
 Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C; those marked +
-also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. SHAPE,
+also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. Weights
+for the kernels named `carry` are written as `STAPES_CARRY(a, b)`: one order in the generated C, which the macro packs
+as the core at hand wants it. `stapes compile --explain` says which kernel a layer got, why, and what it costs. SHAPE,
 PACK, GATHER and other arithmetic on shapes that an export with a dynamic batch leaves behind is folded away.
 """
 
 
 def operators_page() -> str:
     """The text of docs/operators.md."""
+    header = (firmware_dir() / "runtime/include/stapes/kernels.h").read_text(encoding="utf-8")
+    marks = {name: "*" * ("DSP" in said) + "+" * ("MVE" in said) for name, said in _MARKS.findall(header)}
     lines = []
     for kind, attributes, notes in operator_rows():
-        kernels = KERNELS.get(kind, ())
-        named = ", ".join(f"`{name}`{_marks(name)}" for name in kernels)
+        kernels = LOWERINGS[kind].kernels if kind in LOWERINGS else ()
+        named = ", ".join(f"`{name}`{marks.get(name, '')}" for name in kernels)
         given = ", ".join(f"`{name}`" for name in attributes.split(", ") if name)
         nothing = "no code" if kind in ALIASES else "taken off"
         lines.append(f"| {kind} | {given} | {notes} | {named or nothing} |")
     return HEAD + "\n".join(lines) + "\n" + TAIL
-
-
-def _marks(kernel: str) -> str:
-    return "*" * (kernel in DSP_KERNELS) + "+" * (kernel in MVE_KERNELS)
 
 
 if __name__ == "__main__":

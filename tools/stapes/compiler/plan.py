@@ -100,6 +100,8 @@ class Layer:
     """Why this kernel and this way of requantising."""
     steps: int = 0
     accumulates: bool = False
+    knows_row: bool = False
+    """What a row is depends on its number in the window."""
     state_bytes: int = 0
     scratch_bytes: int = 0
     state_offset: int | None = None

@@ -16,9 +16,6 @@ from stapes.compiler.schedule import Schedule, Use, last_consumers
 MAX_COUNT = 2**31 - 1
 """As far as rows are counted."""
 
-KNOWS_ITS_PLACE = ("reshape", "concatenation_rows")
-"""Kernels whose output row depends on its number."""
-
 
 class NotSlidable(Exception):
     """Why windows share nothing."""
@@ -51,7 +48,7 @@ def time_strides(input_count: int, layers: Sequence[Layer], storages: Sequence[S
 
 def _obstacle(layer: Layer, storages: Sequence[Storage], trunk_tensors: int) -> str:
     """What keeps a layer with several rows out of the trunk; empty where nothing does."""
-    if layer.kernel in KNOWS_ITS_PLACE or (layer.kernel == "pick" and layer.fields["input_bytes"] != 0):
+    if layer.knows_row:
         return f"is a {layer.op} along time"
     rows = []
     for window in layer.inputs:

@@ -1,7 +1,7 @@
 """Recordings to labelled 16-bit PCM."""
 
 from stapes.datasets.audio import AudioInfo, Span, audio_info, read_audio
-from stapes.datasets.dataset import Clip, Dataset
+from stapes.datasets.dataset import Clip, Dataset, remembered
 from stapes.datasets.esc50 import ESC10_LABELS
 from stapes.datasets.noise import noise_clips
 from stapes.datasets.open import open_dataset
@@ -17,5 +17,6 @@ __all__ = [
     "noise_clips",
     "open_dataset",
     "read_audio",
+    "remembered",
     "synthetic_clips",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,30 @@ class Clip:
     def at_speed(self, speed: float) -> Pcm:
         """int16[about n / speed]: the same recording played `speed` times as fast, pitch included."""
         return self.read(speed)
+
+
+def remembered(clips: Sequence[Clip], most_bytes: int) -> list[Clip]:
+    """`clips`, whose samples are kept once they were read, up to so many bytes together."""
+    room = most_bytes
+
+    def remember(clip: Clip) -> Clip:
+        kept: Pcm | None = None
+
+        def read(speed: float) -> Pcm:
+            nonlocal kept, room
+            if speed != 1.0:
+                return clip.read(speed)
+            if kept is not None:
+                return kept
+            pcm = clip.pcm
+            if pcm.nbytes <= room:
+                room -= pcm.nbytes
+                kept = pcm
+            return pcm
+
+        return replace(clip, read=read)
+
+    return [remember(clip) for clip in clips]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,12 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stapes.datasets.catalogue import Published
 from stapes.errors import DataError, ToolError
-
-Progress = Callable[[str, int, int], None]
+from stapes.progress import Progress, no_progress
 
 _CHUNK = 1 << 16
 _TIMEOUT_SECONDS = 30
@@ -76,9 +74,7 @@ class _Resuming:
         return have
 
 
-def fetch(
-    source: Published, out: Path, *, url: str = "", progress: Progress = lambda what, done, total: None
-) -> Path:
+def fetch(source: Published, out: Path, *, url: str = "", progress: Progress = no_progress) -> Path:
     """Download, check and unpack `source` into the directory `out`; gives the data directory.
 
     An interrupted download goes on with the next call. `url` names another place of the same archive. Nothing is

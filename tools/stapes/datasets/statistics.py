@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ import numpy as np
 from stapes.datasets.audio import audio_info
 from stapes.datasets.dataset import Dataset, Pcm, too_short
 from stapes.errors import DataError
-
-Progress = Callable[[str, int, int], None]
+from stapes.progress import Progress, no_progress
 
 LEVEL_EDGES = tuple(range(-90, 1, 5))
 """dBFS; a full-scale square wave has 0. The first bin holds everything below too."""
@@ -67,7 +66,7 @@ def _narrow(bandwidths: Mapping[str, Sequence[float]]) -> list[str]:
 def describe_dataset(
     dataset: Dataset,
     minimum_samples: int,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
     *,
     tagging: bool = False,
 ) -> dict[str, Any]:

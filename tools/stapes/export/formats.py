@@ -17,16 +17,17 @@ Files = dict[str, str]
 
 
 def cmake(library: Library) -> Files:
-    """A project for add_subdirectory or find_package, target `stapes::model`; an example for this computer."""
+    """A project for add_subdirectory or find_package, target `stapes::<bundle>`; an example for this computer."""
     return {
         "CMakeLists.txt": _render("cmake.j2", library),
+        f"cmake/{library.name}Config.cmake": _render("cmake_config.j2", library),
         "examples/classify/CMakeLists.txt": _render("cmake_example.j2", library),
-        "examples/classify/main.c": _example("main.c"),
+        "examples/classify/main.c": _example(library, "main.c"),
         "README.md": _readme(
             library,
             "cmake",
-            "    add_subdirectory(PATH_OF_THIS_FOLDER model)\n"
-            "    target_link_libraries(YOUR_PROGRAM PRIVATE stapes::model)\n\n"
+            f"    add_subdirectory(PATH_OF_THIS_FOLDER {library.name})\n"
+            f"    target_link_libraries(YOUR_PROGRAM PRIVATE {library.target})\n\n"
             f"or install it and use `find_package({library.name})`. The example classifies raw PCM files:\n\n"
             "    cmake -S examples/classify -B build && cmake --build build && build/classify",
         ),
@@ -45,7 +46,7 @@ def platformio(library: Library) -> Files:
         "homepage": library.url,
         "frameworks": "*",
         "platforms": "*",
-        "headers": ["stapes_classifier.h", "stapes_selftest.h"],
+        "headers": [f"{library.name}.h"],
         "examples": [
             {"name": "selftest", "base": "examples/selftest", "files": ["platformio.ini", "src/main.cpp"]}
         ],
@@ -56,7 +57,7 @@ def platformio(library: Library) -> Files:
     return {
         "library.json": json.dumps(manifest, indent=2) + "\n",
         "examples/selftest/platformio.ini": _render("platformio_ini.j2", library),
-        "examples/selftest/src/main.cpp": _example("platformio.cpp"),
+        "examples/selftest/src/main.cpp": _example(library, "platformio.cpp"),
         "README.md": _readme(
             library,
             "platformio",
@@ -70,12 +71,12 @@ def arduino(library: Library) -> Files:
     """A library for the Arduino IDE, with a sketch."""
     return {
         "library.properties": _render("arduino.j2", library),
-        "examples/selftest/selftest.ino": _example("arduino.ino"),
+        "examples/selftest/selftest.ino": _example(library, "arduino.ino"),
         "README.md": _readme(
             library,
             "arduino",
             "Copy this folder into the `libraries` folder of your sketchbook (or add it as a .zip). Then\n"
-            "`#include <stapes_classifier.h>`; File > Examples has a self-test for the board.",
+            f"`#include <{library.name}.h>`; File > Examples has a self-test for the board.",
         ),
     }
 
@@ -89,7 +90,7 @@ def zephyr(library: Library) -> Files:
         "samples/selftest/CMakeLists.txt": _render("zephyr_sample_cmake.j2", library),
         "samples/selftest/prj.conf": _render("zephyr_prj_conf.j2", library),
         "samples/selftest/sample.yaml": _render("zephyr_sample_yaml.j2", library),
-        "samples/selftest/src/main.c": _example("selftest.c"),
+        "samples/selftest/src/main.c": _example(library, "selftest.c"),
         "README.md": _readme(
             library,
             "zephyr",
@@ -106,7 +107,7 @@ def esp_idf(library: Library) -> Files:
         "idf_component.yml": _render("esp_manifest.j2", library) + _component_facts() + ESP_EXAMPLES,
         "examples/selftest/CMakeLists.txt": _render("esp_example_cmake.j2", library),
         "examples/selftest/main/CMakeLists.txt": _render("esp_example_main_cmake.j2", library),
-        "examples/selftest/main/main.c": _example("esp_idf.c"),
+        "examples/selftest/main/main.c": _example(library, "esp_idf.c"),
         "README.md": _readme(
             library,
             "esp-idf",
@@ -134,8 +135,10 @@ def _component_facts() -> str:
     return text[text.index("license:") :]
 
 
-def _example(name: str) -> str:
-    return (firmware_dir() / "export" / "examples" / name).read_text(encoding="utf-8")
+def _example(library: Library, name: str) -> str:
+    """An example is written for the bundle "app", as the programs in firmware/app/ are."""
+    text = (firmware_dir() / "export" / "examples" / name).read_text(encoding="utf-8")
+    return text.replace("stapes_app", library.name).replace("STAPES_APP", library.macro)
 
 
 def _readme(library: Library, format_name: str, usage: str) -> str:

@@ -1,4 +1,4 @@
-"""What every format packs: the runtime, the generated sources, the classifier around them, and facts about them."""
+"""What every format packs: the runtime, the generated sources, and facts about them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 
 from stapes import __version__
 from stapes.codegen import Generated, generate
-from stapes.codegen.emitter import Provenance, c_identifier
-from stapes.codegen.selftest import generate_selftest
+from stapes.codegen.emitter import c_identifier, c_prefix
 from stapes.definitions import firmware_dir
 from stapes.errors import ToolError
 from stapes.files import sha256
@@ -24,7 +23,7 @@ STACK_KIB = 8
 class Library:
     """Files under src/ and, beside them, licence and model card; what manifests and the README say about them.
 
-    `sources` are the paths of the C files; `memory_bytes` is the RAM of one classifier on a 32-bit device.
+    `memory_bytes` is the RAM of one classifier on a 32-bit device.
     """
 
     bundle: str
@@ -39,8 +38,13 @@ class Library:
 
     @property
     def name(self) -> str:
-        """The library's name: letters, digits and underscores."""
-        return f"stapes_{c_identifier(self.bundle).strip('_').lower()}"
+        """The library's name, and what its public header and every symbol begin with: `stapes_<bundle>`."""
+        return c_prefix(self.bundle)
+
+    @property
+    def target(self) -> str:
+        """Its CMake target."""
+        return f"stapes::{self.name.removeprefix('stapes_')}"
 
     @property
     def macro(self) -> str:
@@ -54,8 +58,26 @@ class Library:
 
     @property
     def sources(self) -> list[str]:
-        """The C files, in order."""
+        """All C files, in order."""
         return sorted(name for name in self.files if name.endswith(".c"))
+
+    @property
+    def own_sources(self) -> list[str]:
+        """Those of this bundle alone."""
+        return [name for name in self.sources if name.startswith(f"src/{self.name}")]
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
+        """C files that several bundles of a program share: of the runtime, of the link."""
+        names = ("runtime", "link") if self.has_link else ("runtime",)
+        return {part: [name for name in self.sources if name.startswith(f"src/{part}/")] for part in names}
+
+    @property
+    def runtime_id(self) -> str:
+        """Version and digest of what bundles share; only those with the same can be in one program."""
+        shared = sorted(name for name in self.files if re.match(r"src/(stapes|runtime)/", name))
+        digest = sha256(b"".join(name.encode() + b"\0" + self.files[name] for name in shared))
+        return f"{self.version}-{digest[:12]}"
 
     @property
     def ram_kib(self) -> int:
@@ -79,15 +101,12 @@ def collect(bundle: Bundle, *, link: bool = False, url: str = "") -> Library:
     files = {
         **_tree(root / "runtime" / "include", "src"),
         **_tree(root / "runtime" / "src", "src/runtime"),
-        **_tree(root / "export", "src", only=r"stapes_\w+\.[ch]"),
         "LICENSE": _licence(root),
     }
     if link:
         files |= _tree(root / "link", "src/link")
     with TemporaryDirectory(prefix="stapes-export-") as directory:
-        generated = generate(bundle, Path(directory))
-        provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
-        generate_selftest(bundle, Path(directory), provenance)
+        generated = generate(bundle, Path(directory), exported=True)
         files |= _tree(Path(directory), "src", only=r".*\.[ch]")
     if "MODEL_CARD.md" in bundle.files:
         files["MODEL_CARD.md"] = bundle.files["MODEL_CARD.md"]
@@ -117,7 +136,8 @@ def _licence(firmware: Path) -> bytes:
 
 
 def _memory(bundle: Bundle, generated: Generated) -> int:
-    """The arena and the window's rows, which are nearly all of a classifier."""
+    """Arena, front end and rows, which are nearly all of a classifier; windows that share rows need no copy of them."""
     window, frontend = bundle.manifest.window, bundle.manifest.frontend
-    rows = window.frames * generated.plan.storages[0].row_bytes
+    kept = 1 if generated.plan.slide else window.frames
+    rows = kept * generated.plan.storages[0].row_bytes
     return int(generated.plan.arena_bytes) + rows + 8 * frontend.n_fft // 2 + 2 * frontend.frame_length

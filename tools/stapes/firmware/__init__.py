@@ -2,6 +2,7 @@
 
 from stapes.definitions import firmware_dir
 from stapes.firmware.build import BuildResult, board_names, build_firmware
+from stapes.firmware.kept import build_bundle
 from stapes.firmware.library import build_library
 from stapes.firmware.tools import Tool, ToolStatus, find_program, find_tools, require_program
 
@@ -10,6 +11,7 @@ __all__ = [
     "Tool",
     "ToolStatus",
     "board_names",
+    "build_bundle",
     "build_firmware",
     "build_library",
     "find_program",

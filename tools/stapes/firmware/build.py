@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
+import shlex
 import subprocess
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,10 @@ from typing import Any
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.files import write_atomic
-from stapes.firmware.checksum import write_checksum
-from stapes.firmware.size import Sizes, measure
-from stapes.firmware.stack import worst_case_stack
 from stapes.firmware.tools import require_program
+from stapes.progress import Progress, no_progress
 
-Progress = Callable[[str, int, int], None]
+_log = logging.getLogger(__name__)
 
 COMPILERS = {
     "host": "cc",
@@ -80,7 +80,7 @@ def build_firmware(
     app: str = "hil",
     *,
     definitions: dict[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> BuildResult:
     """Build `app` (firmware/app/NAME.c, or the path of a C file) for `board` in `out_dir`, as far as is
     needed.
@@ -99,18 +99,39 @@ def build_firmware(
         "STAPES_BUILD_ID": build_id,
         **(definitions or {}),
     }
+    begin = time.monotonic()
     _configure(out_dir, variables)
+    configured = time.monotonic()
     _compile(out_dir, progress)
+    _log.debug(
+        "%s for %s in %s: build %s, configured in %.1f s, compiled in %.1f s",
+        app,
+        board,
+        out_dir,
+        build_id,
+        configured - begin,
+        time.monotonic() - configured,
+    )
     elf = out_dir / "stapes.elf"
     if elf.read_bytes()[:4] != b"\x7fELF":
         return BuildResult(elf, 0, 0, 0, build_id)
+    # These read ELF files by a package that is slow to import, in vain where nothing is to be built.
+    from stapes.firmware.checksum import write_checksum
+    from stapes.firmware.size import measure
+    from stapes.firmware.stack import kept_worst_case_stack
+
     write_checksum(elf)
-    sizes: Sizes = measure(elf)
-    return BuildResult(elf, sizes.flash, sizes.ram, worst_case_stack(out_dir, elf), build_id)
+    sizes = measure(elf)
+    return BuildResult(elf, sizes.flash, sizes.ram, kept_worst_case_stack(out_dir, elf), build_id)
 
 
 def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
     """Twelve hex digits of a hash over every source that could be in the image."""
+    return source_hash(board, app, generated_dir)[:12]
+
+
+def source_hash(board: str, app: str, generated_dir: Path | None = None) -> str:
+    """Hex SHA-256 over the firmware's sources, with those of an application and of a bundle where they are given."""
     digest = hashlib.sha256(f"{board}\0{app}".encode())
     roots = [
         firmware_dir() / name
@@ -119,9 +140,9 @@ def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
     roots += [root for root in (generated_dir, Path(app)) if root is not None and root.exists()]
     for root in roots:
         for path in [root] if root.is_file() else sorted(root.rglob("*.*")):
-            if path.is_file() and path.suffix in {".c", ".h", ".def", ".ld", ".cmake", ".txt"}:
+            if path.is_file() and path.suffix in {".c", ".h", ".S", ".def", ".ld", ".cmake", ".txt"}:
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()
 
 
 def _configure(out_dir: Path, variables: dict[str, str]) -> None:
@@ -136,6 +157,7 @@ def _configure(out_dir: Path, variables: dict[str, str]) -> None:
     command = [require_program("cmake"), "-G", "Ninja", "-S", str(firmware_dir()), "-B", str(out_dir)]
     command += [f"-DCMAKE_MAKE_PROGRAM={require_program('ninja')}"]
     command += [f"-D{name}={value}" for name, value in variables.items()]
+    _log.debug("%s", shlex.join(command))
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     log = done.stdout + done.stderr
     if done.returncode != 0:
@@ -150,7 +172,7 @@ def _identity(stamp: str) -> tuple[str, ...]:
     return values["source"], values["STAPES_BOARD"]
 
 
-def _compile(out_dir: Path, progress: Progress | None) -> None:
+def _compile(out_dir: Path, progress: Progress) -> None:
     environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
     lines: list[str] = []
     with subprocess.Popen(
@@ -165,7 +187,7 @@ def _compile(out_dir: Path, progress: Progress | None) -> None:
         for line in process.stdout:
             lines.append(line)
             step = re.match(r"\[(\d+)/(\d+)\] (.*)", line)
-            if step and progress and step.group(1) != "0":
+            if step and step.group(1) != "0":
                 progress(f"build {Path(step.group(3)).name}", int(step.group(1)), int(step.group(2)))
     log = "".join(lines)
     write_atomic(out_dir / "build.log", log)

@@ -8,6 +8,7 @@ file are given `LIBRARY_FRAME`. Every interrupt may come on top once: a micropho
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
+
+from stapes.files import sha256, write_json
 
 LIBRARY_FRAME = 96
 INDIRECT = "__indirect_call"
@@ -44,6 +47,21 @@ _BYTES = re.compile(r"(\d+) bytes \((static|dynamic,bounded)\)")
 class _Function:
     frame: int
     calls: set[str] = field(default_factory=set)
+
+
+def kept_worst_case_stack(build_dir: Path, elf_path: Path) -> int:
+    """`worst_case_stack`, analysed once for each content of the image; kept beside it."""
+    path = build_dir / "stapes-stack.json"
+    key = sha256(Path(__file__).read_bytes() + elf_path.read_bytes())
+    try:
+        kept = json.loads(path.read_bytes())
+        if kept["key"] == key:
+            return int(kept["stack_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none yet, or damaged
+    stack = worst_case_stack(build_dir, elf_path)
+    write_json(path, {"key": key, "stack_bytes": stack})
+    return stack
 
 
 def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import platform
 import re
@@ -14,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from stapes.errors import ToolError
+
+_log = logging.getLogger(__name__)
 
 WSL = "wsl --install, then as on Ubuntu"
 RENODE = "install Renode 1.14 or later (https://renode.io) and put `renode` on PATH, or its path into STAPES_RENODE"
@@ -165,9 +168,13 @@ def find_program(command: str) -> str | None:
     """
     tool = next((tool for tool in PROGRAMS if tool.command == command), None)
     if tool is not None and tool.named_program:
-        return shutil.which(tool.named_program)
+        path = shutil.which(tool.named_program)
+        _log.debug("%s is %s, as %s says", command, path or "missing", tool.variable)
+        return path
     beside = str(Path(sys.executable).parent)
-    return shutil.which(command) or shutil.which(command, path=beside)
+    path = shutil.which(command) or shutil.which(command, path=beside)
+    _log.debug("%s is %s", command, path or "missing")
+    return path
 
 
 def require_program(command: str) -> str:

@@ -117,3 +117,10 @@ def _patches(
     windows = windows[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]
     windows = windows[:, : output.shape[1], : output.shape[2]]
     return np.moveaxis(windows, 3, -1)
+
+
+KERNELS = {
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+}

@@ -214,3 +214,19 @@ def softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     product = saturating_rounding_doubling_high_mul(exponentials, reciprocal)
     scaled = rounding_divide_by_pot(product, 12 - headroom + 31 - 8)
     return [_int8(scaled - 128)]
+
+
+KERNELS = {
+    "ADD": add_or_sub,
+    "HARD_SWISH": unary,
+    "LEAKY_RELU": unary,
+    "LOGISTIC": unary,
+    "MUL": mul,
+    "PRELU": prelu,
+    "QUANTIZE": unary,
+    "RELU": unary,
+    "RELU6": unary,
+    "SOFTMAX": softmax,
+    "SUB": add_or_sub,
+    "TANH": unary,
+}

@@ -43,3 +43,16 @@ def split(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Equal parts along an axis; the axis is the first input."""
     parts = np.split(inputs[1], len(op.outputs), axis=int(inputs[0].reshape(-1)[0]))
     return [np.ascontiguousarray(part) for part in parts]
+
+
+KERNELS = {
+    "CONCATENATION": concatenation,
+    "EXPAND_DIMS": reshape,
+    "PAD": pad,
+    "PADV2": pad,
+    "RESHAPE": reshape,
+    "SPLIT": split,
+    "SQUEEZE": reshape,
+    "STRIDED_SLICE": strided_slice,
+    "TRANSPOSE": transpose,
+}

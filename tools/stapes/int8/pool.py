@@ -92,3 +92,12 @@ def _pooled(graph: Graph, op: Op, values: npt.NDArray[np.int32], fill: int) -> n
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernels, axis=(1, 2))
     windows = windows[:, :: strides[0], :: strides[1]]
     return windows[:, : output.shape[1], : output.shape[2]]
+
+
+KERNELS = {
+    "AVERAGE_POOL_2D": average_pool_2d,
+    "MAX_POOL_2D": max_pool_2d,
+    "MEAN": mean,
+    "REDUCE_MAX": reduce_max,
+    "SUM": total,
+}

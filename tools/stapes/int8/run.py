@@ -15,38 +15,13 @@ Array = npt.NDArray[np.generic]
 Kernel = Callable[[Graph, Op, list[Array]], list[Array]]
 
 KERNELS: dict[str, Kernel] = {
-    "ADD": elementwise.add_or_sub,
-    "AVERAGE_POOL_2D": pool.average_pool_2d,
-    "CONCATENATION": move.concatenation,
-    "CONV_2D": conv.conv_2d,
-    "CUSTOM:stapes_forest": forest.forest,
-    "CUSTOM:stapes_statistics": forest.statistics,
-    "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
-    "EXPAND_DIMS": move.reshape,
-    "FULLY_CONNECTED": conv.fully_connected,
-    "HARD_SWISH": elementwise.unary,
-    "LEAKY_RELU": elementwise.unary,
-    "LOGISTIC": elementwise.unary,
-    "MAX_POOL_2D": pool.max_pool_2d,
-    "MEAN": pool.mean,
-    "MUL": elementwise.mul,
-    "PAD": move.pad,
-    "PADV2": move.pad,
-    "PRELU": elementwise.prelu,
-    "QUANTIZE": elementwise.unary,
-    "REDUCE_MAX": pool.reduce_max,
-    "RELU": elementwise.unary,
-    "RELU6": elementwise.unary,
-    "RESHAPE": move.reshape,
-    "SOFTMAX": elementwise.softmax,
-    "SPLIT": move.split,
-    "SQUEEZE": move.reshape,
-    "STRIDED_SLICE": move.strided_slice,
-    "SUB": elementwise.add_or_sub,
-    "SUM": pool.total,
-    "TANH": elementwise.unary,
-    "TRANSPOSE": move.transpose,
+    **conv.KERNELS,
+    **elementwise.KERNELS,
+    **pool.KERNELS,
+    **move.KERNELS,
+    **forest.KERNELS,
 }
+"""Every operator by its name in the file."""
 
 
 def run_graph(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import secrets
 import time
 from collections import deque
@@ -18,6 +19,8 @@ from stapes.link import messages as m
 from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message
 from stapes.targets import Stream
+
+_log = logging.getLogger(__name__)
 
 SHORTEST_WAIT = 0.005  # seconds before a request is sent again
 LONGEST_WAIT = 2.0
@@ -99,6 +102,15 @@ class Client:
                 hint="build and flash the firmware of this stapes version",
             )
         self._hello = m.parse_hello(answer)
+        _log.debug(
+            "%s answers: stapes %s, build %s, bundle %s, chip %s, %d bytes a message",
+            self._hello.board,
+            self._hello.version,
+            self._hello.build_id,
+            self._hello.bundle_hash[:12],
+            self._hello.unique_id or "without an id",
+            self._hello.max_payload,
+        )
         if self._hello.max_payload < SMALLEST_PAYLOAD:
             raise LinkError(
                 f"the device takes only {self._hello.max_payload} bytes a message", hint="flash it again"
@@ -117,6 +129,7 @@ class Client:
             try:
                 return self._request(Message.HELLO, self._hello_payload(), timeout=TRIAL_SECONDS)
             except LinkError:
+                _log.debug("no hello at %d baud", baud)
                 if time.monotonic() >= deadline:
                     raise
         raise AssertionError("cycle ended")
@@ -137,12 +150,15 @@ class Client:
             try:
                 self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud=baud))
             except LinkError:
-                continue  # the device cannot
+                _log.debug("the device does not do %d baud", baud)
+                continue
             self._set_speed(baud)
             try:
                 self._request(Message.STATS, timeout=TRIAL_SECONDS)
+                _log.debug("the line works at %d baud", baud)
                 return baud
             except LinkError:
+                _log.debug("the line does not carry %d baud", baud)
                 self._set_speed(BOOT_BAUD)
                 time.sleep(FALL_BACK_SECONDS)
                 self.hello()
@@ -165,10 +181,11 @@ class Client:
         self._request(Message.RESET)
         self._samples = 0
 
-    def push(self, pcm: npt.NDArray[np.int16]) -> m.Pushed:
+    def push(self, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> m.Pushed:
         """Send samples until a window is complete or all are taken; `Pushed.samples` says how far it came.
 
-        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
+        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream. `meanwhile` is
+        called while the device works on a window.
         """
         per_message = (self._payload - m.PCM_REQUEST.size) // 2
         data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
@@ -178,7 +195,8 @@ class Client:
             payload = m.PCM_REQUEST.pack(samples=self._samples) + data[offset : offset + 2 * per_message]
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
             slow = self._completes_window(self._samples, sent)
-            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow))
+            work = meanwhile if slow else None
+            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow, meanwhile=work))
             if not self._samples <= pushed.samples <= self._samples + sent or (
                 pushed.samples < self._samples + sent and not pushed.window_ready
             ):
@@ -323,9 +341,18 @@ class Client:
         return self._hello
 
     def _request(
-        self, message: Message, payload: bytes = b"", *, timeout: float | None = None, slow: bool = False
+        self,
+        message: Message,
+        payload: bytes = b"",
+        *,
+        timeout: float | None = None,
+        slow: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> bytes:
-        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart."""
+        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart.
+
+        `meanwhile` is called once it is sent; only then does the device's time count.
+        """
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(m.REQUEST_HEADER.pack(sequence=self._sequence, type=message) + payload)
         begin = time.monotonic()
@@ -337,6 +364,10 @@ class Client:
             self.statistics.retries += not first
             self._send(frame)
             sent = time.monotonic()
+            if first and meanwhile is not None:
+                meanwhile()
+                deadline += time.monotonic() - sent
+                sent = time.monotonic()
             answer = self._await(message, min(sent + wait, deadline))
             now = time.monotonic()
             if answer is not None:
@@ -353,7 +384,11 @@ class Client:
                     f"no answer to {message.name} within {now - begin:.0f} s",
                     hint="check cable, baud rate and power, or that the firmware runs",
                 )
-            if now >= sent + wait:
+            late = now >= sent + wait
+            _log.debug(
+                "%s: %s, sent again", message.name, f"no answer in {wait:.3f} s" if late else "damaged"
+            )
+            if late:
                 self.statistics.timeouts += 1
                 wait = min(2 * wait, LONGEST_WAIT)
             first = False

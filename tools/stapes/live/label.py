@@ -13,6 +13,7 @@ from stapes.files import write_atomic
 from stapes.graph import load_graph
 from stapes.live.events import audacity_labels
 from stapes.live.host import HostListener
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 from stapes.reference import LiveEvent, LiveKind
 
@@ -23,7 +24,7 @@ def label_recording(
     out: Path,
     directory: Path,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = no_progress,
     on_event: Callable[[LiveEvent], None] | None = None,
 ) -> dict[str, Any]:
     """Write an Audacity label track of `recording` to `out`; the keys of `stapes label --json`.
@@ -51,8 +52,7 @@ def label_recording(
     for block in audio_blocks(recording, rate):
         take(listener.push(block))
         samples += len(block)
-        if progress:
-            progress("seconds", samples // rate, total)
+        progress("seconds", samples // rate, total)
     take(listener.flush())
     try:
         write_atomic(out, "".join(lines))

@@ -8,7 +8,7 @@ import numpy as np
 from rich.text import Text
 
 from stapes.live.events import score_of
-from stapes.live.session import LiveState
+from stapes.live.state import LiveState
 from stapes.reference import LiveEvent, LiveKind
 
 FLOOR_DBFS, CEILING_DBFS = -90.0, 0.0

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.check import verify_identity
-from stapes.codegen import generate
-from stapes.errors import TargetError
-from stapes.firmware import build_firmware
+from stapes.device import connect_live, describe_fault, prepare
+from stapes.errors import LinkError, TargetError
 from stapes.graph import load_graph
-from stapes.link import LiveClient, LiveStatus
-from stapes.live.events import json_line
+from stapes.link import LiveClient
 from stapes.live.keep import EventFiles, History, Uncertain, cut_event
 from stapes.live.sources import FileSource, MicrophoneSource, Source
+from stapes.live.state import LiveState
 from stapes.recipe import Bundle
 from stapes.reference import LiveEvent, LiveKind, LiveRule
-from stapes.targets import board_for_target, largest_payload, open_target, require_target
+from stapes.targets import require_target
 from stapes.targets.ports import find_port
 
 _POLL = 0.05
 """Seconds between two looks at the device."""
-
-
-@dataclass
-class LiveState:
-    """What a view shows. `scale` turns scores into 0 … 1; `load` is a share of the device's time."""
-
-    title: str
-    labels: tuple[str, ...]
-    sample_rate: int
-    scale: float
-    thresholds: tuple[float, ...]
-    counter: str
-    status: LiveStatus | None = None
-    rows: deque[npt.NDArray[np.int8]] = field(default_factory=lambda: deque(maxlen=256))
-    events: deque[LiveEvent] = field(default_factory=lambda: deque(maxlen=64))
-    count: int = 0
-    load: float = 0.0
-    lost_events: int = 0
-    drift_ppm: float | None = None
-    saved: int = 0
-    ended: bool = False
-
-    def scores(self) -> tuple[float, ...]:
-        """Smoothed scores, 0 to 1 for a softmax."""
-        steps = self.status.scores if self.status else ()
-        return tuple(score * self.scale / 256 for score in steps)
 
 
 class Session:
@@ -153,9 +123,10 @@ class Session:
             cut_event(self._history, event, state.labels[event.class_index], self._cut_directory)
 
     def close(self) -> None:
-        """Stop the source and the device's microphone."""
+        """Stop the source and the device's microphone; a device that is gone listens no more."""
         if self._source is None:
-            self._client.listen(False)
+            with suppress(LinkError):
+                self._client.listen(False)
         else:
             self._source.close()
         if self._files:
@@ -189,22 +160,16 @@ def listening(
             source = FileSource(wav, rate, fast=fast)
         elif mic:
             source = MicrophoneSource(rate)
-        elf = None
+        elf = build_id = None
         if is_port:
             target = find_port(target)
         else:
             require_target(target)
-            board = board_for_target(target)
             if source is None and (target == "host" or target.startswith(("qemu:", "renode:"))):
                 raise TargetError(f"{target} has no microphone", hint="give --wav FILE or --mic")
-            if board:
-                generated = generate(bundle, directory / "generated")
-                elf = build_firmware(generated.directory, board, directory / board, app="live").elf
-        stream = stack.enter_context(open_target(target, elf=elf))
-        client = LiveClient(stream, largest_payload=largest_payload(target))
-        hello = client.hello()
-        verify_identity(hello, bundle)
-        client.speed_up()
+            prepared = prepare(bundle, target, directory, "live")
+            elf, build_id = prepared.elf, prepared.build_id
+        client, hello = stack.enter_context(connect_live(bundle, target, elf, build_id=build_id))
         graph = load_graph(bundle)
         scale = graph.tensor(graph.outputs[0]).scale
         files = EventFiles(manifest.labels, rate, scale, json_lines, labels)
@@ -219,23 +184,7 @@ def listening(
             group=str(wav.resolve()) if wav else time.strftime("microphone %Y-%m-%d %H:%M:%S"),
             counter=hello.counter,
         )
+        fault = client.fault()
+        session.state.earlier_fault = describe_fault(fault, elf) if fault else None
         stack.callback(session.close)
         yield session
-
-
-def run_session(session: Session, *, plain: bool, say: Callable[[str], None]) -> None:
-    """Until the source ends or the user quits: in the live view, or `plain`, an event a line."""
-    if not plain:
-        from stapes.live.view import live_view
-
-        view = live_view(session)
-        view.run()
-        if view.error:
-            raise view.error
-        return
-    state = session.state
-    goes_on = True
-    while goes_on:
-        goes_on = session.step()
-        while state.events:
-            say(json_line(state.events.popleft(), state.labels, state.sample_rate, state.scale))

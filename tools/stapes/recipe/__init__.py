@@ -1,6 +1,6 @@
 """What the user asked for, and the bundle that training makes of it."""
 
-from stapes.recipe.bundle import Bundle, BundleManifest
+from stapes.recipe.bundle import Bundle, BundleManifest, summary
 from stapes.recipe.frontend import FrontendSpec, PcenSpec
 from stapes.recipe.live import EXPONENTIAL, LiveSpec
 from stapes.recipe.recipe import (
@@ -33,4 +33,5 @@ __all__ = [
     "TrainingSpec",
     "WindowSpec",
     "load_recipe",
+    "summary",
 ]

@@ -12,27 +12,21 @@
 from __future__ import annotations
 
 import errno
+import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stapes.errors import BundleError
-from stapes.files import canonical_json, parse_json, read_file, read_json, sha256, write_atomic, write_json
+from stapes.files import canonical_json, json_text, parse_json, read_file, read_json, sha256, write_all
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import FileName, Label, Name
 from stapes.recipe.recipe import DecisionSpec, Normalization, WindowSpec, explain
+from stapes.recipe.section import Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -40,14 +34,14 @@ FORMAT = 1
 _MOST_MANIFEST = 16 << 20
 
 
-class BundleManifest(BaseModel):
+class BundleManifest(Section):
     """The content of bundle.json."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    later = frozenset({"live"})
 
     format: int = FORMAT
     name: Name
-    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1, strict=False)]
     frontend: FrontendSpec
     normalization: Normalization
     window: WindowSpec
@@ -65,12 +59,6 @@ class BundleManifest(BaseModel):
             raise ValueError(f"labels: {', '.join(twice)} more than once")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_live_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Hashes of bundles that say nothing about listening stay.
-        value: dict[str, Any] = handler(self)
-        return value if self.live != LiveSpec() else {k: v for k, v in value.items() if k != "live"}
-
 
 class Accuracy(BaseModel):
     """Accuracy over folds, each 0 to 1; `accuracy_sd` is the standard deviation over `per_fold`."""
@@ -80,6 +68,15 @@ class Accuracy(BaseModel):
     accuracy_mean: Share
     accuracy_sd: Annotated[float, Field(ge=0.0)]
     per_fold: list[Share]
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation over folds, and each fold's figure in the order of the folds."""
+    return {
+        "accuracy_mean": statistics.fmean(values),
+        "accuracy_sd": statistics.pstdev(values),
+        "per_fold": [float(value) for value in values],
+    }
 
 
 class Bundle:
@@ -145,11 +142,9 @@ class Bundle:
     @classmethod
     def save(cls, directory: Path, manifest: BundleManifest, files: dict[str, bytes]) -> Bundle:
         """Write a bundle: the files first, the manifest that vouches for them last."""
-        for name, data in files.items():
-            write_atomic(directory / name, data)
         hashes = {name: sha256(data) for name, data in sorted(files.items())}
         manifest = manifest.model_copy(update={"files": hashes})
-        write_json(directory / "bundle.json", manifest.model_dump(mode="json"))
+        write_all(directory, {**files, "bundle.json": json_text(manifest.model_dump(mode="json"))})
         return cls(directory, manifest, files)
 
     def metrics(self) -> dict[str, Any]:

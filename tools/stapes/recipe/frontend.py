@@ -5,27 +5,19 @@ docs/front-end.md is the text of this object.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from stapes.files import canonical_json, sha256
+from stapes.recipe.section import Section
 
 
-class PcenSpec(BaseModel):
+class PcenSpec(Section):
     """Per-channel energy normalisation: `(mel / (eps + smooth)^gain + bias)^power - bias^power`.
 
     `smooth` follows `mel` with the time constant; it starts at the first frame. As `librosa.pcen`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     gain: float = Field(0.98, ge=0.0, le=1.0, description="how much of the smoothed level is divided out")
     bias: float = Field(2.0, ge=0.01, le=1000.0, description="offset before the root")
@@ -34,10 +26,10 @@ class PcenSpec(BaseModel):
     eps: float = Field(1e-6, ge=1e-9, le=1.0, description="least level")
 
 
-class FrontendSpec(BaseModel):
+class FrontendSpec(Section):
     """What turns 16-bit PCM into log-mel features. Frames start at `t * hop_length`, never centred."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    later = frozenset({"pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen"})
 
     sample_rate: int = Field(16000, ge=8000, le=48000, description="Hz")
     frame_length: int = Field(512, ge=16, le=4096, description="samples that the window covers")
@@ -87,15 +79,6 @@ class FrontendSpec(BaseModel):
         if self.pcen and self.n_mfcc:
             raise ValueError("pcen and n_mfcc exclude each other: pcen replaces the logarithm of MFCC")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is not used is not written: hashes of settings stay when options are added.
-        value: dict[str, Any] = handler(self)
-        for name in ("pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen"):
-            if not value.get(name):
-                value.pop(name, None)
-        return value
 
     @property
     def n_features(self) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from stapes.recipe.section import Section
 from stapes.recipe.votes import VOTES
 
 EXPONENTIAL = "exponential"
@@ -18,10 +19,8 @@ else:
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class LiveSpec(BaseModel):
+class LiveSpec(Section):
     """How a listening device turns windows into events; scores are those of the network, 0 to 1 for a softmax."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     smoothing: Smoothing = Field(
         "mean",

@@ -7,31 +7,23 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from stapes.errors import RecipeError
 from stapes.files import read_file
 from stapes.recipe.frontend import FrontendSpec
 from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import Name
+from stapes.recipe.section import Section
 from stapes.recipe.votes import VOTES
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class DatasetSpec(_Section):
+class DatasetSpec(Section):
     """Where clips come from and how they are divided. The layouts are described in docs/datasets.md."""
+
+    later = frozenset(
+        {"labels", "other", "other_share", "folds", "split", "cut_seconds", "pad_seconds", "skip_folds"}
+    )
 
     kind: Literal["esc50", "urbansound8k", "speech_commands", "folders", "csv", "audacity", "synthetic"] = (
         Field("esc50", description="layout of the data directory; synthetic: sounds made by arithmetic")
@@ -87,19 +79,8 @@ class DatasetSpec(_Section):
             raise ValueError(f"other = {self.other!r} is one of labels")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is not used is not written: hashes of recipes stay when options are added.
-        value: dict[str, Any] = handler(self)
-        always = ("kind", "subset", "test_fold")
-        return {
-            name: item
-            for name, item in value.items()
-            if name in always or getattr(self, name) != type(self).model_fields[name].default
-        }
 
-
-class Normalization(_Section):
+class Normalization(Section):
     """Fixed normalisation: the network sees `(log_mel - mean) / std`, in the log unit of the front end.
 
     Two constants, chosen by hand and not fitted to recordings: no fold learns of another through them.
@@ -109,14 +90,14 @@ class Normalization(_Section):
     std: float = Field(4.0, gt=0.0, description="what they are divided by then")
 
 
-class WindowSpec(_Section):
+class WindowSpec(Section):
     """The piece of a clip that the network sees at once, in front-end frames."""
 
     frames: int = Field(124, ge=1, le=4096, description="frames that the network sees")
     hop_frames: int = Field(31, ge=1, le=4096, description="frames between the starts of two windows")
 
 
-class ModelSpec(_Section):
+class ModelSpec(Section):
     """Which network, and how large."""
 
     architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "forest"] = Field(
@@ -156,18 +137,26 @@ class ModelSpec(_Section):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_a_forests_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is not used is not written: hashes of other recipes stay.
-        value: dict[str, Any] = handler(self)
-        if self.architecture != "forest":
-            for name in ("trees", "min_samples_leaf"):
-                value.pop(name, None)
-        return value
+    def unused(self) -> frozenset[str]:
+        """A network has no trees."""
+        return frozenset() if self.architecture == "forest" else frozenset({"trees", "min_samples_leaf"})
 
 
-class TrainingSpec(_Section):
+class TrainingSpec(Section):
     """The optimiser's schedule and the augmentation."""
+
+    later = frozenset(
+        {
+            "optimizer",
+            "silence",
+            "noise_sampled",
+            "bag",
+            "teachers",
+            "distill",
+            "temperature",
+            "quantize_steps",
+        }
+    )
 
     steps: int = Field(2400, ge=1, description="batches")
     batch: int = Field(64, ge=1, description="windows in a batch")
@@ -273,28 +262,6 @@ class TrainingSpec(_Section):
             raise ValueError(f"quantize_steps = {self.quantize_steps} is more than steps = {self.steps}")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is not used is not written: hashes of recipes stay when options are added.
-        value: dict[str, Any] = handler(self)
-        for name in _LATER_TRAINING:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                value.pop(name, None)
-        return value
-
-
-_LATER_TRAINING: tuple[str, ...] = (
-    "optimizer",
-    "silence",
-    "noise_sampled",
-    "bag",
-    "teachers",
-    "distill",
-    "temperature",
-    "quantize_steps",
-)
-"""Options of training that recipes had before they were added do not mention."""
-
 
 if TYPE_CHECKING:
     Vote = str
@@ -302,7 +269,7 @@ else:
     Vote = Literal[tuple(VOTES)]
 
 
-class DecisionSpec(_Section):
+class DecisionSpec(Section):
     """How window scores become one decision for a clip; integers only, the same in Python and C."""
 
     vote: Vote = Field(
@@ -320,7 +287,7 @@ _SIZE = r"^[1-9][0-9]* (B|KiB|MiB)$"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 
 
-class BudgetSpec(_Section):
+class BudgetSpec(Section):
     """What the firmware may cost, checked before training; what is not given is not limited.
 
     The whole application counts: start-up, front end, network, link and stack.
@@ -359,8 +326,10 @@ def _bytes(size: str | None) -> int | None:
     return int(number) * _UNITS[unit]
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole recipe, as read from TOML."""
+
+    later = frozenset({"live", "budget"})
 
     name: Name = Field(description="of the bundle")
     dataset: DatasetSpec = DatasetSpec()
@@ -385,15 +354,6 @@ class Recipe(_Section):
                 f"training.quantize_steps is for plain_cnn and ds_cnn, not for {self.model.architecture}"
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is not used is not written: hashes of recipes stay when sections are added.
-        value: dict[str, Any] = handler(self)
-        for name, default in (("live", LiveSpec()), ("budget", BudgetSpec())):
-            if getattr(self, name) == default:
-                value.pop(name, None)
-        return value
 
     @property
     def window_samples(self) -> int:

@@ -6,10 +6,9 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stapes import __version__
@@ -17,6 +16,9 @@ from stapes.compiler.plan import Region
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FIGURES = (
     ("instructions_per_window", "instructions a window, network"),
@@ -84,6 +86,8 @@ def html_report(results: Iterable[Result]) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("stapes.report"),
         autoescape=True,

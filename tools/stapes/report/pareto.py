@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stapes.check.pareto import SIZES, Point
+from stapes.bench.pareto import SIZES, Point
 from stapes.errors import StapesError, ToolError
 from stapes.files import write_atomic
 

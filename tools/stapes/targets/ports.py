@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stapes.errors import TargetError
+
+_log = logging.getLogger(__name__)
 
 AUTO = "auto"
 
@@ -45,6 +48,7 @@ def find_port(port: str, candidates: Iterable[Any] | None = None) -> str:
         candidates = list_ports.comports()
     known = sorted((found for found in candidates if _adapter(found)), key=lambda found: str(found.device))
     wanted = port.partition(":")[2]
+    _log.debug("%s: %s", port, _listed(known) or "no known adapter is plugged in")
     fits = [found for found in known if wanted in ("", found.serial_number)]
     if len(fits) == 1:
         return str(fits[0].device)
@@ -64,7 +68,9 @@ def probe_behind(port: str, candidates: Iterable[Any] | None = None) -> str | No
 
         candidates = list_ports.comports()
     found = next((found for found in candidates if found.device == port), None)
-    return str(found.serial_number) if found and found.vid in PROBES and found.serial_number else None
+    probe = str(found.serial_number) if found and found.vid in PROBES and found.serial_number else None
+    _log.debug("%s is %s", port, f"the port of probe {probe}" if probe else "not the port of a known probe")
+    return probe
 
 
 def _adapter(found: Any) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from stapes.errors import TargetError
+
+_log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 LONGEST = 2000
@@ -60,6 +64,7 @@ class TargetProcess:
             raise TargetError(
                 f"{command[0]} did not start: {error.strerror}", hint="build it again"
             ) from error
+        _log.debug("process %d: %s", self.process.pid, shlex.join(command))
 
     def explain(self) -> str:
         """` (status and what it complained of)`, or nothing while it runs."""
@@ -82,6 +87,9 @@ class TargetProcess:
 
     def stop(self) -> None:
         """End the whole process group, and wait for it."""
+        status = self.process.poll()
+        ended = "is stopped" if status is None else f"had ended with status {status}"
+        _log.debug("process %d (%s) %s", self.process.pid, self.name, ended)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import socket
@@ -18,6 +19,8 @@ from stapes.errors import TargetError
 from stapes.firmware import require_program
 from stapes.targets.process import TargetProcess
 from stapes.targets.stream import DescriptorStream
+
+_log = logging.getLogger(__name__)
 
 OLDEST = (1, 14)
 ATTEMPTS = 3
@@ -162,7 +165,8 @@ def open_renode(name: str, program: Path) -> Iterator[RenodeStream]:
         with ExitStack() as stack:
             try:
                 stream = _start(stack, name, platform, program)
-            except PortTakenError:
+            except PortTakenError as taken:
+                _log.debug("%s; %d attempts left", taken.message, left)
                 if left:
                     continue
                 raise
@@ -177,6 +181,7 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
     elf = directory / "firmware.elf"
     elf.symlink_to(program)
     monitor_port, line_port = _free_ports(2)
+    _log.debug("Renode: monitor on port %d, the board's line on port %d", monitor_port, line_port)
     token = secrets.token_hex(8)
     command = [require_program("renode"), "--disable-xwt", "--plain", "--hide-log"]
     command += ["--config", str(directory / "config"), "-P", str(monitor_port), "-e", f'$stapes="{token}"']
@@ -232,6 +237,7 @@ def _require_version(answer: Sequence[str]) -> None:
     found = re.search(r"version (\d+)\.(\d+)(\.\d+)?", text)
     if found is None:
         raise TargetError(f"Renode told no version: {text}", hint="install Renode 1.14 or later")
+    _log.debug("Renode: %s", found.group())
     if (int(found[1]), int(found[2])) < OLDEST:
         raise TargetError(f"Renode is too old: {found.group()}", hint="install Renode 1.14 or later")
 

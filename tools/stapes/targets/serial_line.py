@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from stapes.errors import LinkError, TargetError
 from stapes.targets.stream import DescriptorStream, Stream
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import serial
@@ -89,6 +92,7 @@ def _connect(url: str) -> int:
         parts = urlsplit(url)
         if not parts.hostname or not parts.port:
             raise ValueError("give it as socket://HOST:PORT")
+        _log.debug("connecting to %s", url)
         connection = socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise TargetError(f"cannot open {url}: {error}", hint="check that the rig listens there") from error
@@ -101,6 +105,7 @@ def _open(url: str) -> serial.Serial:
 
     # pyserial's RFC 2217 client refuses a timeout for writing; TCP has its own.
     limits = {} if url.startswith("rfc2217://") else {"write_timeout": 10.0}
+    _log.debug("opening port %s at %d baud", url, BAUD)
     try:
         return serial.serial_for_url(url, baudrate=BAUD, timeout=TURN, **limits)
     except (serial.SerialException, ValueError, OSError) as error:

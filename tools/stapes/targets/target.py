@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from stapes.targets.process import TargetProcess
 from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
 from stapes.targets.serial_line import open_serial
 from stapes.targets.stream import DescriptorStream, Stream
+
+_log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
 
@@ -102,6 +106,18 @@ def open_target(target: str, elf: Path | None = None, *, uart: bool = False) -> 
     `elf` is the program to run (host, QEMU and Renode). `uart` makes QEMU use the emulated UART rather than the
     semihosting console, which is about forty times as fast and carries the same bytes.
     """
+    begin = time.monotonic()
+    _log.debug("opening %s%s", target, f" with {elf}" if elf else "")
+    try:
+        with _line(target, elf, uart=uart) as stream:
+            _log.debug("%s is open after %.3f s", target, time.monotonic() - begin)
+            yield stream
+    finally:
+        _log.debug("%s is closed after %.1f s", target, time.monotonic() - begin)
+
+
+@contextmanager
+def _line(target: str, elf: Path | None, *, uart: bool) -> Iterator[Stream]:
     if target == "host":
         with _host(_program(target, elf)) as stream:
             yield stream

@@ -1,11 +1,12 @@
 """Architectures, augmentation, loop, quantisation. TensorFlow is imported when training starts."""
 
-from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, summary, write_bundle
+from stapes.training.bundle import metrics_of, rewrite_figures, seeds_summary, write_bundle
 from stapes.training.folds import FoldResult, train_fold, train_folds
 from stapes.training.gallery import gallery
 from stapes.training.loop import Interrupted, Report
 from stapes.training.pool import FeaturePool, build_pool, default_cache
 from stapes.training.quantize import quantize
+from stapes.training.setup import Setup
 from stapes.training.sketch import untrained_network
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "FoldResult",
     "Interrupted",
     "Report",
+    "Setup",
     "build_pool",
     "default_cache",
     "gallery",
@@ -20,7 +22,6 @@ __all__ = [
     "quantize",
     "rewrite_figures",
     "seeds_summary",
-    "summary",
     "train_fold",
     "train_folds",
     "untrained_network",

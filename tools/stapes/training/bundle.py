@@ -9,20 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from stapes.files import canonical_json, sha256
-from stapes.recipe import Bundle, BundleManifest, Recipe
+from stapes.recipe import Bundle, BundleManifest, Recipe, summary
 from stapes.training.card import model_card
 from stapes.training.folds import FoldResult
 
 _KINDS = ("float", "int8", "firmware")
-
-
-def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation over folds, and each fold's figure in the order of the folds."""
-    return {
-        "accuracy_mean": statistics.fmean(values),
-        "accuracy_sd": statistics.pstdev(values),
-        "per_fold": [float(value) for value in values],
-    }
 
 
 def metrics_of(

@@ -14,16 +14,16 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.datasets import open_dataset
 from stapes.errors import DataError, RecipeError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, Recipe
 from stapes.training.backend import require_packages
 from stapes.training.crew import open_crew
 from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
-from stapes.training.noise import open_noise
-from stapes.training.pool import FeaturePool, Progress, build_pool
+from stapes.training.pool import FeaturePool, build_pool
+from stapes.training.setup import Setup
 from stapes.training.teachers import Teacher, open_teacher
 from stapes.training.transfer import start_network
 
@@ -112,37 +112,26 @@ def _kept(work: Path, identity: str, result: FoldResult) -> FoldResult:
 
 def train_folds(
     recipe: Recipe,
-    data: Path | None,
-    folds: Sequence[int] | None,
+    setup: Setup,
     work: Path,
-    cache: Path,
-    jobs: int,
     *,
-    start: Path | None = None,
-    noise: Path | None = None,
-    teachers: Sequence[Path] = (),
-    ray: str | None = None,
-    features: Progress = lambda what, done, total: None,
+    features: Progress = no_progress,
     progress: Callable[[Report], None] = lambda report: None,
     finished: Callable[[FoldResult], None] = lambda result: None,
 ) -> tuple[FeaturePool, list[FoldResult]]:
-    """Train `folds` (all when None), up to `jobs` at a time; gives the pool and the results by fold.
+    """Train the folds of `setup` in the directory `work`; gives the pool and the results by fold.
 
-    `start` is the directory of a bundle whose weights training begins with, `teachers` are those of bundles that it
-    learns from. `noise` is the directory of the recordings for `training.noise_sampled`. `ray` is the address of a
-    cluster that trains instead of this machine; data, work and cache must be there too. `finished` is called as soon
-    as a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt goes on. Raises
-    `DataError` for bad recordings and for a fold that does not exist, `RecipeError` for a recipe that names teachers
-    where none are given and for teachers that do not fit it.
+    `finished` is called as soon as a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt
+    goes on. Raises `DataError` for bad recordings and for a fold that does not exist, `RecipeError` for a recipe that
+    names teachers where none are given and for teachers that do not fit it.
     """
-    first = Bundle.load(start) if start else None
-    ensemble = [Bundle.load(teacher) for teacher in teachers]
+    first, ensemble, folds = setup.open_start(), setup.open_teachers(), setup.folds
     if recipe.training.teachers and not ensemble:
         raise RecipeError(
             f"training.teachers: {', '.join(recipe.training.teachers)} would have to be trained first",
             hint="train with `stapes train`, or leave training.teachers out",
         )
-    dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
+    dataset = setup.open_dataset(recipe)
     dataset.require_trainable(tagging=recipe.model.scores == "sigmoid")
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
@@ -151,7 +140,7 @@ def train_folds(
             hint="choose one of them with --folds and dataset.test_fold",
         )
     (require_forest_packages if recipe.model.architecture == "forest" else require_packages)()
-    pool = build_pool(recipe, dataset, cache, features, noise=open_noise(recipe, noise))
+    pool = build_pool(recipe, dataset, setup.cache, features, noise=setup.open_noise(recipe))
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
     results: dict[int, FoldResult] = {}
     for fold in chosen:
@@ -163,11 +152,8 @@ def train_folds(
             finished(done)
     waiting = [fold for fold in chosen if fold not in results]
     if waiting:
-        with open_crew(min(jobs, len(waiting)), ray) as crew:
-            futures = {
-                crew.submit(_work, recipe, data, fold, work, cache, start, noise, tuple(teachers))
-                for fold in waiting
-            }
+        with open_crew(min(setup.jobs, len(waiting)), setup.ray) as crew:
+            futures = {crew.submit(_work, recipe, setup, fold, work) for fold in waiting}
             try:
                 while futures:
                     ended, futures = wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -187,23 +173,25 @@ def train_folds(
 
 def _work(
     recipe: Recipe,
-    data: Path | None,
+    setup: Setup,
     fold: int,
     work: Path,
-    cache: Path,
-    start: Path | None,
-    noise: Path | None,
-    teachers: tuple[Path, ...],
     report: Callable[[Report], None],
     stop: Callable[[], bool],
 ) -> FoldResult:
     if stop():
         raise Interrupted
-    dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
-    pool = build_pool(recipe, dataset, cache, noise=open_noise(recipe, noise))
-    first = Bundle.load(start) if start else None
-    ensemble = [Bundle.load(teacher) for teacher in teachers]
-    return train_fold(recipe, pool, fold, work, start=first, teachers=ensemble, progress=report, stop=stop)
+    pool = build_pool(recipe, setup.open_dataset(recipe), setup.cache, noise=setup.open_noise(recipe))
+    return train_fold(
+        recipe,
+        pool,
+        fold,
+        work,
+        start=setup.open_start(),
+        teachers=setup.open_teachers(),
+        progress=report,
+        stop=stop,
+    )
 
 
 def _identity(

@@ -20,11 +20,11 @@ from stapes.datasets.dataset import report, too_short
 from stapes.errors import DataError, RecipeError
 from stapes.features import FixedFrontend
 from stapes.files import canonical_json, sha256
+from stapes.progress import Progress, no_progress
 from stapes.recipe import FrontendSpec, Recipe
 from stapes.training.shards import CLIPS, Features, load, save
 
 Int64 = npt.NDArray[np.int64]
-Progress = Callable[[str, int, int], None]
 
 _FORMAT = 2
 """Raised when the same files give other samples: what an older reader made of them is not used."""
@@ -75,7 +75,7 @@ def build_pool(
     recipe: Recipe,
     dataset: Dataset,
     cache: Path,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
     *,
     noise: Sequence[Clip] = (),
 ) -> FeaturePool:

@@ -16,9 +16,9 @@ from stapes.check import (
     check_bundle,
     compare_with_baseline,
     load_baseline,
-    prepare,
     select_clips,
 )
+from stapes.device import prepare
 from stapes.errors import StapesError
 from stapes.firmware import BuildResult
 

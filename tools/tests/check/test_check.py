@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planting import Alter, number
+from planting import Alter, field, number
 from small_bundle import FRAMES, make_small_bundle
 
-from stapes.check import CheckReport, ClipSet, Prepared, check_bundle, connect, prepare, select_clips
+from stapes.check import CheckReport, ClipSet, check_bundle, select_clips
 from stapes.cli.app import run as run_command
+from stapes.device import Prepared, connect, prepare
 from stapes.errors import IdentityError
 from stapes.firmware import build_firmware
 from stapes.recipe import VOTES, Bundle, DecisionSpec
@@ -102,7 +103,9 @@ def test_the_numpy_network_is_an_equal_reference(rig: Rig) -> None:
 
 
 def test_a_flipped_weight_is_named(rig: Rig) -> None:
-    altered = rig.altered("stapes_weights.c", number("stapes_layer_0_weights", 24, lambda value: value ^ 64))
+    altered = rig.altered(
+        "stapes_small_weights.c", number("stapes_small_layer_0_weights", 24, lambda value: value ^ 64)
+    )
     found = rig.check(altered).first_difference
     assert (found.stage, found.layer) == ("layer", "conv_2d_0")
     assert found.index is not None and len(found.index) == 3
@@ -111,7 +114,7 @@ def test_a_flipped_weight_is_named(rig: Rig) -> None:
 
 def test_a_wrong_bias_is_named(rig: Rig) -> None:
     altered = rig.altered(
-        "stapes_weights.c", number("stapes_layer_0_channels", 6, lambda value: value + 3000)
+        "stapes_small_weights.c", number("stapes_small_layer_0_channels", 6, lambda value: value + 3000)
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.layer) == ("layer", "conv_2d_0")
@@ -124,7 +127,7 @@ def test_a_wrong_bias_is_named(rig: Rig) -> None:
 )
 def test_a_damaged_front_end_table_is_named(rig: Rig, array: str, index: int) -> None:
     altered = rig.altered(
-        "stapes_frontend_tables.c", number(array, index, lambda value: value // 2 if value > 1 else 2**30)
+        "stapes_small_frontend.c", number(array, index, lambda value: value // 2 if value > 1 else 2**30)
     )
     report = rig.check(altered)
     found = report.first_difference
@@ -154,7 +157,7 @@ def test_one_bit_of_a_feature_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
 def test_a_wrong_vote_is_named(rig: Rig) -> None:
     altered = rig.altered(
-        "stapes_bundle.c", lambda text: text.replace("stapes_vote_energy", "stapes_vote_mean")
+        "stapes_small.c", lambda text: text.replace("stapes_vote_energy", "stapes_vote_mean")
     )
     found = rig.check(altered).first_difference
     assert (found.stage, found.got) == ("weight", 1)
@@ -217,7 +220,7 @@ def test_another_bundle_is_refused(rig: Rig, tmp_path: Path) -> None:
 
 
 def test_another_front_end_is_refused(rig: Rig) -> None:
-    altered = rig.altered("stapes_bundle.c", number("stapes_frontend_hash", 3, lambda value: value ^ 1))
+    altered = rig.altered("stapes_small.c", field("stapes_small", "frontend_hash", "{0}"))
     with (
         pytest.raises(IdentityError, match="another front end"),
         connect(rig.bundle, "host", altered.build.elf),

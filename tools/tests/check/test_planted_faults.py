@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planting import Alter, number
+from planting import Alter, field, number
 from small_bundle import make_small_bundle
 
-from stapes.check import ClipSet, Difference, Prepared, check_bundle, prepare, select_clips
+from stapes.check import ClipSet, Difference, check_bundle, select_clips
+from stapes.device import Prepared, prepare
 from stapes.firmware import build_firmware
 from stapes.link import Client
 from stapes.link.messages import PCM_REQUEST, Message
 from stapes.recipe import Bundle
 
-MODEL, WEIGHTS, TABLES, BUNDLE = (
-    f"stapes_{name}.c" for name in ("model", "weights", "frontend_tables", "bundle")
-)
+MODEL, WEIGHTS, TABLES, BUNDLE = (f"stapes_small{part}.c" for part in ("_model", "_weights", "_frontend", ""))
 
 
 def swap(array: str, first: int, second: int) -> Alter:
@@ -34,16 +33,6 @@ def swap(array: str, first: int, second: int) -> Alter:
         lines = body[1].split("\n")
         lines[first], lines[second] = lines[second], lines[first]
         return text[: body.start(1)] + "\n".join(lines) + text[body.end(1) :]
-
-    return alter
-
-
-def field(structure: str, name: str, value: str) -> Alter:
-    """Give a field of a structure (or of an array of them) another value."""
-
-    def alter(text: str) -> str:
-        start = text.index(f" {structure} = {{")
-        return text[:start] + re.sub(rf"\.{name} = [^,\n}}]+", f".{name} = {value}", text[start:], count=1)
 
     return alter
 
@@ -69,19 +58,19 @@ MEAN, MAXIMUM, DENSE, SOFTMAX = "average_pool_2d_3", "max_pool_2d_4", "fully_con
 FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     "convolution: weight bit": (
         WEIGHTS,
-        number("stapes_layer_0_weights", 24, lambda v: v ^ 64),
+        number("stapes_small_layer_0_weights", 24, lambda v: v ^ 64),
         "layer",
         CONV,
     ),
     "convolution: bias": (
         WEIGHTS,
-        number("stapes_layer_0_channels", 6, lambda v: v + 3000),
+        number("stapes_small_layer_0_channels", 6, lambda v: v + 3000),
         "layer",
         CONV,
     ),
-    "convolution: multiplier": (WEIGHTS, number("stapes_layer_0_channels", 5, more), "layer", CONV),
-    "convolution: channels swapped": (WEIGHTS, swap("stapes_layer_0_channels", 1, 4), "layer", CONV),
-    "convolution: shift": (WEIGHTS, number("stapes_layer_0_shifts", 1, lambda v: v - 1), "layer", CONV),
+    "convolution: multiplier": (WEIGHTS, number("stapes_small_layer_0_channels", 5, more), "layer", CONV),
+    "convolution: channels swapped": (WEIGHTS, swap("stapes_small_layer_0_channels", 1, 4), "layer", CONV),
+    "convolution: shift": (WEIGHTS, number("stapes_small_layer_0_shifts", 1, lambda v: v - 1), "layer", CONV),
     "convolution: saturates early": (
         MODEL,
         field("stapes_conv_2d_t layer_0", "maximum", "100"),
@@ -114,13 +103,13 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "depthwise: weight bit": (
         WEIGHTS,
-        number("stapes_layer_1_weights", 33, lambda v: v ^ 64),
+        number("stapes_small_layer_1_weights", 33, lambda v: v ^ 64),
         "layer",
         DEPTHWISE,
     ),
     "depthwise: bias": (
         WEIGHTS,
-        number("stapes_layer_1_channels", 2, lambda v: v + 3000),
+        number("stapes_small_layer_1_channels", 2, lambda v: v + 3000),
         "layer",
         DEPTHWISE,
     ),
@@ -144,13 +133,13 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "pointwise: all weights of another layer": (
         MODEL,
-        line(".weights = stapes_layer_2_weights", ".weights = stapes_layer_0_weights"),
+        line(".weights = stapes_small_layer_2_weights", ".weights = stapes_small_layer_0_weights"),
         "layer",
         POINTWISE,
     ),
     "pointwise: all multipliers of another layer": (
         MODEL,
-        line(".channels = stapes_layer_2_channels", ".channels = stapes_layer_0_channels"),
+        line(".channels = stapes_small_layer_2_channels", ".channels = stapes_small_layer_0_channels"),
         "layer",
         POINTWISE,
     ),
@@ -168,11 +157,16 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "dense: bias": (
         WEIGHTS,
-        number("stapes_layer_5_channels", 2, lambda v: v + 20000),
+        number("stapes_small_layer_5_channels", 2, lambda v: v + 20000),
         "layer",
         DENSE,
     ),
-    "dense: weight bit": (WEIGHTS, number("stapes_layer_5_weights", 5, lambda v: v ^ 64), "layer", DENSE),
+    "dense: weight bit": (
+        WEIGHTS,
+        number("stapes_small_layer_5_weights", 5, lambda v: v ^ 64),
+        "layer",
+        DENSE,
+    ),
     "softmax: one class short": (
         MODEL,
         field("stapes_softmax_t layer_6", "channels", "2"),
@@ -187,14 +181,14 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     "front end: logarithm": (TABLES, swap("log_table", 3, 4), "features", None),
     "front end: exponent": (
         TABLES,
-        field("stapes_frontend_tables", "exponent_factor", "1"),
+        field("stapes_small_frontend", "exponent_factor", "1"),
         "features",
         None,
     ),
     "decision: vote": (BUNDLE, line("stapes_vote_energy", "stapes_vote_mean"), "weight", None),
     "decision: zero point": (
         BUNDLE,
-        field("stapes_decision_rule", "zero_point", "-100"),
+        field("decision", "zero_point", "-100"),
         "confidence",
         None,
     ),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from small_bundle import make_small_bundle
 
-from stapes.check import prepare
+from stapes.device import prepare
 
 ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/esc10"

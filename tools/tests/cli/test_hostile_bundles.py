@@ -390,7 +390,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """One result of each kind that a page shows, as the commands write them."""
     from report_results import EVALUATION_WITH_EVERYTHING, PARITY
 
-    from stapes.check import check_bundle, prepare, select_clips
+    from stapes.check import check_bundle, select_clips
+    from stapes.device import prepare
 
     directory = tmp_path_factory.mktemp("results")
     bundle = make_small_bundle(directory / "bundle")

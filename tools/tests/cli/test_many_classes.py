@@ -9,9 +9,10 @@ import pytest
 from small_bundle import make_small_bundle
 from typer.testing import CliRunner
 
-from stapes.check import Prepared, check_bundle, select_clips
+from stapes.check import check_bundle, select_clips
 from stapes.cli.app import app
 from stapes.codegen import generate
+from stapes.device import Prepared
 from stapes.errors import BundleError
 from stapes.firmware import build_firmware
 from stapes.graph import load_graph

@@ -83,7 +83,7 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     assert evaluation["labels"] == ["doorbell", "kettle", "nothing", "unknown"]
     assert evaluation["firmware"]["accuracy_mean"] >= 0.6, "sounds this different are soon told apart"
     assert "<html" in (tmp_path / "evaluation.html").read_text()
-    assert (tmp_path / "generated" / "stapes_model.c").is_file()
+    assert (tmp_path / "generated" / "stapes_own_sounds_model.c").is_file()
     check = json.loads((tmp_path / "check.json").read_text())
     assert check["passed"]
     assert check["clips"] == 18

@@ -240,16 +240,16 @@ def test_every_capability_can_be_had() -> None:
 def test_a_board_is_flashed_before_its_tests(pytester: pytest.Pytester, run) -> None:
     pytester.makeconftest(
         """
-        import stapes.check, stapes.check.flash, stapes.targets
+        import stapes.device.flash, stapes.targets
         from types import SimpleNamespace
 
         stapes.targets.require_target = lambda target: None
-        stapes.check.prepare = lambda bundle, target, directory: SimpleNamespace(build="the build")
+        stapes.device.prepare = lambda bundle, target, directory: SimpleNamespace(build="the build")
 
         def flash_once(bundle, target, build, *, probe):
             print(f"{target} gets {build} through {probe}")
 
-        stapes.check.flash.flash_once = flash_once
+        stapes.device.flash.flash_once = flash_once
         """
     )
     pytester.makepyfile("def test_it(prepared): assert prepared.build")

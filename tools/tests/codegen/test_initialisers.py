@@ -30,10 +30,10 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_every_kind_of_constant_is_read(generated: dict[str, str]) -> None:
     types = {ctype for text in generated.values() for ctype, _, _ in constants_of(text, {})}
     assert {
-        "int8_t", "uint16_t", "uint8_t", "int32_t", "uint32_t", "stapes_band_t", "stapes_channel_t",
-        "stapes_conv_2d_t", "stapes_depthwise_conv_2d_t", "stapes_frontend_tables_t", "stapes_input_t",
+        "int8_t", "uint16_t", "int32_t", "uint32_t", "stapes_band_t", "stapes_channel_t",
+        "stapes_frontend_tables_t", "stapes_input_t",
         "stapes_layer_t", "stapes_live_config_t", "stapes_model_t", "stapes_softmax_t", "stapes_tensor_t",
-        "stapes_decision_rule_t",
+        "stapes_decision_rule_t", "stapes_bundle_t",
     } <= types  # fmt: skip
     constants = "".join(generated.values()).count(" = {") + "".join(generated.values()).count("= { ")
     assert sum(1 for text in generated.values() for _ in constants_of(text, {})) > constants / 2
@@ -44,7 +44,7 @@ PLANTED: list[tuple[str, str, str]] = [
     (".by_layers = 0,", ".by_layers = -1,", "by_layers -1 (uint32_t: at least 0)"),
     (".input_count = 1,\n", ".input_count = 65536,\n", "input_count 65,536 (uint16_t: at most 65,535)"),
     (".input_count = 1,", ".input_count = 256,", "layers[0].input_count 256 (uint8_t: at most 255)"),
-    (".hop = 7,", ".hop = 70000u,", "hop 70,000 (uint16_t: at most 65,535)"),
+    (".window_hops = 3,", ".window_hops = 70000u,", "window_hops 70,000 (uint16_t: at most 65,535)"),
     (
         "static const int32_t on[] = {",
         "static const int32_t on[] = {4294967295u, ",
@@ -52,8 +52,8 @@ PLANTED: list[tuple[str, str, str]] = [
     ),
     (".n_fft = 512", ".n_fft = 131072", "n_fft 131,072 (uint16_t: at most 65,535)"),
     (
-        "#define STAPES_LABEL_COUNT 3",
-        "#define STAPES_LABEL_COUNT 70000",
+        "#define STAPES_SMALL_CLASSES 3",
+        "#define STAPES_SMALL_CLASSES 70000",
         "classes 70,000 (uint16_t: at most 65,535)",
     ),
     (
@@ -113,8 +113,8 @@ def test_nothing_is_written_where_anything_does_not_fit(
     with pytest.raises(UnsupportedModelError) as caught:
         generate(bundle, tmp_path / "c")
     assert caught.value.unsupported == [
-        "stapes_live.c: stapes_live_config.window_hops 70,000 (uint16_t: at most 65,535)",
-        "stapes_live.c: stapes_live_config.windows 256 (uint8_t: at most 255)",
+        "stapes_small.c: live.window_hops 70,000 (uint16_t: at most 65,535)",
+        "stapes_small.c: live.windows 256 (uint8_t: at most 255)",
     ]
     assert not (tmp_path / "c").exists()
 
@@ -129,7 +129,7 @@ def test_the_plan_says_what_its_text_says(tmp_path: Path) -> None:
     """The numbers of a stapes_tensor_t are written in the order of its members."""
     graph = simplify(read_tflite(make_small_bundle(tmp_path).model))
     plan = compile_graph(graph)
-    text = model_sources(plan, Provenance({}))["stapes_model.c"]
+    text = model_sources(plan, Provenance({}), name="small")["stapes_small_model.c"]
     tensors = [value for _, name, value in constants_of(text, {}) if name.startswith("tensors[")]
     assert np.array([list(t.values())[1:] for t in tensors]).tolist() == [
         [s.stride, s.height, s.rows, s.padding, s.last_consumer, s.zero_point] for s in plan.storages

@@ -38,7 +38,7 @@ def test_compile_writes_readable_code(tmp_path: Path) -> None:
     assert (tmp_path / "c/memory.svg").read_text().startswith("<svg")
     assert "schedule: row by row" in done.stdout
     assert "arena 1," in done.stdout
-    code = (tmp_path / "c/stapes_model.c").read_text()
+    code = (tmp_path / "c/stapes_chain_model.c").read_text()
     layers = code.count("static const stapes_input_t")
     assert len(code.splitlines()) < 20 * layers
     assert "DEPTHWISE_CONV_2D, 20 rows of 64 to 20x8x8, kernel 3x3" in code

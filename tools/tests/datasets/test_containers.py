@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from odd_recordings import aiff, au, caf, encoded, extensible, fmt, noise, odd_r
 
 from stapes.datasets import Span, audio_info, read_audio
 from stapes.datasets.audio import audio_blocks
+from stapes.datasets.recording import recorded_clip
 from stapes.errors import DataError
 
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
@@ -207,3 +210,15 @@ def test_spans_outside_of_a_recording(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=cause):
             read_audio(tmp_path / "a.wav", 16000, span=span)
+
+
+def test_hashing_a_recording_does_not_read_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(fmt(16), bytes(48 << 20)))
+    clip = recorded_clip(path, name="a", label="x", fold=1, sample_rate=16000)
+    tracemalloc.start()
+    found = clip.identity()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert most < 4 << 20

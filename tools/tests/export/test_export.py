@@ -63,10 +63,10 @@ def run(*command: object, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def with_a_wrong_score(header: str) -> str:
+def with_a_wrong_score(source: str) -> str:
     """The self-test's expectations, the first of them off by one."""
-    wrong = re.sub(r"(\{\n\s+)(-?\d+)", lambda m: f"{m[1]}{int(m[2]) ^ 1}", header)
-    assert wrong != header
+    wrong = re.sub(r"(\bscores\[\] = \{\n\s+)(-?\d+)", lambda m: f"{m[1]}{int(m[2]) ^ 1}", source)
+    assert wrong != source
     return wrong
 
 
@@ -145,7 +145,7 @@ def test_the_example_counts_votes(tmp_path: Path, least: float, word: str) -> No
     need("cc")
     bundle = make_small_bundle(tmp_path / "bundle", seed=4, vote="majority", min_confidence=least)
     export = export_bundle(bundle, "cmake", tmp_path / "export").directory
-    includes = [f"-I{export / folder}" for folder in ("src", "src/runtime")]
+    includes = [f"-I{export / 'src'}"]
     sources = [*(export / "src").rglob("*.c"), export / "examples/classify/main.c"]
     checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run("cc", *STRICT, "-Wno-conversion", *checks, *includes, *sources, "-o", tmp_path / "classify")
@@ -160,12 +160,11 @@ def test_the_example_counts_votes(tmp_path: Path, least: float, word: str) -> No
 def test_the_self_test_passes_and_can_fail(built: Path, exports: dict[str, Exported], tmp_path: Path) -> None:
     assert run(built / "found" / "classify") == "self-test: every score is equal\n"
     export = exports["cmake"].directory
-    text = (export / "src/stapes_selftest_data.h").read_text()
-    (tmp_path / "stapes_selftest_data.h").write_text(with_a_wrong_score(text))
-    (tmp_path / "stapes_selftest.c").write_text((export / "src/stapes_selftest.c").read_text())
-    sources = [path for path in (export / "src").rglob("*.c") if path.name != "stapes_selftest.c"]
-    sources += [tmp_path / "stapes_selftest.c", export / "examples/classify/main.c"]
-    includes = [f"-I{export / folder}" for folder in ("src", "src/runtime", "src/link")]
+    wrong = tmp_path / "wrong.c"
+    wrong.write_text(with_a_wrong_score((export / "src/stapes_my_bells_2.c").read_text()))
+    sources = [path for path in (export / "src").rglob("*.c") if path.name != "stapes_my_bells_2.c"]
+    sources += [wrong, export / "examples/classify/main.c"]
+    includes = [f"-I{export / 'src'}"]
     run("cc", "-O1", *includes, *sources, "-o", tmp_path / "wrong")
     failed = subprocess.run([tmp_path / "wrong"], capture_output=True, text=True)
     assert failed.returncode == 1 and "DIFFERENT from the reference" in failed.stdout
@@ -224,7 +223,10 @@ def test_the_arduino_sketch_links_as_the_ide_links_it(exports: dict[str, Exporte
 def test_the_memory_that_is_told_is_what_it_takes(exports: dict[str, Exported], tmp_path: Path) -> None:
     need("arm-none-eabi-gcc")
     export = exports["arduino"]
-    (tmp_path / "size.c").write_text('#include "stapes_classifier.h"\nstapes_classifier_t classifier;\n')
+    (tmp_path / "size.c").write_text(
+        '#include "stapes_my_bells_2.h"\n'
+        "struct { stapes_classifier_t state; uint64_t memory[STAPES_MY_BELLS_2_MEMORY_BYTES / 8]; } classifier;\n"
+    )
     run("arm-none-eabi-gcc", *M4, f"-I{export.directory / 'src'}", "-c", "size.c", cwd=tmp_path)
     symbols = run("arm-none-eabi-nm", "-S", "size.o", cwd=tmp_path)
     (size,) = re.findall(r"^\S+ (\S+) \S classifier$", symbols, flags=re.M)
@@ -245,7 +247,7 @@ def test_what_cmake_lists_is_there_and_compiles(
     compiler = "arm-none-eabi-gcc" if arm else "riscv64-unknown-elf-gcc"
     need(compiler)
     flags = M4 if arm else ["-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"]
-    compile_library(compiler, [*flags, *STRICT], export, tmp_path / "objects", "src/runtime")
+    compile_library(compiler, [*flags, *STRICT], export, tmp_path / "objects")
     main = export / ("samples/selftest/src/main.c" if arm else "examples/selftest/main/main.c")
     run(compiler, *flags, *STRICT, f"-I{export / 'src'}", "-c", main, "-o", tmp_path / "main.o")
 
@@ -467,27 +469,24 @@ def test_the_command(
 
 ON_A_BOARD = """
 #include "board.h"
-#include "{src}/stapes_classifier.c"
-#include "{src}/stapes_selftest.c"
+#include "stapes_my_bells_2.h"
+static uint64_t memory[(STAPES_MY_BELLS_2_MEMORY_BYTES + 7u) / 8u];
 static stapes_classifier_t classifier;
-int main(void) {{
+int main(void) {
     board_init();
-    board_exit(stapes_classifier_init(&classifier) == STAPES_OK && stapes_selftest(&classifier) == 1 ? 0 : 1);
-}}
+    board_exit(stapes_selftest_run(&stapes_my_bells_2_selftest, &classifier, memory, sizeof memory) == 1 ? 0 : 1);
+}
 """
 
 
 def test_the_self_test_runs_on_an_emulated_cortex_m4(exports: dict[str, Exported], tmp_path: Path) -> None:
     need("cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
-    src = exports["arduino"].directory / "src"
     generated = tmp_path / "generated"
     generated.mkdir()
-    for path in src.glob("stapes_*"):
-        # The application includes these two; they are not compiled on their own.
-        folder = tmp_path if path.name in {"stapes_classifier.c", "stapes_selftest.c"} else generated
-        (folder / path.name).write_bytes(path.read_bytes())
+    for path in (exports["arduino"].directory / "src").glob("stapes_*"):
+        (generated / path.name).write_bytes(path.read_bytes())
     app = tmp_path / "app.c"
-    app.write_text(ON_A_BOARD.format(src=tmp_path))
+    app.write_text(ON_A_BOARD)
 
     def status() -> int:
         elf = build_firmware(generated, "mps2_an386", tmp_path / "build", str(app)).elf
@@ -496,6 +495,6 @@ def test_the_self_test_runs_on_an_emulated_cortex_m4(exports: dict[str, Exported
         return subprocess.run(command, timeout=120).returncode
 
     assert status() == 0
-    data = generated / "stapes_selftest_data.h"
-    data.write_text(with_a_wrong_score(data.read_text()))
+    source = generated / "stapes_my_bells_2.c"
+    source.write_text(with_a_wrong_score(source.read_text()))
     assert status() == 1

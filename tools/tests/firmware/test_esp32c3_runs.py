@@ -21,9 +21,8 @@ from esp32c3_chip import (
 from small_bundle import make_small_bundle
 
 from stapes.check import check_bundle, select_clips
-from stapes.check import run as check_run
-from stapes.check.run import Prepared
 from stapes.codegen import Generated, generate
+from stapes.device import Prepared, connection
 from stapes.errors import ToolError
 from stapes.firmware import BuildResult, build_firmware
 from stapes.firmware.boards import Board
@@ -70,7 +69,7 @@ def test_every_bit_is_the_references(
     def opened(target: str, elf: Path | None = None) -> Iterator[Esp32c3]:
         yield chip
 
-    monkeypatch.setattr(check_run, "open_target", opened)
+    monkeypatch.setattr(connection, "open_target", opened)
     prepared = Prepared("renode:esp32c3", generated, built)
     report = check_bundle(
         bundle, "renode:esp32c3", select_clips(bundle, None, 1), tmp_path, prepared=prepared

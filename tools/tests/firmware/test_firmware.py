@@ -15,7 +15,18 @@ from typer.testing import CliRunner
 
 from stapes.codegen import generate
 from stapes.errors import BuildError, ToolError
-from stapes.firmware import BuildResult, board_names, build_firmware, find_program, find_tools, firmware_dir
+from stapes.firmware import (
+    BuildResult,
+    board_names,
+    build_bundle,
+    build_firmware,
+    find_program,
+    find_tools,
+    firmware_dir,
+    stack,
+)
+from stapes.firmware import kept as kept_builds
+from stapes.firmware.kept import STAMP
 from stapes.firmware.stack import worst_case_stack
 from stapes.link import Client
 from stapes.recipe import Bundle
@@ -160,7 +171,7 @@ def test_unknown_board_and_application(tmp_path: Path) -> None:
 
 
 def test_generated_code_that_is_missing(build: Build) -> None:
-    with pytest.raises(BuildError, match=r"stapes_bundle\.h|stapes_model\.h|stapes_frontend_tables\.h"):
+    with pytest.raises(BuildError, match=r"stapes_app\.h"):
         build(None, "host")
 
 
@@ -282,3 +293,48 @@ def test_build_command(tmp_path: Path, bundle: Bundle) -> None:
     told = json.loads(out.read_text())
     assert Path(told["elf"]).is_file() and told["flash_bytes"] > 0 and told["ram_bytes"] > 0
     assert told["stack_bytes"] > 0
+
+
+def test_an_unchanged_bundle_is_neither_generated_nor_built_again(
+    tmp_path: Path, bundle: Bundle, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    analysed: list[Path] = []
+
+    def build() -> BuildResult:
+        steps.clear()
+        return build_bundle(
+            bundle, tmp_path, "host", shared / "host", progress=lambda what, *_: steps.append(what)
+        )
+
+    def analyse(build_dir: Path, elf_path: Path) -> int:
+        analysed.append(elf_path)
+        return worst_case_stack(build_dir, elf_path)
+
+    monkeypatch.setattr(stack, "worst_case_stack", analyse)
+    first = build()
+    assert steps and len(analysed) == 1
+    assert build() == first
+    assert not steps and len(analysed) == 1
+
+    weights = next((tmp_path / "generated").glob("*weights.c"))
+    text = weights.read_text()
+    weights.write_text(text.replace("1", "2"))
+    assert build() == first and weights.read_text() == text  # as when it never was
+
+    kept = shared / "host" / STAMP
+    for damaged in (b"", b"[]", b'{"key": 1}', kept.read_bytes().replace(b'"flash_bytes"', b'"flesh_bytes"')):
+        kept.write_bytes(damaged)
+        assert build() == first
+    first.elf.write_bytes(first.elf.read_bytes() + b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_builds, "build_firmware", lambda *_, **__: pytest.fail("built"))
+        with pytest.raises(pytest.fail.Exception, match="built"):
+            build()
+    first.elf.unlink()
+    assert build() == first
+    monkeypatch.setattr(kept_builds, "_package_hash", lambda: "another stapes")
+    assert build() == first and json.loads(kept.read_bytes())["key"] != ""
+    (shared / "host/stapes-stack.json").write_text("{}")
+    (shared / "host" / STAMP).unlink()
+    assert build() == first and len(analysed) == 2

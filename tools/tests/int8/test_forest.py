@@ -13,7 +13,8 @@ from forests import BANDS, FRAMES, make_forest_bundle, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stapes.check import check_bundle, prepare, select_clips
+from stapes.check import check_bundle, select_clips
+from stapes.device import prepare
 from stapes.errors import ModelError
 from stapes.graph import STATISTICS_LAG, check_supported, read_tflite, write_tflite
 from stapes.int8 import run_graph

@@ -133,7 +133,10 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
     names = [
         *runtime.glob("frontend*.c"),
         *runtime.glob("vote_*.c"),
-        *(runtime / f"{name}.c" for name in ("fft", "decision", "integer", "live", "sound_level")),
+        *(
+            runtime / f"{name}.c"
+            for name in ("fft", "decision", "integer", "classifier", "live", "sound_level")
+        ),
     ]
     subprocess.run(["cc", *FLAGS, "-c", *map(str, names)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
@@ -147,7 +150,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
             FIRMWARE / "app/live_library.c",
             FIRMWARE / "tests/live_scripted.c",
             generated / "stapes_live.c",
-            generated / "stapes_frontend_tables.c",
+            generated / "stapes_live_frontend.c",
             *objects.glob("*.o"),
         ]
         subprocess.run(

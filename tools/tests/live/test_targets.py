@@ -10,11 +10,20 @@ import pytest
 from live_bundle import make_live_bundle
 from typer.testing import CliRunner
 
+from stapes.bench import bench_live
 from stapes.cli.app import app
 from stapes.errors import LinkError, ToolError
-from stapes.live import bench_live, listening
+from stapes.link import Fault, LiveClient, Raise
+from stapes.live import listening
 from stapes.recipe import LiveSpec
 from stapes.targets import require_target
+
+
+def silence(path: Path) -> Path:
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 16000, 0, "NONE", ""))
+        out.writeframes(bytes(32000))
+    return path
 
 
 def test_events_of_the_application_are_those_of_python(tmp_path: Path) -> None:
@@ -53,13 +62,56 @@ def test_bench_live_without_sharing(tmp_path: Path) -> None:
 def test_a_board_without_a_microphone(tmp_path: Path) -> None:
     """A device that has no microphone refuses to listen, and goes on with samples over the link."""
     bundle = make_live_bundle(tmp_path / "bundle")
-    recording = tmp_path / "a.wav"
-    with wave.open(str(recording), "wb") as out:
-        out.setparams((1, 2, 16000, 0, "NONE", ""))
-        out.writeframes(bytes(32000))
+    recording = silence(tmp_path / "a.wav")
     with listening(bundle, "host", tmp_path / "build", wav=recording, fast=True) as session:
         with pytest.raises(LinkError, match="LIVE_LISTEN"):
             session._client.listen(True)
         while session.step():
             pass
         assert session.state.status is not None and session.state.status.samples == 16000
+
+
+@pytest.mark.parametrize(
+    ("target", "which", "board", "seen"),
+    [
+        ("qemu:netduinoplus2", Raise.TRAP, "stm32f4_discovery", "a usage fault at pc 0x"),
+        ("qemu:mps2-an505", Raise.HANG, "mps2_an505", "the watchdog's bite"),
+    ],
+)
+def test_a_device_that_fails_while_it_listens_says_why(
+    target: str, which: Raise, board: str, seen: str, tmp_path: Path
+) -> None:
+    try:
+        require_target(target)
+    except ToolError as error:
+        pytest.skip(str(error))
+    bundle = make_live_bundle(tmp_path / "bundle")
+    recording = silence(tmp_path / "a.wav")
+    with (
+        pytest.raises(LinkError) as caught,
+        listening(bundle, target, tmp_path / "build", wav=recording, fast=True) as session,
+    ):
+        assert session.state.earlier_fault is None
+        assert session._client.self_test().passed
+        assert session.step()
+        session._client.raise_fault(which)
+        while session.step():
+            pass
+    assert caught.value.message.startswith(f"{board} restarted after {seen}"), caught.value
+    assert "raise_fault+0x" in caught.value.message or which == Raise.HANG
+
+
+def test_a_session_tells_why_the_device_restarted_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_live_bundle(tmp_path / "bundle")
+    recording = silence(tmp_path / "a.wav")
+    monkeypatch.setattr(LiveClient, "fault", lambda client: Fault(5, 0, 0, 0, 0, 0, 0))
+    result = CliRunner().invoke(
+        app,
+        ["listen", str(bundle.directory), "--wav", str(recording), "--fast", "--plain",
+         "--out", str(tmp_path / "build"), "--json", str(tmp_path / "listen.json")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "before this session the device restarted after the watchdog's bite" in result.output
+    assert json.loads((tmp_path / "listen.json").read_text())["earlier_fault"] == "the watchdog's bite"

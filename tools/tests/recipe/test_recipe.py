@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stapes.errors import RecipeError
+from stapes.files import canonical_json, sha256
 from stapes.recipe import Recipe, load_recipe
 from stapes.recipe.reference import recipe_reference
 
@@ -163,3 +164,31 @@ def test_committed_recipes_are_valid() -> None:
     assert recipes
     for path in recipes:
         assert load_recipe(path).name == path.parent.name
+
+
+FULL = {
+    "dataset": {"kind": "folders", "labels": ["a"]},
+    "frontend": {"pcen": {}},
+    "model": {"architecture": "ds_cnn", "trees": 7},
+    "training": {"bag": 2},
+    "live": {"windows": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({}, "8c3f8150b5e8e0394fed959b911f8b57b86767338eb4b72530e4e17357a60543"),
+        (FULL, "8c8bcd3e30d7bdd661b4ba09b902eaf1aa8e375647ec2952c1f933e38c1d08d1"),
+    ],
+)
+def test_hashes_of_recipes_stay(sections: dict[str, object], expected: str) -> None:
+    """What was trained once is not trained again because of a new key: it belongs in its section's `later`."""
+    recipe = Recipe.model_validate({"name": "x", **sections}, strict=False)
+    assert sha256(canonical_json(recipe.model_dump(mode="json"))) == expected
+
+
+def test_defaults_of_a_part_that_was_asked_for_are_not_lost() -> None:
+    recipe = Recipe.model_validate({"name": "x", "frontend": {"pcen": {}}})
+    short = recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    assert Recipe.model_validate(short, strict=False) == recipe

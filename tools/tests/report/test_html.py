@@ -17,7 +17,8 @@ import pytest
 from report_results import EVALUATION, PARITY
 from small_bundle import make_small_bundle
 
-from stapes.check import CheckReport, check_bundle, prepare, select_clips
+from stapes.check import CheckReport, check_bundle, select_clips
+from stapes.device import prepare
 from stapes.report import html_report, result_kind
 from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
 

@@ -9,7 +9,7 @@ import pytest
 from small_bundle import make_small_bundle
 from typer.testing import CliRunner
 
-from stapes.check.pareto import Point, _ranked
+from stapes.bench.pareto import Point, _ranked
 from stapes.cli.app import app
 from stapes.errors import BundleError, StapesError
 from stapes.recipe import Bundle

@@ -17,7 +17,8 @@ import pytest
 from network_rig import Rig
 from small_bundle import make_small_bundle
 
-from stapes.check import check_bundle, prepare, select_clips
+from stapes.check import check_bundle, select_clips
+from stapes.device import prepare
 from stapes.targets import DescriptorStream, open_target
 
 SECONDS = 30.0

@@ -17,8 +17,8 @@ import pytest
 from small_bundle import make_small_bundle
 
 from stapes.check import check_bundle, select_clips
-from stapes.check.run import Prepared, connect
 from stapes.codegen import Generated, generate
+from stapes.device import Prepared, connect
 from stapes.errors import TargetError, ToolError
 from stapes.firmware import BuildResult, build_firmware, find_program, find_tools, firmware_dir
 from stapes.firmware.boards import all_boards

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'train')")
 
-from stapes.check.model_bench import bench_model
+from stapes.bench.model import bench_model
 from stapes.compiler import compile_graph
 from stapes.errors import RecipeError
 from stapes.graph import read_tflite, simplify

@@ -12,7 +12,7 @@ from sound_trees import write_noise
 from stapes.datasets import Dataset, open_dataset, synthetic_clips
 from stapes.errors import DataError
 from stapes.recipe import DatasetSpec, DecisionSpec, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.training import FeaturePool, build_pool, gallery, train_folds
+from stapes.training import FeaturePool, Setup, build_pool, gallery, train_folds
 from stapes.training.augment import equaliser, mask, mix, stretch, to_log
 from stapes.training.batches import Batches, normalize
 from stapes.training.evaluate import clip_accuracy
@@ -232,4 +232,4 @@ def test_tags_of_a_clip_are_learned_together_and_any_is_right(tmp_path: Path) ->
     with pytest.raises(
         DataError, match=r"2 clips have labels that overlap: a\.wav@0\.000#2 \(music, speech\)"
     ):
-        train_folds(plain, tmp_path / "d", None, tmp_path / "w", tmp_path / "cache", 1)
+        train_folds(plain, Setup(tmp_path / "d", tmp_path / "cache"), tmp_path / "w")

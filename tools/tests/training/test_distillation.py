@@ -22,6 +22,7 @@ from stapes.training import (
     FeaturePool,
     FoldResult,
     Interrupted,
+    Setup,
     build_pool,
     metrics_of,
     train_fold,
@@ -305,7 +306,7 @@ def test_impossible_lessons_are_refused(changes: dict[str, object], problem: str
 def test_a_search_says_that_it_trains_no_teachers(tmp_path: Path) -> None:
     recipe = make_recipe(training={"teachers": ("big.toml",)})
     with pytest.raises(StapesError, match=r"training\.teachers: big\.toml would have to be trained first"):
-        train_folds(recipe, None, [1], tmp_path, tmp_path, 1)
+        train_folds(recipe, Setup(None, tmp_path, (1,)), tmp_path)
 
 
 def test_recipes_without_teachers_say_nothing_of_them() -> None:

@@ -13,7 +13,7 @@ from stapes.datasets import Dataset, noise_clips, synthetic_clips
 from stapes.errors import DataError, RecipeError
 from stapes.features import FixedFrontend
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.training import FeaturePool, build_pool, train_folds
+from stapes.training import FeaturePool, Setup, build_pool, train_folds
 from stapes.training.augment import add_below, to_power
 from stapes.training.batches import Batches
 from stapes.training.noise import open_noise, require_use
@@ -201,14 +201,7 @@ def test_workers_read_it_too(tree: Path, tmp_path: Path, ray: str | None) -> Non
 
     def train(noise: Path | None) -> bytes:
         _, results = train_folds(
-            recipe,
-            None,
-            [1],
-            tmp_path / "work",
-            tmp_path / "cache",
-            1,
-            noise=noise,
-            ray=ray,
+            recipe, Setup(None, tmp_path / "cache", (1,), noise=noise, ray=ray), tmp_path / "work"
         )
         return results[0].network
 

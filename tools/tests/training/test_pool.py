@@ -15,7 +15,7 @@ from stapes.errors import DataError, RecipeError, ToolError
 from stapes.features import FixedFrontend
 from stapes.recipe import VOTES, DecisionSpec, FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.reference import DecisionRule, vote
-from stapes.training import build_pool, train_folds
+from stapes.training import Setup, build_pool, train_folds
 from stapes.training.batches import Batches
 from stapes.training.evaluate import clip_accuracy, decide, window_starts, window_weight, windows_of
 
@@ -195,7 +195,7 @@ def test_training_without_tensorflow_says_what_to_install(
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     recipe = Recipe.model_validate({"name": "x", "dataset": {"kind": "synthetic"}})
     with pytest.raises(ToolError, match=r"tensorflow.*stapes\[train\]"):
-        train_folds(recipe, None, [1], tmp_path / "work", tmp_path / "cache", 1)
+        train_folds(recipe, Setup(None, tmp_path / "cache", (1,)), tmp_path / "work")
     assert list(tmp_path.iterdir()) == [], "nothing is computed before that"
 
 
@@ -203,7 +203,7 @@ def test_training_without_tensorflow_says_what_to_install(
 def test_a_fold_that_does_not_exist_is_refused(tmp_path: Path, folds: list[int]) -> None:
     recipe = Recipe.model_validate({"name": "x", "dataset": {"kind": "synthetic"}})
     with pytest.raises(DataError, match=rf"not fold \[{folds[-1]}\]"):
-        train_folds(recipe, None, folds, tmp_path / "work", tmp_path / "cache", 1)
+        train_folds(recipe, Setup(None, tmp_path / "cache", tuple(folds)), tmp_path / "work")
 
 
 def test_progress_ends_complete(tmp_path: Path) -> None:

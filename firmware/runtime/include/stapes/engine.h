@@ -9,6 +9,10 @@
 #include "stapes/error.h"
 #include "stapes/version.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* 0 leaves the names of layers out of the image; nothing in the runtime needs them. */
 #ifndef STAPES_LAYER_NAMES
 #define STAPES_LAYER_NAMES 1
@@ -110,11 +114,12 @@ typedef struct {
     uint32_t *per_layer;
 } stapes_engine_t;
 
-/* Checks versions, size and alignment (that of a pointer) of the arena and resets. */
+/* Checks versions, size and alignment (that of a pointer) of the arena and resets. This function and those
+ * below return STAPES_E_ARGUMENT for NULL and before a successful init (of a structure that is all zeros). */
 int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes);
 
 /* Starts a new window. */
-void stapes_engine_reset(stapes_engine_t *engine);
+int stapes_engine_reset(stapes_engine_t *engine);
 
 /* Gives the next row (model->row_bytes) of input 0. 0: more rows are needed, 1: outputs complete, <0: error.
  */
@@ -131,10 +136,14 @@ const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index);
 int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output);
 
 /* NULL: none. */
-void stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context);
+int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context);
 
 /* Adds the ticks that each layer's kernel took to per_layer[layer] (model->layer_count entries). NULL: none.
  */
-void stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer);
+int stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

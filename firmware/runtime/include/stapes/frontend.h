@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct stapes_frontend stapes_frontend_t;
 
 /* One band: the bins of its falling side, what is added to its power, how its logarithm becomes int8. */
@@ -101,19 +105,21 @@ struct stapes_frontend {
     uint8_t started;  /* the smoothed bands hold a frame */
 };
 
-/* Bytes of caller-owned memory, aligned for uint64_t. The generated STAPES_FRONTEND_MEMORY_BYTES is this. */
+/* Bytes of caller-owned memory, aligned for uint64_t. The generated
+ * STAPES_<NAME>_FRONTEND_MEMORY_BYTES is this. */
 #define STAPES_FRONTEND_MEMORY(frame_length, bins) (8u * (bins) + 2u * (frame_length))
 
 /* STAPES_E_ARGUMENT for a NULL pointer, STAPES_E_MEMORY for a buffer that is too small or misaligned. */
 int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,
                          size_t bytes);
 
-/* Forgets all samples. */
-void stapes_frontend_reset(stapes_frontend_t *frontend);
+/* Forgets all samples. STAPES_E_ARGUMENT for NULL. */
+int stapes_frontend_reset(stapes_frontend_t *frontend);
 
-/* Takes up to `count` samples and says in `*consumed` how many. Stops and returns 1 when a row of n_mels
- * features was written to `row`; returns 0 when all samples were taken and no row is complete. Any way of
- * cutting the samples into pushes gives the same rows. */
+/* Takes up to `count` samples and says in `*consumed` how many. Stops and returns 1 when a row of n_features
+ * values was written to `row`; returns 0 when all samples were taken and no row is complete. Any way of
+ * cutting the samples into pushes gives the same rows. STAPES_E_ARGUMENT for NULL, STAPES_E_STATE before
+ * a successful init (of a structure that is all zeros). */
 int stapes_frontend_push(stapes_frontend_t *frontend, const int16_t *pcm, size_t count, size_t *consumed,
                          int8_t *row);
 
@@ -128,5 +134,9 @@ typedef struct {
  * a bad count. */
 int stapes_window_normalize(const stapes_window_output_t *output, const int32_t *values, uint32_t count,
                             int8_t *features);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,6 +21,10 @@
 #define STAPES_MVE 0
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Constants that kernels read by words. */
 #define STAPES_ALIGNED __attribute__((aligned(4)))
 
@@ -33,8 +37,9 @@ typedef struct {
 #define STAPES_LONG 64
 typedef struct {
     const stapes_channel_t *channels;
-    /* Right shifts behind the multiplier, less one. Where the short way is not exact, because there is no right shift, the sum may
-     * reach 2^30 or zero point << shift does not fit, a channel is long: the left shift minus STAPES_LONG. */
+    /* Right shifts behind the multiplier, less one. Where the short way is not exact, because there is no
+     * right shift, the sum may reach 2^30 or zero point << shift does not fit, a channel is long: the left
+     * shift minus STAPES_LONG. */
     const int8_t *shifts;
     int16_t zero_point;
     int16_t rounding;        /* 2 * zero_point + 1 */
@@ -58,17 +63,17 @@ typedef struct {
     uint16_t channels; /* output channels of one group */
     uint16_t groups;
 } stapes_conv_2d_t;
-void stapes_conv_2d(const stapes_call_t *call);
+void stapes_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
 
-/* The same with carried weights. With the DSP instructions, a word of weights a0 b0 a1 b1 that is read as two int16 is
- * a0 + 256 b0, a1 + 256 b1 if every b is less by one where its a is negative: STAPES_CARRY writes them so, and one
- * multiplication works on both channels. Everywhere else it changes nothing. A channel b whose sum may reach 2^23 is
- * marked as long. */
+/* The same with carried weights. With the DSP instructions, a word of weights a0 b0 a1 b1 that is read as two
+ * int16 is a0 + 256 b0, a1 + 256 b1 if every b is less by one where its a is negative: STAPES_CARRY writes
+ * them so, and one multiplication works on both channels. Everywhere else it changes nothing. A channel b
+ * whose sum may reach 2^23 is marked as long. */
 typedef stapes_conv_2d_t stapes_conv_2d_carry_t;
 #if STAPES_DSP && !STAPES_MVE
 #define STAPES_CARRY(a, b) (a), (int8_t)((b) - ((a) < 0))
-void stapes_conv_2d_carry(const stapes_call_t *call);
-void stapes_fully_connected_carry(const stapes_call_t *call);
+void stapes_conv_2d_carry(const stapes_call_t *call);         /* faster with DSP */
+void stapes_fully_connected_carry(const stapes_call_t *call); /* faster with DSP */
 #else
 #define STAPES_CARRY(a, b)           (a), (b)
 #define stapes_conv_2d_carry         stapes_conv_2d
@@ -83,7 +88,7 @@ typedef struct {
     uint32_t row_bytes;
     uint16_t channels;
 } stapes_fully_connected_t, stapes_fully_connected_carry_t;
-void stapes_fully_connected(const stapes_call_t *call);
+void stapes_fully_connected(const stapes_call_t *call); /* faster with DSP, MVE */
 
 /* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
  * that are left; see compiler/pack.py. */
@@ -94,17 +99,17 @@ typedef struct {
     uint32_t column_step;
     uint32_t columns;
     uint16_t kernel_height, kernel_width;
-    uint16_t channels;   /* output channels */
-    uint16_t quads;      /* groups of four channels; 0 if the multiplier is not 1 */
-    uint16_t multiplier; /* output channels per input channel */
+    uint16_t channels;            /* output channels */
+    uint16_t quads;               /* groups of four channels; 0 if the multiplier is not 1 */
+    uint16_t multiplier;          /* output channels per input channel */
     uint32_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
 } stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
-void stapes_depthwise_conv_2d(const stapes_call_t *call);
+void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
 
 /* The same for kernels of one size without channels left over, in less code. */
 #if STAPES_DSP && !STAPES_MVE
-void stapes_depthwise_3x3(const stapes_call_t *call);
-void stapes_depthwise_5x5(const stapes_call_t *call);
+void stapes_depthwise_3x3(const stapes_call_t *call); /* faster with DSP */
+void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
 #else
 #define stapes_depthwise_3x3 stapes_depthwise_conv_2d
 #define stapes_depthwise_5x5 stapes_depthwise_conv_2d
@@ -121,12 +126,12 @@ typedef struct {
     int8_t minimum, maximum;
 } stapes_pool_2d_t, stapes_average_pool_2d_t, stapes_max_pool_2d_t, stapes_average_pool_rows_t,
     stapes_max_pool_rows_t;
-void stapes_average_pool_2d(const stapes_call_t *call);
-void stapes_max_pool_2d(const stapes_call_t *call);
+void stapes_average_pool_2d(const stapes_call_t *call); /* faster with DSP, MVE */
+void stapes_max_pool_2d(const stapes_call_t *call);     /* faster with DSP, MVE */
 
 /* The same where one window is as high as the map: every row is used as it comes. */
-void stapes_average_pool_rows(const stapes_call_t *call);
-void stapes_max_pool_rows(const stapes_call_t *call);
+void stapes_average_pool_rows(const stapes_call_t *call); /* faster with DSP, MVE */
+void stapes_max_pool_rows(const stapes_call_t *call);     /* faster with DSP, MVE */
 
 /* MEAN, SUM and REDUCE_MAX. In a row, `added` elements `inner` apart make one output; over several rows the
  * results are kept (sums in the state, maxima in the output) while the rows come. */
@@ -163,7 +168,7 @@ typedef struct {
     int8_t left_shift;
     uint8_t subtracts;
 } stapes_add_t;
-void stapes_add(const stapes_call_t *call);
+void stapes_add(const stapes_call_t *call); /* faster with DSP */
 
 typedef struct {
     stapes_operands_t operands;
@@ -187,8 +192,9 @@ typedef struct {
 } stapes_concatenation_t;
 void stapes_concatenation(const stapes_call_t *call);
 
-/* CONCATENATION along rows: every output row is a row of one input; the rows of all inputs lie one after the
- * other. */
+/* CONCATENATION along rows: every output row is a row of one input, the only one that is not outside of its
+ * map.
+ */
 typedef struct {
     uint32_t row_bytes;
 } stapes_concatenation_rows_t;
@@ -259,5 +265,9 @@ typedef struct {
     uint16_t trees, classes;
 } stapes_forest_t;
 void stapes_forest(const stapes_call_t *call);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,11 +4,12 @@
 #ifndef STAPES_LIVE_H
 #define STAPES_LIVE_H
 
-#include "stapes/decision.h"
-#include "stapes/engine.h"
-#include "stapes/frontend.h"
-#include "stapes/slide.h"
+#include "stapes/classifier.h"
 #include "stapes/sound_level.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define STAPES_LIVE_NONE (-1)
 
@@ -29,10 +30,7 @@ typedef struct {
 } stapes_live_event_t;
 
 /* Scores are smoothed scores in 1/256 steps, durations are in frames. */
-typedef struct {
-    const stapes_frontend_tables_t *frontend;
-    const stapes_model_t *model;
-    const stapes_slide_t *slide; /* NULL: windows share nothing and run from scratch */
+struct stapes_live_config {
     /* The vote of the last `windows` windows; NULL: a step of `factor` towards each window's scores. */
     const stapes_decision_rule_t *smoothing;
     const int32_t *on;      /* by class: an event begins at this score */
@@ -52,7 +50,7 @@ typedef struct {
     uint8_t windows;     /* that are smoothed over */
     uint8_t has_gate;    /* 0: the network always runs */
     uint8_t multi_label; /* 0: at most one class at a time */
-} stapes_live_config_t;
+};
 
 typedef enum {
     STAPES_LIVE_IDLE = 0,
@@ -76,8 +74,7 @@ typedef struct {
     stapes_live_sink_t sink;
     void *context;
     uint32_t (*ticks)(void);
-    stapes_frontend_t frontend;
-    stapes_engine_t engine;
+    stapes_classifier_t classifier;
     stapes_decision_t smoothed; /* the last windows, where they vote */
 
     /* In the caller's memory. */
@@ -87,15 +84,13 @@ typedef struct {
     int8_t *history;             /* scores of the last windows */
     uint32_t *weights;           /* of the last windows */
     uint64_t *hop_squares;       /* of the last hops */
-    int8_t *rows;                /* the last rows of a network that does not slide */
-    int8_t *row;                 /* the newest */
     int8_t *silent;              /* the front end's row for zeros */
 
-    uint64_t base;    /* sample at which the first frame began */
-    int64_t frames;   /* since then */
-    uint64_t squares; /* of the samples since the last frame was complete */
-    uint32_t square_count;
-    uint64_t level_squares; /* of this period of noise monitoring */
+    uint64_t base;           /* sample at which the first frame began */
+    int64_t frames;          /* since then */
+    uint64_t squares_before; /* the classifier's when the last frame was complete */
+    uint32_t square_count;   /* samples since then */
+    uint64_t level_squares;  /* of this period of noise monitoring */
     uint32_t level_count;
     uint64_t hop_sum;  /* of this hop */
     int32_t hop_level; /* of the loudest frame since the last window */
@@ -107,49 +102,51 @@ typedef struct {
     uint32_t quiet;     /* frames in a row */
     uint8_t gate_is_open;
 
-    uint32_t fed;    /* rows of the next window that the network has, where it does not slide */
-    uint32_t phase;  /* frames since the last window ended */
-    uint8_t flowing; /* a window has ended since the network began */
-
     uint32_t windows; /* since the network began */
     int32_t level;    /* of the newest frame */
     int16_t decided;  /* the class of the last window, STAPES_LIVE_NONE: unknown or nothing heard */
     int16_t best;
     uint64_t windows_total;
     uint32_t worst_ticks; /* of one frame */
-    uint64_t frontend_ticks, network_ticks, ticks_total;
+    uint64_t ticks_total;
 } stapes_live_t;
 
-#define STAPES_LIVE_ALIGN(bytes) (((bytes) + 7u) & ~(size_t)7u)
-/* Bytes of state beside the front end's memory and the network's arena. `smoothing`: STAPES_DECISION_MEMORY
- * of the vote, 0 without one; `rows`: 0 for a network that slides. */
-#define STAPES_LIVE_STATE_BYTES(smoothing, classes, windows, window_hops, rows, row_bytes)                   \
-    (STAPES_LIVE_ALIGN(smoothing) + STAPES_LIVE_ALIGN((classes) * sizeof(stapes_live_class_t)) +             \
-     STAPES_LIVE_ALIGN(8u * (classes)) + STAPES_LIVE_ALIGN((windows) * (classes)) +                          \
-     STAPES_LIVE_ALIGN(4u * (windows)) + 8u * (window_hops) +                                                \
-     STAPES_LIVE_ALIGN(((rows) + 2u) * (row_bytes)))
+/* Bytes of memory; the generated STAPES_<NAME>_LIVE_MEMORY_BYTES is this. `smoothing`: STAPES_DECISION_MEMORY
+ * of the vote, 0 without one. */
+#define STAPES_LIVE_MEMORY(classifier_bytes, smoothing, classes, windows, window_hops, row_bytes)            \
+    (STAPES_ALIGN(classifier_bytes) + STAPES_ALIGN(smoothing) +                                              \
+     STAPES_ALIGN((classes) * sizeof(stapes_live_class_t)) + STAPES_ALIGN(8u * (classes)) +                  \
+     STAPES_ALIGN((windows) * (classes)) + STAPES_ALIGN(4u * (windows)) + 8u * (window_hops) +               \
+     STAPES_ALIGN(row_bytes))
 
-/* `memory`, aligned for uint64_t, is stapes_live_memory_bytes() long; the generated STAPES_LIVE_MEMORY_BYTES
- * is that. STAPES_E_ARGUMENT, STAPES_E_VERSION, STAPES_E_MEMORY. `sink` gets every event. */
-int stapes_live_init(stapes_live_t *live, const stapes_live_config_t *config, void *memory, size_t bytes,
+/* `memory`, aligned for uint64_t, is at least bundle->live_memory_bytes long. STAPES_E_ARGUMENT,
+ * STAPES_E_VERSION, STAPES_E_MEMORY. `sink` gets every event.
+ *
+ * All functions return STAPES_E_ARGUMENT for NULL and STAPES_E_STATE before a successful init (of a structure
+ * that is all zeros). */
+int stapes_live_init(stapes_live_t *live, const stapes_bundle_t *bundle, void *memory, size_t bytes,
                      stapes_live_sink_t sink, void *context);
 
 /* Begins a new stream at sample 0. */
-void stapes_live_reset(stapes_live_t *live);
+int stapes_live_reset(stapes_live_t *live);
 
 /* Takes all samples. A push of at most hop_length samples makes at most one row. */
 int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count);
 
 /* `count` samples are missing here. Events end, the network begins anew: no window holds the gap. */
-void stapes_live_lose(stapes_live_t *live, uint32_t count);
+int stapes_live_lose(stapes_live_t *live, uint32_t count);
 
 /* Ends all events, as at the end of a recording. */
-void stapes_live_flush(stapes_live_t *live);
+int stapes_live_flush(stapes_live_t *live);
 
-/* Samples since the stream began, lost ones included. */
+/* Samples since the stream began, lost ones included; 0 before init. */
 uint64_t stapes_live_samples(const stapes_live_t *live);
 
 /* Counts what frames cost. NULL: does not. */
-void stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void));
+int stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

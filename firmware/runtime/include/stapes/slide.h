@@ -7,6 +7,10 @@
 
 #include "stapes/engine.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t trunk;  /* layers 0 .. trunk-1 run on */
     uint16_t hop;    /* rows of the input from one window to the next */
@@ -15,13 +19,17 @@ typedef struct {
     const uint16_t *advance;
 } stapes_slide_t;
 
-/* Gives the next row of a stream that began at the last reset. 1: a window ended with this row, its outputs
- * are complete and stay until the next one's; 0: it did not; <0: error. Every window's outputs are, bit for
- * bit, those of stapes_engine_run() on its rows. */
+/* Gives the next row of a stream that began at the last reset. Returns 1: a window ended with this row, its
+ * outputs are complete and stay until the next one's; 0: it did not; STAPES_E_ARGUMENT for NULL. Every
+ * window's outputs are, bit for bit, those of stapes_engine_run() on its rows. */
 int stapes_slide_row(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row);
 
 /* Begins a stream as if `row` had come for a whole window before: the next window ends `hop` rows later.
- * Costs one step of each layer of the trunk. */
+ * Costs one step of each layer of the trunk. Returns STAPES_OK, or STAPES_E_ARGUMENT for NULL. */
 int stapes_slide_fill(stapes_engine_t *engine, const stapes_slide_t *slide, const int8_t *row);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,9 +5,17 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define STAPES_LEVEL_SILENT (-20000) /* nothing but zeros */
 
-/* Level of `samples` samples whose squares sum to `square_sum`, rounded down. */
+/* Returns the level of `samples` samples whose squares sum to `square_sum`, rounded down. */
 int32_t stapes_sound_level(uint64_t square_sum, uint32_t samples);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

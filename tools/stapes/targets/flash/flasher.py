@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from stapes.errors import TargetError
 from stapes.firmware import find_program, require_program
 from stapes.firmware.boards import Board
+from stapes.progress import Progress, no_progress
 from stapes.targets.flash.explain import explain, udev_hint, unlock_hint
 from stapes.targets.flash.identity import Identity, expected_identities, probe_kind, tool_targets
 from stapes.targets.flash.runner import Answer, Runner
@@ -20,10 +22,10 @@ from stapes.targets.flash.tools import TOOLS
 from stapes.targets.ports import find_port
 from stapes.targets.usb_access import forbidden_device
 
+_log = logging.getLogger(__name__)
+
 NOBODY = ("0x000", "0xfff")
 """What a bus without a chip reads as."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,11 @@ def choose_tool(board: Board, wanted: str | None = None) -> Tool:
         )
     usable = [wanted] if wanted else able
     for name in usable:
-        if all(find_program(program) for program in TOOLS[name].programs):
+        missing = [program for program in TOOLS[name].programs if not find_program(program)]
+        _log.debug(
+            "%s for %s: %s", name, board.name, f"{', '.join(missing)} missing" if missing else "chosen"
+        )
+        if not missing:
             return TOOLS[name]
     for program in TOOLS[usable[0]].programs:
         require_program(program)
@@ -93,7 +99,7 @@ def flash_image(
     job: Job,
     log: Path,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> FlashResult:
     """Write and verify the job's image; `log` gets every command and its output.
 
@@ -129,6 +135,7 @@ def _identify(tool: Tool, job: Job, runner: Runner) -> Identity:
             hint="check power, the SWD jumpers and cable; hold RESET while it starts if the program sleeps",
         )
     expected = expected_identities(job.board)
+    _log.debug("%s: chip %s, expected %s", tool.name, identity.text, " or ".join(expected))
     if identity.text not in expected:
         raise TargetError(
             f"the chip that answers is {identity.text}, {job.board.name} ({job.board.chip}) has "
@@ -156,6 +163,9 @@ def _find_probe(tool: Tool, job: Job, runner: Runner) -> str | None:
         found = tool.probes(answer.output)
         if found:
             break
+    _log.debug(
+        "%s finds the probes %s; wanted: %s", tool.name, ", ".join(found) or "none", job.probe or "any"
+    )
     meant = [serial for serial in found if job.probe is None or job.probe.lower() in serial.lower()]
     if len(meant) == 1:
         return meant[0]

@@ -7,9 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from stapes.errors import BuildError
 from stapes.files import sha256, write_atomic
 from stapes.firmware.boards import Board
@@ -60,6 +57,9 @@ def read_image(source: Path, board: Board, directory: Path) -> Image:
 
 def _flash_content(elf_path: Path, board: Board) -> bytes:
     """All loaded bytes from the flash's first address on; gaps are as after erasing."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     content = bytearray()
     try:
         with elf_path.open("rb") as stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stapes.errors import TargetError
+
+_log = logging.getLogger(__name__)
 
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -73,6 +76,7 @@ class Runner:
                 output, complaint = process.communicate()
         output, complaint = COLOUR.sub("", output), COLOUR.sub("", complaint)
         status = "stopped" if late else f"status {process.returncode}"
+        _log.debug("%s: %s after %.1f s", shlex.join(command), status, time.monotonic() - begin)
         self._write(command, output + complaint, f"{status} after {time.monotonic() - begin:.1f} s")
         if late:
             raise TargetError(

@@ -1,0 +1,196 @@
+"""What a network costs on a target: firmware/app/bench_model.c, its numbers, and whether its outputs are right."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.codegen.emitter import Provenance
+from stapes.codegen.model import generate_model
+from stapes.compiler import Layer, Plan, compile_graph, layer_costs
+from stapes.errors import TargetError
+from stapes.files import sha256
+from stapes.firmware import build_firmware
+from stapes.graph import Graph, read_tflite, simplify
+from stapes.int8 import run_graph
+from stapes.progress import Progress, no_progress
+from stapes.reference import TflmOracle
+from stapes.targets import board_for_target, open_target
+
+WINDOW_SECONDS = 60.0
+"""Longest wait for the next line of the target."""
+
+Window = list[npt.NDArray[np.int8]]
+
+
+@dataclass(frozen=True)
+class ModelBench:
+    """Costs of one window; instructions are None where the target counts none (the host)."""
+
+    plan: Plan
+    inputs: int
+    different_outputs: int
+    different_layers: tuple[str, ...]
+    """Layers whose rows differ in the first window."""
+    instructions: int | None
+    layer_instructions: tuple[int, ...]
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether every output, and every layer of the first window, equals the reference."""
+        return self.different_outputs == 0 and not self.different_layers
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `stapes bench --json`."""
+        plan = self.plan
+        counted = self.layer_instructions or (None,) * len(plan.layers)
+        return {
+            "equal_to_reference": self.equal,
+            "inputs": self.inputs,
+            "different_outputs": self.different_outputs,
+            "different_layers": list(self.different_layers),
+            "macs": plan.macs,
+            "instructions": self.instructions,
+            "flash_bytes": {
+                "code": self.flash_bytes - plan.weights_bytes,
+                "weights": plan.weights_bytes,
+                "total": self.flash_bytes,
+            },
+            "ram_bytes": {
+                "arena": plan.arena_bytes,
+                "static": self.ram_bytes - plan.arena_bytes,
+                "stack": self.stack_bytes,
+                "total": self.ram_bytes + self.stack_bytes,
+            },
+            "layers": [
+                {**cost, "instructions": count}
+                for cost, count in zip(layer_costs(plan), counted, strict=True)
+            ],
+        }
+
+
+def bench_model(
+    model: bytes,
+    target: str,
+    directory: Path,
+    *,
+    name: str = "model",
+    hop: int | None = None,
+    inputs: int = 200,
+    progress: Progress = no_progress,
+) -> ModelBench:
+    """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter
+    (the NumPy reference where that is not installed). `hop` as for `compile_graph`.
+    """
+    board = board_for_target(target)
+    if board is None:
+        raise TargetError(f"no benchmark on {target}", hint="give host, qemu:MACHINE or board:NAME@PORT")
+    graph = simplify(read_tflite(model, name))
+    plan = compile_graph(graph, name, hop)
+    generated = directory / "generated"
+    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
+    flags = f"-DSTAPES_BENCH_WINDOWS={inputs}"
+    result = build_firmware(
+        generated,
+        board,
+        directory / board,
+        app="bench_model",
+        definitions={"CMAKE_C_FLAGS": flags},
+        progress=progress,
+    )
+    oracle = TflmOracle(model) if TflmOracle.available() else None
+    windows = _windows(graph, inputs)
+    different = 0
+    ticks: list[int] = []
+    layers: list[tuple[int, int]] = []
+    with open_target(target, result.elf) as stream:
+        for words in _lines(stream):
+            if words[0] == "output":
+                window = windows[len(ticks)]
+                expected = oracle.run(window) if oracle else run_graph(graph, window)
+                wanted = b"".join(expected[index].tobytes() for index in graph.outputs).hex()
+                different += words[2] != wanted
+                ticks.append(int(words[1], 16))
+                progress("windows", len(ticks), inputs)
+            elif words[0] == "layer":
+                layers.append((int(words[1], 16), int(words[2], 16)))
+            elif words[0] == "end":
+                numerator, denominator, stack, status = (int(word, 16) for word in words[1:5])
+                stream.write(b"\n")
+                break
+    if status != 1 or len(ticks) != inputs:
+        raise TargetError(
+            f"{target} stopped with status {status - (status >> 31 << 32)}", hint="build it again"
+        )
+    first = run_graph(graph, windows[0])
+    wrong = tuple(
+        layer.name
+        for layer, (_, rows) in zip(plan.layers, layers, strict=True)
+        if rows != _row_hash(first, layer)
+    )
+    counts = target.startswith("qemu:")
+    return ModelBench(
+        plan,
+        inputs,
+        different,
+        wrong,
+        round(sum(ticks) / inputs * numerator / denominator) if counts else None,
+        tuple(round(t * numerator / denominator) for t, _ in layers) if counts else (),
+        result.flash_bytes,
+        result.ram_bytes,
+        stack,
+    )
+
+
+def _lines(stream: Any) -> Any:
+    """The target's lines as lists of words; a silent target is an error."""
+    pending = b""
+    deadline = time.monotonic() + WINDOW_SECONDS
+    while True:
+        data = stream.read(4096)
+        if not data:
+            if time.monotonic() > deadline:
+                raise TargetError("the target is silent", hint="flash it with the benchmark, then reset it")
+            continue
+        deadline = time.monotonic() + WINDOW_SECONDS
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            words = line.decode(errors="replace").split()
+            if words and words[0] in ("output", "layer", "end"):
+                yield words
+
+
+def _windows(graph: Graph, count: int) -> list[Window]:
+    """The pseudo-random inputs of bench_model.c: the high byte of a linear congruential generator."""
+    shapes = [graph.tensor(index).shape for index in graph.inputs]
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    total = count * sum(sizes)
+    powers = np.cumprod(np.full(total, 1664525, np.uint32), dtype=np.uint32)
+    sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
+    states = powers + sums * np.uint32(1013904223)  # from the state 1
+    values = (states >> np.uint32(24)).astype(np.uint8).view(np.int8)
+    windows: list[Window] = []
+    at = 0
+    for _ in range(count):
+        window: Window = []
+        for shape, size in zip(shapes, sizes, strict=True):
+            window.append(values[at : at + size].reshape(shape))
+            at += size
+        windows.append(window)
+    return windows
+
+
+def _row_hash(activations: dict[int, npt.NDArray[np.generic]], layer: Layer) -> int:
+    """FNV-1a of all rows of a layer."""
+    value = 2166136261
+    for byte in activations[layer.tensor].tobytes():
+        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+    return value

@@ -1,0 +1,20 @@
+"""A device that runs this bundle: prepare it, flash it once, connect, make sure of what it is, say why it is gone."""
+
+from stapes.device.connection import connect, connect_live, greet
+from stapes.device.fault import describe_fault, explain_loss
+from stapes.device.identity import geometry, verify_identity
+from stapes.device.prepared import APPS, Prepared, build_directory, prepare
+
+__all__ = [
+    "APPS",
+    "Prepared",
+    "build_directory",
+    "connect",
+    "connect_live",
+    "describe_fault",
+    "explain_loss",
+    "geometry",
+    "greet",
+    "prepare",
+    "verify_identity",
+]

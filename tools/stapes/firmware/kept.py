@@ -1,0 +1,72 @@
+"""Firmware of a bundle, built anew only where something that it follows from has changed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stapes.files import canonical_json, sha256, write_json
+from stapes.firmware.build import BuildResult, build_firmware, require_compiler, source_hash
+from stapes.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from stapes.recipe import Bundle
+
+STAMP = "stapes-build.json"
+
+
+def build_bundle(
+    bundle: Bundle,
+    directory: Path,
+    board: str,
+    out_dir: Path,
+    app: str = "hil",
+    *,
+    progress: Progress = no_progress,
+) -> BuildResult:
+    """Write `bundle`'s C into `directory`/generated and build `app` with it for `board` in `out_dir`, as far as needed.
+
+    Nothing is done where the image and the C are still those of an earlier build of the same bundle, by the same
+    stapes, from the same sources. Raises as `generate` and `build_firmware`.
+    """
+    require_compiler(board)
+    key = sha256(canonical_json([bundle.hash, _package_hash(), source_hash(board, app)]))
+    kept = _kept(key, directory, out_dir)
+    if kept is not None:
+        return kept
+    from stapes.codegen import generate
+
+    generated = generate(bundle, directory / "generated")
+    built = build_firmware(generated.directory, board, out_dir, app, progress=progress)
+    files = {str(path.relative_to(directory)): sha256(path.read_bytes()) for path in generated.files}
+    result = built.as_json() | {"elf": sha256(built.elf.read_bytes())}
+    write_json(out_dir / STAMP, {"key": key, "files": files, "result": result})
+    return built
+
+
+def _kept(key: str, directory: Path, out_dir: Path) -> BuildResult | None:
+    """The earlier build, where it is of that key and none of its files was touched."""
+    elf = out_dir.absolute() / "stapes.elf"
+    try:
+        stamp: dict[str, Any] = json.loads((out_dir / STAMP).read_bytes())
+        result: dict[str, Any] = stamp["result"]
+        files = {elf: result.pop("elf")} | {
+            directory / name: digest for name, digest in stamp["files"].items()
+        }
+        if stamp["key"] != key or any(sha256(path.read_bytes()) != digest for path, digest in files.items()):
+            return None
+        return BuildResult(elf, **result)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # none yet, or damaged
+
+
+@cache
+def _package_hash() -> str:
+    """Of all of stapes: of what writes the C and of what measures the image."""
+    root = Path(__file__).parents[1]
+    files = sorted(path for path in root.rglob("*") if path.suffix in {".py", ".j2", ".def"})
+    return sha256(
+        canonical_json([[str(path.relative_to(root)), sha256(path.read_bytes())] for path in files])
+    )

@@ -1,0 +1,109 @@
+"""Convolutions and matrix products: what is supported of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stapes.graph.support.inspection import Inspection, Operator
+
+_INT32_LIMIT = 2**31 - 1
+
+
+def _conv_2d(check: Inspection) -> None:
+    check.arity(2, 3)
+    source, weights, output = check.input(0), check.input(1), check.output
+    check.rank4(source, weights, output)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    check.require(depth >= 1 and source.shape[3] % depth == 0, "channels of input and weights do not fit")
+    groups = source.shape[3] // depth
+    check.require(groups >= 1 and channels % groups == 0, f"{channels} output channels in {groups} groups")
+    check.activation()
+    check.window(kernel_h, kernel_w, channels, dilation=True)
+    quantized = check.int8(source, output)
+    if _weights(check, 0, channels) and quantized:
+        _weight_rescale(check)
+
+
+def _depthwise_conv_2d(check: Inspection) -> None:
+    check.arity(2, 3)
+    source, weights, output = check.input(0), check.input(1), check.output
+    check.rank4(source, weights, output)
+    one, kernel_h, kernel_w, channels = weights.shape
+    check.require(one == 1, "depthwise weights with a first axis other than 1")
+    check.require(
+        source.shape[3] * check.op.integer("depth_multiplier") == channels,
+        "the depth multiplier does not fit",
+    )
+    check.activation()
+    check.window(kernel_h, kernel_w, channels, dilation=True)
+    quantized = check.int8(source, output)
+    if _weights(check, 3, channels) and quantized:
+        _weight_rescale(check)
+
+
+def _fully_connected(check: Inspection) -> None:
+    check.arity(2, 3)
+    source, weights, output = check.input(0), check.input(1), check.output
+    check.require(len(weights.shape) == 2, f"weights with {len(weights.shape)} dimensions, not 2")
+    channels, depth = weights.shape
+    check.require(channels >= 1 and depth >= 1 and len(output.shape) >= 1, "empty weights or output")
+    check.require(
+        output.shape[-1] == channels and source.elements * channels == output.elements * depth,
+        f"shapes {list(source.shape)}, {list(weights.shape)} and {list(output.shape)} do not fit",
+    )
+    if check.op.integer("weights_format") != 0:
+        check.refuse("shuffled weights", "convert with the default weights format")
+    check.activation()
+    quantized = check.int8(source, output)
+    if _weights(check, 0, channels) and quantized:
+        _weight_rescale(check)
+
+
+def _weights(check: Inspection, axis: int, channels: int) -> bool:
+    """Constant int8 weights with one symmetric scale or one per channel along `axis`; int32 bias or none."""
+    weights = check.input(1)
+    if weights.type_name != "INT8" or weights.data is None:
+        what = f"{weights.type_name} weights" if weights.data is not None else "weights computed at run time"
+        check.refuse(f"{what} {weights.name}", "convert to full int8 with constant int8 weights")
+        return False
+    quantization = weights.quantization
+    if quantization is None:
+        check.refuse(f"weights {weights.name} without scales", "convert to full int8")
+        return False
+    if np.any(quantization.zero_point != 0):
+        check.refuse(f"asymmetric weights {weights.name}", "quantise weights symmetrically (zero point 0)")
+        return False
+    if len(quantization.scale) > 1:
+        check.require(quantization.axis == axis, f"scales of {weights.name} along axis {quantization.axis}")
+    accumulator = 255 * np.abs(np.moveaxis(weights.data.astype(np.int64), axis, 0)).reshape(channels, -1).sum(
+        axis=1
+    )
+    if check.has_input(2):
+        bias = check.input(2)
+        if bias.type_name != "INT32" or bias.data is None:
+            check.refuse(f"{bias.type_name} bias {bias.name}", "convert to full int8 (constant int32 biases)")
+            return False
+        check.require(bias.elements == channels, f"{bias.elements} biases for {channels} channels")
+        accumulator = accumulator + np.abs(bias.data.astype(np.int64).reshape(-1))
+    if np.any(accumulator > _INT32_LIMIT):
+        check.refuse("an accumulator that may exceed 32 bits", "use smaller weights or a smaller bias")
+    return True
+
+
+def _weight_rescale(check: Inspection) -> None:
+    weights = check.input(1).quantization
+    assert weights is not None
+    check.rescale(check.input(0).scale * float(np.max(weights.scale)) / check.output.scale)
+
+
+OPERATORS = {
+    "CONV_2D": Operator(
+        _conv_2d,
+        "any kernel, stride, dilation, padding, groups; weights per channel or per tensor; fused activation",
+    ),
+    "DEPTHWISE_CONV_2D": Operator(
+        _depthwise_conv_2d,
+        "any kernel, stride, dilation, padding, multiplier; weights per channel or tensor; fused activation",
+    ),
+    "FULLY_CONNECTED": Operator(_fully_connected, "weights per channel or per tensor; fused activation"),
+}

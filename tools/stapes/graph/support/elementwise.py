@@ -1,0 +1,150 @@
+"""Operators that compute every element by itself, and softmax: what is supported of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stapes.graph.support.inspection import Inspection, Operator
+
+
+def _elementwise_pair(check: Inspection) -> bool:
+    check.arity(2, 2)
+    left, right, output = check.input(0), check.input(1), check.output
+    try:
+        check.shape(tuple(np.broadcast_shapes(left.shape, right.shape)))
+    except ValueError:
+        check.require(False, f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast")
+    if len(output.shape) > 6:
+        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    check.activation()
+    return check.int8(left, right, output)
+
+
+def _add_or_sub(check: Inspection) -> None:
+    if _elementwise_pair(check):
+        twice_max = 2 * max(check.input(0).scale, check.input(1).scale)
+        if not twice_max < 0.999 * check.output.scale * 2**20:
+            check.refuse(
+                "input scales 2^19 times the output's", "calibrate again: the output scale is far too small"
+            )
+
+
+def _mul(check: Inspection) -> None:
+    if _elementwise_pair(check):
+        check.rescale(check.input(0).scale * check.input(1).scale / check.output.scale)
+
+
+def _prelu(check: Inspection) -> None:
+    check.arity(2, 2)
+    source, alpha, output = check.input(0), check.input(1), check.output
+    check.shape(source.shape)
+    try:
+        fits = np.broadcast_shapes(source.shape, alpha.shape) == source.shape
+    except ValueError:
+        fits = False
+    check.require(fits, f"slopes of shape {list(alpha.shape)} for {list(source.shape)}")
+    if len(output.shape) > 6:
+        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    if alpha.data is None:
+        check.refuse(f"slopes {alpha.name} computed at run time", "use constant slopes")
+    if check.int8(source, alpha, output):
+        check.rescale(max(source.scale, source.scale * alpha.scale) / output.scale)
+
+
+def _softmax(check: Inspection) -> None:
+    check.arity(1, 1)
+    source, output = check.input(0), check.output
+    check.shape(source.shape)
+    check.require(len(source.shape) >= 1, "a scalar")
+    if not check.int8(source, output):
+        return
+    if output.scale != 1 / 256 or output.zero_point != -128:
+        check.refuse(
+            "output not in steps of 1/256 from -128", "convert with the TFLite converter's int8 softmax"
+        )
+    if not source.scale * check.op.real("beta") * 2**26 > 1:
+        check.refuse("an input scale below 2^-26", "calibrate again: the input of the softmax is constant")
+    if source.shape[-1] > 4095:
+        check.refuse(
+            f"{source.shape[-1]} classes", "at most 4095: the sum of exponentials has 12 integer bits"
+        )
+
+
+def _unary(check: Inspection) -> bool:
+    """One input and one output of the same shape; whether both are int8."""
+    check.arity(1, 1)
+    check.shape(check.input(0).shape)
+    return check.int8(check.input(0), check.output)
+
+
+def _relu6(check: Inspection) -> None:
+    if _unary(check):
+        check.same_quantization(check.input(0), check.output)
+
+
+def _rescaling(check: Inspection) -> None:
+    if _unary(check):
+        check.rescale(check.input(0).scale / check.output.scale)
+
+
+def _dequantize(check: Inspection) -> None:
+    check.refuse(
+        "a float tensor inside the network", "keep the whole network int8; only its edges may be float"
+    )
+
+
+def _sigmoid(check: Inspection) -> None:
+    """LOGISTIC and TANH: their outputs have one fixed scale each."""
+    if not _unary(check):
+        return
+    expected = (1 / 256, -128) if check.op.kind == "LOGISTIC" else (1 / 128, 0)
+    if (check.output.scale, check.output.zero_point) != expected:
+        check.refuse(
+            f"output not in steps of {expected[0]} from {expected[1]}",
+            "convert with the TFLite converter's int8",
+        )
+    if not 2.0**-27 <= check.input(0).scale < 16:
+        check.refuse(
+            f"an input scale of {check.input(0).scale:.3g}", "calibrate again: it must lie in [2^-27, 16)"
+        )
+
+
+def _leaky_relu(check: Inspection) -> None:
+    if not _unary(check):
+        return
+    alpha = check.op.real("alpha")
+    if alpha < 0:
+        check.refuse(f"a slope of {alpha}", "use a slope of at least 0")
+    check.rescale(max(1.0, alpha) * check.input(0).scale / check.output.scale)
+
+
+def _hard_swish(check: Inspection) -> None:
+    if not _unary(check):
+        return
+    # 16-bit arithmetic: outputs at least as coarse as 1/128 of the input, and shifts that 16 bits hold.
+    ratio = check.input(0).scale / 128 / check.output.scale
+    if not 2.0**-15 <= ratio < 0.999:
+        check.refuse(f"an input scale {ratio * 128:.3g} times the output's", "calibrate again")
+    if not 2.0**-20 <= check.input(0).scale <= 2.0**20:
+        check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
+
+
+OPERATORS = {
+    "ADD": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "DEQUANTIZE": Operator(
+        _dequantize, "only from int8 to float32 at the network's output, where it is taken off"
+    ),
+    "HARD_SWISH": Operator(_hard_swish, "as a table of 256 entries"),
+    "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
+    "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
+    "MUL": Operator(_mul, "broadcasting up to 6 dimensions; fused activation"),
+    "PRELU": Operator(_prelu, "constant slopes that broadcast"),
+    "QUANTIZE": Operator(
+        _rescaling, "from int8 to int8; from float32 or uint8 at the network's input, where it is taken off"
+    ),
+    "RELU": Operator(_rescaling, "as a table of 256 entries"),
+    "RELU6": Operator(_relu6, "equal scale and zero point on both sides"),
+    "SOFTMAX": Operator(_softmax, "last axis, any beta, output in steps of 1/256"),
+    "SUB": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "TANH": Operator(_sigmoid, "output in steps of 1/128; as a table of 256 entries"),
+}

@@ -1,0 +1,57 @@
+"""The two operators of a forest bundle: what is supported of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stapes.graph.support.inspection import Inspection, Operator
+
+STATISTICS_KINDS = 6
+"""Statistics of each band: see `stapes.int8.forest.statistics`."""
+
+STATISTICS_LAG = 4
+"""Rows between the two of a slow step; the firmware's LAG."""
+
+
+def _statistics(check: Inspection) -> None:
+    check.arity(1, 1)
+    source = check.input(0)
+    check.int8(source, check.output)
+    check.require(len(source.shape) >= 3 and source.shape[0] == 1, f"input shape {list(source.shape)}")
+    rows, bands = source.shape[1], source.elements // max(1, source.shape[1])
+    check.require(STATISTICS_LAG < rows < 1 << 16, f"{rows} rows")
+    check.shape((1, STATISTICS_KINDS * bands))
+
+
+def _forest(check: Inspection) -> None:
+    check.arity(3, 3)
+    source, nodes, roots = (check.input(i) for i in range(3))
+    if check.int8(source, check.output) and (check.output.scale, check.output.zero_point) != (2.0**-8, -128):
+        check.refuse("an output that is not in steps of 1/256", "train the forest with `stapes train`")
+    features, classes = source.elements, check.output.elements
+    check.require(1 <= features <= 256, f"{features} features, 256 at most")
+    for tensor, kind in ((nodes, "INT16"), (roots, "INT32")):
+        check.require(
+            tensor.data is not None and tensor.type_name == kind, f"{tensor.name}: no {kind} constant"
+        )
+    assert nodes.data is not None and roots.data is not None
+    count = nodes.shape[0] if nodes.shape else 0
+    check.require(
+        nodes.shape == (count, 4) and 1 <= count < 1 << 16, f"nodes of the shape {list(nodes.shape)}"
+    )
+    starts, values = roots.data.astype(np.int64), nodes.data.astype(np.int64)
+    check.require(1 <= starts.size < 1 << 16 and bool(((starts >= 0) & (starts < count)).all()), "bad roots")
+    check.require(
+        bool(((values[:, 0] >= 0) & (values[:, 0] < features)).all()), "a feature that is not there"
+    )
+    check.require(bool((np.abs(values[:, 1]) <= 127).all()), "a threshold outside of int8")
+    # A node only leads forward, so that every walk ends.
+    steps = values[:, 2:]
+    last = np.arange(count)[:, None] + steps >= count
+    check.require(not bool(((steps == 0) | ((steps > 0) & last) | (steps < -classes)).any()), "bad nodes")
+
+
+OPERATORS = {
+    "CUSTOM:stapes_forest": Operator(_forest, "trees of int8 features, one vote each; up to 256 features"),
+    "CUSTOM:stapes_statistics": Operator(_statistics, "six statistics of every band over time"),
+}

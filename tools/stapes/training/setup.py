@@ -1,0 +1,52 @@
+"""What a training is given besides its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stapes.datasets import Clip, Dataset, open_dataset
+from stapes.recipe import Bundle, Recipe
+from stapes.training.noise import open_noise
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The same for all folds and seeds of one training: where its inputs are, and where it happens.
+
+    On a cluster, `data`, `cache`, `noise` and the bundles must mean the same on every machine.
+    """
+
+    data: Path | None
+    """Recordings; None for a data set that is made."""
+    cache: Path
+    """Where features are kept."""
+    folds: tuple[int, ...] | None = None
+    """The folds to leave out, a network each; None: every one."""
+    jobs: int = 1
+    """Folds trained at the same time."""
+    start: Path | None = None
+    """A bundle whose weights training begins with."""
+    teachers: tuple[Path, ...] = ()
+    """Bundles whose networks it learns from."""
+    noise: Path | None = None
+    """Recordings for `training.noise_sampled`."""
+    ray: str | None = None
+    """Address of a cluster that trains instead of this machine."""
+
+    def open_dataset(self, recipe: Recipe) -> Dataset:
+        """The recordings as the recipe takes them."""
+        return open_dataset(self.data, recipe.dataset, recipe.frontend.sample_rate)
+
+    def open_noise(self, recipe: Recipe) -> Sequence[Clip]:
+        """The recordings of noise, where the recipe uses them."""
+        return open_noise(recipe, self.noise)
+
+    def open_start(self) -> Bundle | None:
+        """The bundle that training begins with."""
+        return Bundle.load(self.start) if self.start else None
+
+    def open_teachers(self) -> list[Bundle]:
+        """The bundles that training learns from."""
+        return [Bundle.load(teacher) for teacher in self.teachers]
