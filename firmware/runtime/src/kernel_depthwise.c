@@ -220,8 +220,17 @@ STAPES_INLINE void all_columns(const channel_t c, uint32_t at, uint32_t columns,
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width, end = 4u * p->quads;
-    channel_t c = {call->rows, p->kernel_height, p->kernel_width, p->tap_step, p->column_step,
-                   p->channels, NULL, 0, 0, 0, 0};
+    channel_t c = {call->rows,
+                   p->kernel_height,
+                   p->kernel_width,
+                   p->tap_step,
+                   p->column_step,
+                   p->channels,
+                   NULL,
+                   0,
+                   0,
+                   0,
+                   0};
     for (uint32_t channel = 0; channel < end; channel++) {
         if ((channel & 3u) == 0 && is_long(q, channel)) {
             plain_quad(call, p, channel);

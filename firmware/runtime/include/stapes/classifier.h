@@ -15,7 +15,8 @@
  * end see stapes/live.h.
  *
  * Every function returns STAPES_E_ARGUMENT for a NULL pointer and STAPES_E_STATE before a successful init (of
- * a structure that is all zeros), those that return a pointer return NULL. */
+ * a structure that is all zeros), those that return a pointer return NULL. Those that have nothing else to
+ * say return STAPES_OK. */
 #ifndef STAPES_CLASSIFIER_H
 #define STAPES_CLASSIFIER_H
 
@@ -66,12 +67,12 @@ typedef struct {
 
 /* `memory`, aligned for uint64_t, is at least bundle->memory_bytes long. Where windows share rows, that is
  * too little to keep a window of them: with STAPES_<NAME>_REPEAT_MEMORY_BYTES they are kept, for
- * stapes_classifier_keep, _repeat and _row. Returns STAPES_OK, STAPES_E_MEMORY: too small or misaligned;
+ * stapes_classifier_keep, _repeat and _row. Returns STAPES_OK; STAPES_E_MEMORY: too small or misaligned;
  * STAPES_E_VERSION: generated code and runtime do not belong together. */
 int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bundle_t *bundle, void *memory,
                            size_t bytes);
 
-/* Forgets all samples and votes. Returns STAPES_OK. */
+/* Forgets all samples and votes. Returns STAPES_OK or an error. */
 int stapes_classifier_reset(stapes_classifier_t *classifier);
 
 /* Takes up to `count` samples and says in `*taken` how many. Stops and returns 1 when a window is complete
@@ -98,13 +99,13 @@ int stapes_classifier_feed(stapes_classifier_t *classifier);
  * stapes_classifier_repeat then runs. STAPES_E_STATE where rows are not kept. */
 int stapes_classifier_keep(stapes_classifier_t *classifier);
 
-/* Step 3: the window that has just been completed votes. Returns STAPES_OK; STAPES_E_STATE where none is to
- * vote. */
+/* Step 3: the window that has just been completed votes. Returns STAPES_OK, or STAPES_E_STATE where there is
+ * none. */
 int stapes_classifier_vote(stapes_classifier_t *classifier);
 
-/* Runs the last complete window from scratch, all at once, from its rows: the same scores again. Returns
- * STAPES_OK; STAPES_E_STATE when they are gone (a row was heard since, or rows are not kept) or the network
- * is in the middle of a stream. */
+/* Runs the last complete window from scratch, all at once, from its rows: the same scores again.
+ * Returns STAPES_OK; STAPES_E_STATE when they are gone (a row was heard since, or rows are not kept) or the
+ * network is in the middle of a stream. */
 int stapes_classifier_repeat(stapes_classifier_t *classifier);
 
 /* Returns row `index` of the last complete window, oldest first; NULL when it is gone, as above. */
@@ -113,14 +114,15 @@ const int8_t *stapes_classifier_row(const stapes_classifier_t *classifier, uint3
 /* Returns the row heard last: bundle->model->row_bytes bytes, n_features of the front end. */
 const int8_t *stapes_classifier_newest_row(const stapes_classifier_t *classifier);
 
-/* The network forgets all rows; what was heard and voted stays. Returns STAPES_OK. */
+/* The network forgets all rows; what was heard and voted stays. Returns STAPES_OK or an error. */
 int stapes_classifier_restart(stapes_classifier_t *classifier);
 
-/* Returns the same, and it is as if `row` had come for a whole window before the row that has just been
- * heard: the next window ends a hop after them. */
+/* The same, as if `row` had come for a whole window before the row that has just been heard: the next window
+ * ends a hop after them. Returns STAPES_OK or an error. */
 int stapes_classifier_fill(stapes_classifier_t *classifier, const int8_t *row);
 
-/* Counts in `frontend_ticks` what the front end takes. NULL: does not. Returns STAPES_OK. */
+/* Counts in `frontend_ticks` what the front end takes; `ticks` NULL: does not. Returns STAPES_OK or an error.
+ */
 int stapes_classifier_set_ticks(stapes_classifier_t *classifier, uint32_t (*ticks)(void));
 
 #ifdef __cplusplus
