@@ -1,6 +1,6 @@
 """The CRC-32 of an image's constants, written into the image after linking and tested by the device.
 
-firmware/app/hil.c keeps a `stapes_checksum` structure: offset of the constants from itself, their size,
+firmware/app/device.c keeps a `stapes_checksum` structure: offset of the constants from itself, their size,
 their CRC-32. On a bare-metal board the constants are all of `.text` (code and tables), on the host
 `.rodata`.
 """
