@@ -28,8 +28,8 @@ static inline int32_t sum(const void *parameters, int32_t first, int32_t second)
     return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
-/* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away from
- * zero. */
+/* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away
+ * from zero. */
 typedef struct {
     int32_t offset; /* * 2^21 */
     int32_t multiplier, half, shift;
@@ -136,6 +136,24 @@ static inline int32_t product(const void *parameters, int32_t first, int32_t sec
 
 void stapes_mul(const stapes_call_t *call) {
     apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, product);
+}
+
+static inline int32_t larger(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first > second ? first : second;
+}
+
+void stapes_maximum(const stapes_call_t *call) {
+    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, larger);
+}
+
+static inline int32_t smaller(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first < second ? first : second;
+}
+
+void stapes_minimum(const stapes_call_t *call) {
+    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, smaller);
 }
 
 static inline int32_t bent(const void *parameters, int32_t first, int32_t second) {

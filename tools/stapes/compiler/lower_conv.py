@@ -156,7 +156,7 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
-    if quads * 4 == channels and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+    if quads * 4 == channels and output.columns > 1 and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
         kernel, why = (
             f"depthwise_{kernel_h}x{kernel_w}",
             "all channels by fours, a kernel with code of its own",
@@ -355,11 +355,11 @@ def _add_accumulating(
     )
 
 
+DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
+
 LOWERINGS = {
-    "CONV_2D": Lowering(conv_2d, ("conv_2d", "conv_2d_carry")),
-    "DEPTHWISE_CONV_2D": Lowering(
-        depthwise_conv_2d, ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "conv_2d", "conv_2d_carry")
-    ),
+    "CONV_2D": Lowering(conv_2d, ("conv_2d", "conv_2d_carry", *DEPTHWISE)),
+    "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*DEPTHWISE, "conv_2d", "conv_2d_carry")),
     "FULLY_CONNECTED": Lowering(
         fully_connected, ("conv_2d", "conv_2d_carry", "fully_connected", "fully_connected_carry")
     ),

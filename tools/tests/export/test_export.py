@@ -40,7 +40,7 @@ extern Stream Serial;
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small", name="my bells-2")
+    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small", name="my-bells-2")
 
 
 @pytest.fixture(scope="module")
