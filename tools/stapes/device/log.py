@@ -11,7 +11,6 @@ from typing import Any, TextIO
 from stapes.errors import StapesError
 from stapes.targets import Stream
 
-
 MOST_CHARACTERS = 1 << 30
 """Of a log; a device that never stops talking does not fill the disk."""
 
