@@ -225,6 +225,75 @@ def flat_input_is_cut_into_rows() -> bytes:
     return maker.build()
 
 
+def pairs_of_channels() -> bytes:
+    """Even and odd numbers of channels, of inputs and of columns; sums beyond 24 bits; a weight of -128 beside a
+    negative one; one channel of a large scale among others.
+    """
+    maker = ModelMaker(11).input((1, 6, 7, 6), scale=0.05, zero_point=-128)
+    source, outputs = maker.last, []
+    for channels, kernel, stride in (
+        (8, (3, 3), 1),
+        (5, (2, 3), 1),
+        (6, (1, 1), 2),
+        (2, (3, 2), 3),
+        (4, (6, 7), 1),
+    ):
+        for activation in ("NONE", "RELU"):
+            maker.conv_2d(
+                channels, kernel, (stride, stride), padding="VALID", activation=activation, source=source
+            )
+            outputs.append(maker.last)
+    windows: dict[str, Any] = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "activation": "NONE"}
+    windows |= {"dilation_h": 1, "dilation_w": 1}
+    random = np.random.default_rng(11)
+    scales = [1e-3, 2e-3, 40.0, 1e-3]
+    ends = maker.tensor((4, 3, 3, 6), scales, data=random.choice([-128, -1, 127], (4, 3, 3, 6)))
+    maker.op("CONV_2D", [source, ends], (1, 6, 7, 4), 0.1, 3, **windows)
+    outputs.append(maker.last)
+    spoilt = maker.tensor((1, 3, 3, 6), [*scales, 1e-3, 1e-3], data=random.integers(-127, 128, 54), axis=3)
+    maker.op("DEPTHWISE_CONV_2D", [source, spoilt], (1, 6, 7, 6), 0.1, 3, depth_multiplier=1, **windows)
+    outputs.append(maker.last)
+    maker.reshape((1, 252), source=source).fully_connected(8).fully_connected(3)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def large_sums() -> bytes:
+    """Sums of every second channel that do not fit 24 bits, in one row and over several."""
+    maker = ModelMaker(12).input((1, 2, 1, 2400), scale=0.05, zero_point=-128)
+    source, outputs = maker.last, []
+    wide = maker.tensor((4, 4800), 1e-3, data=np.full((4, 4800), [[127], [-127], [126], [127]]))
+    maker.reshape((1, 4800), source=source)
+    maker.op("FULLY_CONNECTED", [maker.last, wide], (1, 4), 1000.0, 3, activation="NONE")
+    outputs.append(maker.last)
+    maker.conv_2d(4, (1, 1), source=source)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def depthwise_shapes() -> bytes:
+    """Kernels with code of their own, others, and over a single column."""
+    maker = ModelMaker(13).input((1, 12, 9, 8), zero_point=-7)
+    source, outputs = maker.last, []
+    for kernel, stride in (
+        ((3, 3), (1, 1)),
+        ((3, 3), (2, 2)),
+        ((5, 5), (2, 2)),
+        ((4, 3), (1, 1)),
+        ((2, 5), (1, 2)),
+    ):
+        for padding in ("SAME", "VALID"):
+            maker.depthwise_conv_2d(1, kernel, stride, padding=padding, activation="RELU", source=source)
+            outputs.append(maker.last)
+    maker.conv_2d(8, (3, 3), groups=8, source=source)
+    outputs.append(maker.last)
+    maker.conv_2d(8, (12, 9), padding="VALID", groups=8, source=source)
+    outputs.append(maker.last)
+    maker.reshape((1, 108, 1, 8), source=source).depthwise_conv_2d(1, (9, 1), padding="SAME")
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
 def short_map() -> bytes:
     """Kernels as high as the map: by rows, every ring would hold all of it at once."""
     maker = ModelMaker(8).input((1, 4, 6, 3))
@@ -288,6 +357,9 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"chain-{seed}": partial(chain_by_rows, seed) for seed in range(4)},
     **{f"pools-{seed}": partial(pools, seed) for seed in range(4)},
     "dense": dense_layers,
+    "convolutions of pairs": pairs_of_channels,
+    "dense large sums": large_sums,
+    "convolutions of single channels": depthwise_shapes,
     "elementwise": elementwise,
     "move": bytes_that_move,
     "parts": parts_and_orders,

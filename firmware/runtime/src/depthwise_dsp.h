@@ -1,9 +1,9 @@
 /* Depthwise convolution with the DSP instructions of Cortex-M4, M7 and M33: four channels at a time.
  *
- * The rows of a window are taken by twos. A column of one pair of rows is four words, a channel each: its two inputs as
- * int16, so that one SMLAD multiplies both. The last of an odd number of rows is two words, channels 0 and 2, then 1 and
- * 3, for SMLABB and SMLATT. Inputs of a whole row and weights are widened into this order once; then every output column
- * walks through its columns of both. */
+ * The rows of a window are taken by twos. A column of one pair of rows is four words, a channel each: its two
+ * inputs as int16, so that one SMLAD multiplies both. The last of an odd number of rows is two words,
+ * channels 0 and 2, then 1 and 3, for SMLABB and SMLATT. Inputs of a whole row and weights are widened into
+ * this order once; then every output column walks through its columns of both. */
 #ifndef STAPES_DEPTHWISE_DSP_H
 #define STAPES_DEPTHWISE_DSP_H
 
@@ -19,13 +19,14 @@
     "ldr r8, [%[rows], #" first "]\n\tldr r9, [%[rows], #" second "]\n\t"                                    \
     "ldr r8, [r8, %[at]]\n\tldr r9, [r9, %[at]]\n\t" PAIR_ROWS
 #define WIDEN_THREE                                                                                          \
-    "ldr r8, [%[a], %[at]]\n\tldr r9, [%[b], %[at]]\n\t" PAIR_ROWS                                            \
+    "ldr r8, [%[a], %[at]]\n\tldr r9, [%[b], %[at]]\n\t" PAIR_ROWS                                           \
     "ldr r8, [%[c], %[at]]\n\tsxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
 #define WIDEN_ONE(row)                                                                                       \
     "ldr r8, [%[rows], #" row "]\n\tldr r8, [r8, %[at]]\n\t"                                                 \
     "sxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
 
-/* Columns from byte `at` of every row up to byte `end`, `step` bytes apart. Not inlined: these need every register. */
+/* Columns from byte `at` of every row up to byte `end`, `step` bytes apart. Not inlined: these need every
+ * register. */
 __attribute__((noinline)) static void widen_3(const int8_t *const *rows, uint32_t at, uint32_t end,
                                               uint32_t step, uint32_t *x) {
     __asm__ volatile("1:\n\t" WIDEN_THREE "ldr r8, %[end]\n\t"
@@ -154,28 +155,30 @@ typedef char quad_bytes[4u * sizeof(int32_t) + sizeof(tail_t) == STAPES_QUAD_BYT
     "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, [r2], #1\n\t"
 
-/* All output columns of windows of `body`. Negative sums that end as the zero point anyway are requantised at 2. */
+/* All output columns of windows of `body`. Negative sums that end as the zero point anyway are requantised
+ * at 2. */
 #define COLUMNS(body)                                                                                        \
-    __asm__ volatile("adr.w r2, 3f + 1\n\t"                                                                 \
-                     "ldr r0, %[rectified]\n\t"                                                             \
-                     "cbz r0, 4f\n\t"                                                                       \
-                     "adr.w r2, 2f + 1\n"                                                                   \
-                     "4:\n\t"                                                                               \
-                     "str r2, %[requantize]\n\t"                                                            \
-                     "ldr r0, %[x]\n"                                                                       \
-                     "1:\n\t"                                                                               \
-                     "ldr r1, %[w]\n\t"                                                                     \
-                     "ldmia r1!, {r4, r5, r6, r7}\n\t" body "ldmia r1!, {r3, r11, lr}\n\t"                 \
-                     "ldr r2, %[output]\n\t"                                                                \
-                     "add r0, r0, r3\n\t"                                                                   \
-                     "ldr pc, %[requantize]\n"                                                              \
-                     "3:\n\t" OUTPUT("r4") OUTPUT("r5") OUTPUT("r6") OUTPUT("r7") "b 4f\n"                  \
-                     "2:\n\t" RECTIFIED("r4") RECTIFIED("r5") RECTIFIED("r6") RECTIFIED("r7")               \
-                     "4:\n\t"                                                                               \
-                     "add r2, r2, r11\n\t"                                                                  \
-                     "str r2, %[output]\n\t"                                                                \
-                     "cmp r2, lr\n\t"                                                                       \
-                     "bne 1b\n\t"                                                                           \
+    __asm__ volatile("adr.w r2, 3f + 1\n\t"                                                                  \
+                     "ldr r0, %[rectified]\n\t"                                                              \
+                     "cbz r0, 4f\n\t"                                                                        \
+                     "adr.w r2, 2f + 1\n"                                                                    \
+                     "4:\n\t"                                                                                \
+                     "str r2, %[requantize]\n\t"                                                             \
+                     "ldr r0, %[x]\n"                                                                        \
+                     "1:\n\t"                                                                                \
+                     "ldr r1, %[w]\n\t"                                                                      \
+                     "ldmia r1!, {r4, r5, r6, r7}\n\t" body "ldmia r1!, {r3, r11, lr}\n\t"                   \
+                     "ldr r2, %[output]\n\t"                                                                 \
+                     "add r0, r0, r3\n\t"                                                                    \
+                     "ldr pc, %[requantize]\n"                                                               \
+                     "3:\n\t" OUTPUT("r4") OUTPUT("r5") OUTPUT("r6")                                         \
+                         OUTPUT("r7") "b 4f\n"                                                               \
+                                      "2:\n\t" RECTIFIED("r4") RECTIFIED("r5") RECTIFIED("r6")               \
+                                          RECTIFIED("r7") "4:\n\t"                                           \
+                                                          "add r2, r2, r11\n\t"                              \
+                                                          "str r2, %[output]\n\t"                            \
+                                                          "cmp r2, lr\n\t"                                   \
+                                                          "bne 1b\n\t"                                       \
                      : [output] "+m"(output), [requantize] "=m"(requantize)                                  \
                      : [x] "m"(x), [w] "m"(w), [rectified] "m"(rectified)                                    \
                      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12",      \
@@ -219,36 +222,36 @@ STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t 
             memcpy(sums, w, sizeof sums);
             sum_column(x, w + 4, width, height, sums);
             for (uint32_t i = 0; i < 4; i++) {
-                output[i] = (int8_t)stapes_requantize_short(2 * sums[i], tail->channels[i].multiplier,
-                                                            tail->channels[i].offset,
-                                                            tail->channels[i].shift);
+                output[i] =
+                    (int8_t)stapes_requantize_short(2 * sums[i], tail->channels[i].multiplier,
+                                                    tail->channels[i].offset, tail->channels[i].shift);
             }
             x += on;
         }
     }
 }
 
-/* Biases and tail of the next four channels; moves on both tables. r4 to r11: biases and multipliers in turn; shift,
- * multiplier, offset of a channel come to stand beside each other. */
+/* Biases and tail of the next four channels; moves on both tables. r4 to r11: biases and multipliers in turn;
+ * shift, multiplier, offset of a channel come to stand beside each other. */
 #define CHANNEL(rotated, shift, multiplier, offset)                                                          \
-    "uxtb " shift ", r12" rotated "\n\tlsl " offset ", %[rounding], " shift "\n\tstmia %[tail]!, {" shift ", " multiplier ", " offset "}\n\t"
+    "uxtb " shift ", r12" rotated "\n\tlsl " offset ", %[rounding], " shift "\n\tstmia %[tail]!, {" shift    \
+    ", " multiplier ", " offset "}\n\t"
 STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shifts, int32_t rounding,
                            uint32_t *biases, void *tail) {
     __asm__ volatile("ldmia %[channels]!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
                      "ldr r12, [%[shifts]], #4\n\t"
                      "stmia %[biases], {r4, r6, r8, r10}\n\t" /**/
-                     CHANNEL("", "r4", "r5", "r6") CHANNEL(", ror #8", "r6", "r7", "r8")
-                         CHANNEL(", ror #16", "r8", "r9", "r10")
-                             "lsr r10, r12, #24\n\tlsl r12, %[rounding], r10\n\t"
-                             "stmia %[tail], {r10, r11, r12}\n\t"
+                     CHANNEL("", "r4", "r5", "r6") CHANNEL(", ror #8", "r6", "r7", "r8") CHANNEL(
+                         ", ror #16", "r8", "r9", "r10") "lsr r10, r12, #24\n\tlsl r12, %[rounding], r10\n\t"
+                                                         "stmia %[tail], {r10, r11, r12}\n\t"
                      : [channels] "+r"(*channels), [shifts] "+r"(*shifts), [tail] "+r"(tail)
                      : [biases] "r"(biases), [rounding] "r"(rounding)
                      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "memory");
 }
 
 /* All quads of a kernel of `height` x `width`; where these are constants, the rest is left out. */
-STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, const uint32_t height,
-                         const uint32_t width) {
+STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p,
+                         const uint32_t height, const uint32_t width) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = height * width, step = p->tap_step;
     const uint32_t bytes = (p->columns - 1u) * p->column_step + width * step;
@@ -268,8 +271,9 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
     tail->step = p->channels - 4u;
     tail->end = output + p->columns * p->channels;
     while (channels != end) {
-        if (is_long(q, (uint32_t)(channels - q->channels))) {
-            long_quad(call, p, (uint32_t)(channels - q->channels));
+        /* A single column is not worth the widening. */
+        if (p->columns == 1u || is_long(q, (uint32_t)(channels - q->channels))) {
+            plain_quad(call, p, (uint32_t)(channels - q->channels));
             channels += 4;
             shifts += 4;
         } else {

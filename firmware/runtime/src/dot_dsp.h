@@ -1,9 +1,9 @@
-/* The inner loops of the carried matrix product for the DSP instructions of Cortex-M4, M7 and M33: two output channels a
- * and b of one, two or three output columns at a time, requantised in registers.
+/* The inner loops of the carried matrix product for the DSP instructions of Cortex-M4, M7 and M33: two output
+ * channels a and b of one, two or three output columns at a time, requantised in registers.
  *
- * A word of weights is a0 b0 a1 b1, b carried (STAPES_CARRY in kernels.h): read as two int16 it is a0 + 256 b0 and
- * a1 + 256 b1. SMLAD with it adds to the sum R = A + 256 B; SXTB16 turns it into a0, a1, and SMLAD adds to the sum A. At
- * the end R - A is 256 B exactly, whatever wrapped on the way, if B fits 24 bits.
+ * A word of weights is a0 b0 a1 b1, b carried (STAPES_CARRY in kernels.h): read as two int16 it is a0 + 256
+ * b0 and a1 + 256 b1. SMLAD with it adds to the sum R = A + 256 B; SXTB16 turns it into a0, a1, and SMLAD
+ * adds to the sum A. At the end R - A is 256 B exactly, whatever wrapped on the way, if B fits 24 bits.
  *
  * In assembly because every register is taken: the compiler keeps three columns' sums in memory.
  *
@@ -12,8 +12,8 @@
  *     r2 r3        two words of weights         r10 r11 r12  a pair of inputs of each column
  *     lr           rounds of the unrolled loop
  *
- * The loop does ROUND times two words of weights a round; the first round starts behind what is not there. A single word,
- * where their number is odd, comes before everything else. */
+ * The loop does ROUND times two words of weights a round; the first round starts behind what is not there. A
+ * single word, where their number is odd, comes before everything else. */
 #ifndef STAPES_DOT_DSP_H
 #define STAPES_DOT_DSP_H
 
@@ -31,7 +31,7 @@ typedef struct {
     int8_t *output;
     uint32_t step; /* bytes from one column's output to the next */
     uint32_t pairs;
-    int32_t rounding;                /* 2 * zero_point + 1 */
+    int32_t rounding;                 /* 2 * zero_point + 1 */
     uint32_t rounds, missing, single; /* of the loop; steps the first round does not make; the odd word */
     uint32_t rectified;               /* 1: the activation's minimum is the zero point or above */
     uint32_t skip, entry, start, requantize; /* where in the code; see PLACES */
@@ -68,15 +68,16 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
     "ldr lr, %[rounds]\n\t"                                                                                  \
     "ldr pc, %[start]\n"                                                                                     \
     "3:\n\t"                                                                                                 \
-    "ldr r2, [r0], #4\n\t" one "ldr pc, %[entry]\n"                                                         \
+    "ldr r2, [r0], #4\n\t" one "ldr pc, %[entry]\n"                                                          \
     "2:\n\t"                                                                                                 \
     ".rept 8\n\t"                                                                                            \
-    "ldrd r2, r3, [r0], #8\n\t" two ".endr\n\t"                                                             \
+    "ldrd r2, r3, [r0], #8\n\t" two ".endr\n\t"                                                              \
     "subs lr, lr, #1\n\t"                                                                                    \
     "bne 2b\n\t"
 
-/* Addresses of code (odd: Thumb): where the loop is entered, `skip` bytes in; where to start, at 3 if there is a single
- * word; where to requantise, at 6 if negative sums end as the zero point or the activation's minimum anyway. */
+/* Addresses of code (odd: Thumb): where the loop is entered, `skip` bytes in; where to start, at 3 if there
+ * is a single word; where to requantise, at 6 if negative sums end as the zero point or the activation's
+ * minimum anyway. */
 #define PLACES                                                                                               \
     "ldr r2, %[skip]\n\t"                                                                                    \
     "adr.w r3, 2f\n\t"                                                                                       \
@@ -108,8 +109,8 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
 /* Twice the sums of both channels of one column. */
 #define SPLIT(a, r) "sub " r ", " r ", " a "\n\tlsls " a ", " a ", #1\n\tasr " r ", " r ", #7\n\t"
 
-/* Multipliers into r2 and r3, the shifts of both channels into r10 (its lowest byte counts), the offset of channel a
- * into r11, the output into r1 and its step into lr. */
+/* Multipliers into r2 and r3, the shifts of both channels into r10 (its lowest byte counts), the offset of
+ * channel a into r11, the output into r1 and its step into lr. */
 #define CONSTANTS                                                                                            \
     "ldr r1, %[channel]\n\t"                                                                                 \
     "ldr lr, %[shifts]\n\t"                                                                                  \
@@ -132,9 +133,9 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
     "bne 1b\n\t"                                                                                             \
     "str r0, %[weights]\n\t"
 
-/* One output: stapes_requantize_short, the shift's last bit by SSAT. The sign of the sum is that of the product, but for
- * a product of 0, which rounds to the same with either. RECTIFIED leaves the sign out. The first column comes last, so
- * that its store moves on to the next channel. */
+/* One output: stapes_requantize_short, the shift's last bit by SSAT. The sign of the sum is that of the
+ * product, but for a product of 0, which rounds to the same with either. RECTIFIED leaves the sign out. The
+ * first column comes last, so that its store moves on to the next channel. */
 #define OUTPUT(sum, multiplier, place)                                                                       \
     "smmlar r12, " sum ", " multiplier ", r11\n\t"                                                           \
     "add r12, r12, " sum ", asr #31\n\t"                                                                     \
@@ -148,65 +149,59 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
     "strb r12, " place "\n\t"
 #define OUTPUTS_3(output)                                                                                    \
     output("r5", "r2", "[r1, lr]") output("r6", "r2", "[r1, lr, lsl #1]") output("r4", "r2", "[r1], #1")     \
-        NEXT_CHANNEL                                                                                         \
-    output("r8", "r3", "[r1, lr]") output("r9", "r3", "[r1, lr, lsl #1]") output("r7", "r3", "[r1], #1")
+        NEXT_CHANNEL output("r8", "r3", "[r1, lr]") output("r9", "r3", "[r1, lr, lsl #1]")                   \
+            output("r7", "r3", "[r1], #1")
 #define OUTPUTS_2(output)                                                                                    \
     output("r5", "r2", "[r1, lr]") output("r4", "r2", "[r1], #1")                                            \
-        NEXT_CHANNEL                                                                                         \
-    output("r8", "r3", "[r1, lr]") output("r7", "r3", "[r1], #1")
+        NEXT_CHANNEL output("r8", "r3", "[r1, lr]") output("r7", "r3", "[r1], #1")
 #define BOTH_WAYS(outputs)                                                                                   \
     "ldr pc, %[requantize]\n"                                                                                \
-    "5:\n\t" outputs(OUTPUT) "b 7f\n"                                                                       \
-    "6:\n\t" outputs(RECTIFIED)                                                                              \
-    "7:\n\t"
+    "5:\n\t" outputs(OUTPUT) "b 7f\n"                                                                        \
+                             "6:\n\t" outputs(RECTIFIED) "7:\n\t"
 
-/* All pairs of channels from t->channel on until the weights are at t->end; moves t->weights, t->channel, t->shifts and
- * t->output on. */
+/* All pairs of channels from t->channel on until the weights are at t->end; moves t->weights, t->channel,
+ * t->shifts and t->output on. */
 STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
     /* Bytes of two words' code in the loop; 1 for Thumb. */
     t->skip = t->missing * (columns == 3 ? 17 * 4 : columns == 2 ? 12 * 4 : 8 * 4) + 1u;
 #define OPERANDS                                                                                             \
     [channel] "+m"(t->channel), [shifts] "+m"(t->shifts), [output] "+m"(t->output),                          \
-        [weights] "+m"(t->weights), [entry] "=m"(t->entry), [start] "=m"(t->start),                        \
+        [weights] "+m"(t->weights), [entry] "=m"(t->entry), [start] "=m"(t->start),                          \
         [requantize] "=m"(t->requantize)                                                                     \
         : [end] "m"(t->end), [inputs] "m"(t->inputs), [rounding] "m"(t->rounding), [step] "m"(t->step),      \
-          [skip] "m"(t->skip), [single] "m"(t->single), [rounds] "m"(t->rounds), [rectified] "m"(t->rectified)
+          [skip] "m"(t->skip), [single] "m"(t->single), [rounds] "m"(t->rounds), [rectified] "m"(            \
+                                                                                     t->rectified)
 #define CLOBBERED                                                                                            \
     "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
     if (columns == 3) {
-        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES
-                         "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t" /**/
-                         WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
-                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2") /**/
-                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3"))
-                             SPLIT("r4", "r7") SPLIT("r5", "r8") SPLIT("r6", "r9") CONSTANTS
-                                 BOTH_WAYS(OUTPUTS_3) NEXT_PAIR
-                         : OPERANDS
-                         : CLOBBERED);
+        __asm__ volatile(
+            PLACES PLACES_RECTIFIED BIASES "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t" /**/
+            WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
+                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2") /**/
+                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3")) SPLIT("r4", "r7") SPLIT("r5", "r8")
+                SPLIT("r6", "r9") CONSTANTS BOTH_WAYS(OUTPUTS_3) NEXT_PAIR:OPERANDS
+            : CLOBBERED);
     } else if (columns == 2) {
-        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES
-                         "mov r5, r4\n\tmov r8, r7\n\t" /**/
+        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES "mov r5, r4\n\tmov r8, r7\n\t" /**/
                          WORDS("ldmia r1!, {r9, r10}\n\t" WORD_2("r2", "r9", "r10"),
                                "ldmia r1!, {r9, r10, r11, r12}\n\t" WORD_2("r2", "r9", "r10")
-                                   WORD_2("r3", "r11", "r12"))
-                             SPLIT("r4", "r7") SPLIT("r5", "r8") CONSTANTS BOTH_WAYS(OUTPUTS_2) NEXT_PAIR
-                         : OPERANDS
+                                   WORD_2("r3", "r11", "r12")) SPLIT("r4", "r7") SPLIT("r5", "r8")
+                             CONSTANTS BOTH_WAYS(OUTPUTS_2) NEXT_PAIR:OPERANDS
                          : CLOBBERED);
     } else {
         __asm__ volatile(PLACES BIASES WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
                                              "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10")
-                                                 WORD_1("r3", "r11"))
-                             SPLIT("r4", "r7") CONSTANTS OUTPUT("r4", "r2", "[r1], #1") NEXT_CHANNEL
-                                 OUTPUT("r7", "r3", "[r1], #1") NEXT_PAIR
-                         : OPERANDS
+                                                 WORD_1("r3", "r11")) SPLIT("r4", "r7")
+                             CONSTANTS OUTPUT("r4", "r2", "[r1], #1")
+                                 NEXT_CHANNEL OUTPUT("r7", "r3", "[r1], #1") NEXT_PAIR:OPERANDS
                          : CLOBBERED);
     }
 }
 
-/* Adds the products of one column, whose pairs lie `step` apart, to the sums of two channels; returns the weights
- * behind them. By parts that fit 24 bits whatever the weights: 512 * 127 * 128 < 2^23. */
-STAPES_INLINE const int8_t *stapes_add_carried(const int8_t *w, const int16_t *x, uint32_t step, uint32_t pairs,
-                                               int32_t *sums) {
+/* Adds the products of one column, whose pairs lie `step` apart, to the sums of two channels; returns the
+ * weights behind them. By parts that fit 24 bits whatever the weights: 512 * 127 * 128 < 2^23. */
+STAPES_INLINE const int8_t *stapes_add_carried(const int8_t *w, const int16_t *x, uint32_t step,
+                                               uint32_t pairs, int32_t *sums) {
     while (pairs != 0) {
         uint32_t left = pairs < 256u ? pairs : 256u;
         int32_t a = 0, r = 0;

@@ -43,7 +43,8 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     return 1;
 }
 
-/* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel runs. */
+/* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel
+ * runs. */
 __attribute__((noinline)) static void find_rows(const stapes_engine_t *engine, const stapes_layer_t *layer,
                                                 uint32_t step, const int8_t **next) {
     for (uint32_t i = 0; i < layer->input_count; i++) {

@@ -74,8 +74,8 @@ STAPES_INLINE int16_t *widen_one(const int8_t *in, uint32_t second, int16_t *x, 
 }
 
 #if STAPES_DSP && !STAPES_MVE
-/* Functions of their own, which save on the stack only what they use. r4 r5 r6: bytes 0 and 2 of each column; the
- * registers behind them: bytes 1 and 3. */
+/* Functions of their own, which save on the stack only what they use. r4 r5 r6: bytes 0 and 2 of each column;
+ * the registers behind them: bytes 1 and 3. */
 __attribute__((noinline)) static int16_t *widen_3(const int8_t *in, uint32_t words, uint32_t second,
                                                   int16_t *x) {
     __asm__ volatile("1:\n\t"

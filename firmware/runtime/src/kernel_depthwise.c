@@ -10,10 +10,20 @@ static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8
     for (uint32_t tap = 0; tap < p->kernel_width; tap++) {
         for (uint32_t row = 0; row < p->kernel_height; row++) {
             const int8_t *in = rows[row] + at;
+#if STAPES_DSP
+            const uint32_t inputs = stapes_load(in), weights = stapes_load(w);
+            const uint32_t even = stapes_sxtb16(inputs), odd = stapes_sxtb16_8(inputs);
+            const uint32_t even_weights = stapes_sxtb16(weights), odd_weights = stapes_sxtb16_8(weights);
+            s0 = stapes_smlabb(even, even_weights, s0);
+            s1 = stapes_smlabb(odd, odd_weights, s1);
+            s2 = stapes_smlatt(even, even_weights, s2);
+            s3 = stapes_smlatt(odd, odd_weights, s3);
+#else
             s0 += in[0] * w[0];
             s1 += in[1] * w[1];
             s2 += in[2] * w[2];
             s3 += in[3] * w[3];
+#endif
             w += 4;
         }
         at += p->tap_step;
@@ -31,15 +41,15 @@ static inline int is_long(const stapes_requantize_t *q, uint32_t channel) {
     return !q->is_short && (shifts[0] | shifts[1] | shifts[2] | shifts[3]) < 0;
 }
 
-/* All columns of four channels of which one is long. */
-static void long_quad(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, uint32_t channel) {
+/* All columns of four channels of which one may be long. */
+static void plain_quad(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, uint32_t channel) {
     const stapes_channel_t *constants = p->requantize.channels + channel;
     const int8_t *w = p->weights + channel * p->kernel_height * p->kernel_width;
     int8_t *output = call->output + channel;
     for (uint32_t column = 0; column < p->columns; column++) {
         int32_t sums[4] = {constants[0].bias, constants[1].bias, constants[2].bias, constants[3].bias};
         (void)quad(p, call->rows, column * p->column_step + channel, w, sums);
-        stapes_requantize_long(&p->requantize, channel, 4, sums, 1, output, 1);
+        stapes_requantize_columns(&p->requantize, channel, 4, sums, 1, output, 1);
         output += p->channels;
     }
 }
@@ -101,7 +111,7 @@ static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p
         int8_t *output = call->output + channel;
         uint32_t column = 0;
         if (is_long(&p->requantize, channel)) {
-            long_quad(call, p, channel);
+            plain_quad(call, p, channel);
             continue;
         }
         for (; column + 4u <= p->columns; column += 4) {
@@ -210,11 +220,20 @@ STAPES_INLINE void all_columns(const channel_t c, uint32_t at, uint32_t columns,
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width, end = 4u * p->quads;
-    channel_t c = {call->rows, p->kernel_height, p->kernel_width, p->tap_step, p->column_step,
-                   p->channels, NULL, 0, 0, 0, 0};
+    channel_t c = {call->rows,
+                   p->kernel_height,
+                   p->kernel_width,
+                   p->tap_step,
+                   p->column_step,
+                   p->channels,
+                   NULL,
+                   0,
+                   0,
+                   0,
+                   0};
     for (uint32_t channel = 0; channel < end; channel++) {
         if ((channel & 3u) == 0 && is_long(q, channel)) {
-            long_quad(call, p, channel);
+            plain_quad(call, p, channel);
             channel += 3;
             continue;
         }

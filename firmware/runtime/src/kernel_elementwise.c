@@ -28,8 +28,8 @@ static inline int32_t sum(const void *parameters, int32_t first, int32_t second)
     return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
-/* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away from
- * zero. */
+/* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away
+ * from zero. */
 typedef struct {
     int32_t offset; /* * 2^21 */
     int32_t multiplier, half, shift;

@@ -1,4 +1,5 @@
-/* Pooling, several channels at a time. Rows outside of the map are NULL and not counted, as are columns outside. */
+/* Pooling, several channels at a time. Rows outside of the map are NULL and not counted, as are columns
+ * outside. */
 #include <string.h>
 
 #include "requantize.h"
@@ -57,7 +58,8 @@ STAPES_INLINE int32_t largest_of(const area_t *area, uint32_t channel, int32_t l
     return largest;
 }
 
-/* The maxima of all channels, not less than `output` holds already if `goes_on`, within the activation's limits. */
+/* The maxima of all channels, not less than `output` holds already if `goes_on`, within the activation's
+ * limits. */
 STAPES_INLINE void maxima(const area_t *area, const stapes_pool_2d_t *p, int goes_on, int8_t *output) {
     uint32_t channel = 0;
 #if STAPES_MVE
@@ -103,8 +105,8 @@ void stapes_max_pool_2d(const stapes_call_t *call) {
     int8_t *output = call->output;
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
-        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels, span.end - span.first,
-                             p->channels};
+        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels,
+                             span.end - span.first, p->channels};
         maxima(&area, p, 0, output);
         output += p->channels;
     }
@@ -196,8 +198,8 @@ void stapes_average_pool_2d(const stapes_call_t *call) {
     }
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);
-        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels, span.end - span.first,
-                             p->channels};
+        const area_t area = {call->rows, call->layer->inputs->height, span.first * p->channels,
+                             span.end - span.first, p->channels};
         const int32_t count = rows * (int32_t)area.count;
         if (sums != NULL) {
             memset(sums, 0, p->channels * sizeof *sums);
@@ -222,7 +224,8 @@ void stapes_average_pool_rows(const stapes_call_t *call) {
     int16_t *narrow = call->state;
     int8_t *output = call->output;
     if (call->step == 0) {
-        memset(call->state, 0, (size_t)p->columns * p->channels * (is_narrow ? sizeof *narrow : sizeof *wide));
+        memset(call->state, 0,
+               (size_t)p->columns * p->channels * (is_narrow ? sizeof *narrow : sizeof *wide));
     }
     for (uint32_t column = 0; column < p->columns; column++) {
         const span_t span = window(p, column);

@@ -177,8 +177,8 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 }
 
 #if STAPES_MVE
-/* stapes_requantize_short of four sums (not doubled); `shifts` as in stapes_requantize_t. VQRDMULH rounds halves up, as does
- * VRSHL once negative values are one less. */
+/* stapes_requantize_short of four sums (not doubled); `shifts` as in stapes_requantize_t. VQRDMULH rounds
+ * halves up, as does VRSHL once negative values are one less. */
 static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts,
                                                int32_t zero_point) {
     int32x4_t value = vqrdmulhq_s32(sums, multipliers);

@@ -29,7 +29,9 @@ This page is written from the code: `python -m stapes.compiler.operators > docs/
 
 TAIL = """
 Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C; those marked +
-also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. SHAPE,
+also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. Weights
+for the kernels named `carry` are written as `STAPES_CARRY(a, b)`: one order in the generated C, which the macro packs
+as the core at hand wants it. `stapes compile --explain` says which kernel a layer got, why, and what it costs. SHAPE,
 PACK, GATHER and other arithmetic on shapes that an export with a dynamic batch leaves behind is folded away.
 """
 

@@ -129,12 +129,12 @@ typedef struct {
     int8_t minimum, maximum;
 } stapes_pool_2d_t, stapes_average_pool_2d_t, stapes_max_pool_2d_t, stapes_average_pool_rows_t,
     stapes_max_pool_rows_t;
-void stapes_average_pool_2d(const stapes_call_t *call);
-void stapes_max_pool_2d(const stapes_call_t *call);
+void stapes_average_pool_2d(const stapes_call_t *call); /* faster with DSP, MVE */
+void stapes_max_pool_2d(const stapes_call_t *call);     /* faster with DSP, MVE */
 
 /* The same where one window is as high as the map: every row is used as it comes. */
-void stapes_average_pool_rows(const stapes_call_t *call); /* faster with DSP */
-void stapes_max_pool_rows(const stapes_call_t *call);
+void stapes_average_pool_rows(const stapes_call_t *call); /* faster with DSP, MVE */
+void stapes_max_pool_rows(const stapes_call_t *call);     /* faster with DSP, MVE */
 
 /* MEAN, SUM and REDUCE_MAX. In a row, `added` elements `inner` apart make one output; over several rows the
  * results are kept (sums in the state, maxima in the output) while the rows come. */
@@ -171,7 +171,7 @@ typedef struct {
     int8_t left_shift;
     uint8_t subtracts;
 } stapes_add_t;
-void stapes_add(const stapes_call_t *call);
+void stapes_add(const stapes_call_t *call); /* faster with DSP */
 
 typedef struct {
     stapes_operands_t operands;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stapes.definitions import limit
 from stapes.graph.support.inspection import Inspection, Operator
 
 
@@ -15,8 +16,7 @@ def _broadcasting(check: Inspection) -> bool:
         check.shape(tuple(np.broadcast_shapes(left.shape, right.shape)))
     except ValueError:
         check.require(False, f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast")
-    if len(output.shape) > 6:
-        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
     return check.int8(left, right, output)
 
 
@@ -54,8 +54,7 @@ def _prelu(check: Inspection) -> None:
     except ValueError:
         fits = False
     check.require(fits, f"slopes of shape {list(alpha.shape)} for {list(source.shape)}")
-    if len(output.shape) > 6:
-        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
     if alpha.data is None:
         check.refuse(f"slopes {alpha.name} computed at run time", "use constant slopes")
     if check.int8(source, alpha, output):
@@ -75,10 +74,7 @@ def _softmax(check: Inspection) -> None:
         )
     if not source.scale * check.op.real("beta") * 2**26 > 1:
         check.refuse("an input scale below 2^-26", "calibrate again: the input of the softmax is constant")
-    if source.shape[-1] > 4095:
-        check.refuse(
-            f"{source.shape[-1]} classes", "at most 4095: the sum of exponentials has 12 integer bits"
-        )
+    check.limit("SOFTMAX_CLASSES", source.shape[-1], "use fewer classes, or a sigmoid for each")
 
 
 def _unary(check: Inspection) -> bool:
@@ -141,7 +137,9 @@ def _hard_swish(check: Inspection) -> None:
 
 
 OPERATORS = {
-    "ADD": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "ADD": Operator(
+        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+    ),
     "DEQUANTIZE": Operator(
         _dequantize, "only from int8 to float32 at the network's output, where it is taken off"
     ),
@@ -149,10 +147,11 @@ OPERATORS = {
     "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
     "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
     "MAXIMUM": Operator(
-        _maximum_or_minimum, "broadcasting up to 6 dimensions; equal scale and zero point everywhere"
+        _maximum_or_minimum,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; equal scale and zero point everywhere",
     ),
     "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM"),
-    "MUL": Operator(_mul, "broadcasting up to 6 dimensions; fused activation"),
+    "MUL": Operator(_mul, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"),
     "PRELU": Operator(_prelu, "constant slopes that broadcast"),
     "QUANTIZE": Operator(
         _rescaling, "from int8 to int8; from float32 or uint8 at the network's input, where it is taken off"
@@ -160,6 +159,8 @@ OPERATORS = {
     "RELU": Operator(_rescaling, "as a table of 256 entries"),
     "RELU6": Operator(_relu6, "equal scale and zero point on both sides"),
     "SOFTMAX": Operator(_softmax, "last axis, any beta, output in steps of 1/256"),
-    "SUB": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "SUB": Operator(
+        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+    ),
     "TANH": Operator(_sigmoid, "output in steps of 1/128; as a table of 256 entries"),
 }
