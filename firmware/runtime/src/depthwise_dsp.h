@@ -123,6 +123,7 @@ typedef struct {
         int32_t shift, multiplier, offset;
     } channels[4];
 } tail_t;
+typedef char quad_bytes[4u * sizeof(int32_t) + sizeof(tail_t) == STAPES_QUAD_BYTES ? 1 : -1];
 #define TAIL_WORDS (sizeof(tail_t) / sizeof(uint32_t))
 
 /*     r0       inputs                r4 r5 r6 r7     sums of channels 0 1 2 3
