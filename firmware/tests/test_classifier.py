@@ -88,7 +88,7 @@ def test_names_that_the_runtime_has_too(name: str, tmp_path: Path) -> None:
     prefix = f"stapes_{name.replace('-', '_')}"
     symbols = re.findall(r"^(?:extern )?(?:STAPES_ALIGNED )?const \w+ (\w+)", text_of(generated), re.M)
     assert symbols and all(symbol == prefix or symbol.startswith(f"{prefix}_") for symbol in symbols)
-    macros = set(re.findall(r"^#define (\w+)", text_of(generated), re.M))
+    macros = set(re.findall(r"^#define (\w+)", text_of(generated, "h"), re.M))
     assert macros and all(macro.startswith(f"{prefix.upper()}_") for macro in macros)
     assert all(path.name.startswith(prefix) for path in generated.glob("*.[ch]"))
 
@@ -101,8 +101,8 @@ def test_names_that_are_taken_are_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "generated").exists()
 
 
-def text_of(directory: Path) -> str:
-    return "\n".join(path.read_text() for path in sorted(directory.glob("*.[ch]")))
+def text_of(directory: Path, suffixes: str = "ch") -> str:
+    return "\n".join(path.read_text() for path in sorted(directory.glob(f"*.[{suffixes}]")))
 
 
 def test_a_directory_holds_one_bundle(tmp_path: Path) -> None:

@@ -60,6 +60,61 @@ def test_every_function_says_what_it_returns() -> None:
     assert not silent, ", ".join(silent)
 
 
+NULLS = """
+#include "adc.h"
+#include "audio.h"
+#include "i2s.h"
+#include "link.h"
+#include "pdm.h"
+#include "stapes/decision.h"
+#include "stapes/frontend.h"
+#include "stapes/slide.h"
+
+int main(void) {
+    static uint64_t memory[64];
+    static int8_t row[8];
+    static int16_t pcm[8];
+    static const stapes_slide_t slide;
+    static const stapes_window_output_t output;
+    static const int32_t values[8];
+    static stapes_engine_t engine;
+    static stapes_decision_t decision;
+    static stapes_ring_t ring;
+    static stapes_pdm_t pdm;
+    const int results[] = {
+        stapes_slide_row(NULL, &slide, row), stapes_slide_row(&engine, NULL, row),
+        stapes_slide_row(&engine, &slide, NULL), stapes_slide_fill(NULL, &slide, row),
+        stapes_slide_fill(&engine, NULL, row), stapes_slide_fill(&engine, &slide, NULL),
+        stapes_window_normalize(NULL, values, 8, row), stapes_window_normalize(&output, NULL, 8, row),
+        stapes_window_normalize(&output, values, 8, NULL),
+        stapes_decision_init(NULL, NULL, memory, sizeof memory),
+        stapes_decision_init(&decision, NULL, memory, sizeof memory),
+        stapes_ring_init(NULL, pcm, 8), stapes_ring_init(&ring, NULL, 8),
+        stapes_adc_init(NULL, 4, 256), stapes_i2s_init(NULL, 2, 0, 0, 256),
+        stapes_pdm_init(NULL, 64, 256, pcm), stapes_pdm_init(&pdm, 64, 256, NULL),
+    };
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        if (results[i] != STAPES_E_ARGUMENT) {
+            return (int)i + 1;
+        }
+    }
+    return 0;
+}
+"""
+
+
+def test_null_is_an_error_where_the_header_says_so(tmp_path: Path) -> None:
+    """The others' are in classifier_driver.c and link_driver.c."""
+    program = tmp_path / "nulls.c"
+    program.write_text(NULLS)
+    includes = [f"-I{FIRMWARE / room}" for room in ("runtime/include", "link", "audio")]
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run(
+        ["cc", "-std=c99", *sanitize, *includes, program, *SOURCES, "-o", tmp_path / "nulls"], check=True
+    )
+    assert subprocess.run([tmp_path / "nulls"]).returncode == 0
+
+
 def test_nothing_forbidden_is_linked_into_a_core_without_fpu(tmp_path: Path) -> None:
     if not shutil.which("arm-none-eabi-gcc"):
         pytest.skip("arm-none-eabi-gcc is missing")

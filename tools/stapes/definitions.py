@@ -64,7 +64,7 @@ class Limit:
 
     def exceeded(self, count: int) -> str:
         """What to say of `count` that are too many."""
-        return f"{count} {self.what}, at most {self.value}: {self.why}"
+        return f"{count} {self.what} (at most {self.value}: {self.why})"
 
 
 @cache

@@ -132,6 +132,15 @@ def elementwise() -> bytes:
         for operands in ((source, source), (source, constant), (plane, source), (source, gate)):
             maker.binary(kind, *operands, 0.05, -4, activation="RELU6")
             outputs.append(maker.last)
+    floor = maker.constant(np.array([-20, 0, 90]), "INT8", scale=0.03, zero_point=11)
+    for kind in ("MAXIMUM", "MINIMUM"):
+        for operands in (
+            (source, floor),
+            (floor, source),
+            (source, maker.unary("LOGISTIC", 1 / 256, -128, source=source).unary("QUANTIZE", 0.03, 11).last),
+        ):
+            maker.binary(kind, *operands)
+            outputs.append(maker.last)
     for kind, scale, zero_point in (
         ("RELU", 0.02, -100),
         ("RELU6", 0.03, 11),

@@ -40,6 +40,7 @@ class FakeDevice:
         self.override: dict[Message, bytes] = {}
         self.refusals: dict[Message, int] = {}
         self.lies_after: int | None = None  # requests, then scores change
+        self.lie = False
         self.silent_after: int | None = None
         self.forgets_answers = False  # and carries out a repeated request again
         self.on_request: Callable[[bytes], bytes | None] = lambda data: data
@@ -107,7 +108,7 @@ class FakeDevice:
             crc = zlib.crc32(struct.pack(f"<{len(self.samples)}h", *self.samples))
             return m.PCM_ANSWER.pack(
                 samples=len(self.samples),
-                frames=len(self.samples) // 10,
+                frames=max(0, len(self.samples) - 40) // 10,
                 windows=len(self.samples) // WINDOW,
                 window_ready=ready,
                 pcm_crc=crc,
@@ -121,7 +122,7 @@ class FakeDevice:
         if message == Message.DECISION:
             first = m.DECISION_REQUEST.unpack(payload)["first_class"]
             head = m.DECISION_ANSWER.pack(
-                class_index=-1, best=2, confidence=77, windows=3, weight=3,
+                class_index=-1, best=min(2, self.classes - 1), confidence=77, windows=3, weight=3,
                 class_count=self.classes, first_class=first,
             )  # fmt: skip
             sums = self.sums[first : first + (PAYLOAD - len(head)) // 8]
@@ -130,7 +131,7 @@ class FakeDevice:
             first = STATUS_REQUEST.unpack(payload)["first_class"]
             self.windows += self.windows_between_pages
             head = STATUS_ANSWER.pack(
-                samples=1, busy=2, elapsed=3, dropped=0, windows=self.windows, worst_step=4, level=-5,
+                samples=1000, busy=2, elapsed=3, dropped=0, windows=self.windows, worst_step=4, level=-5,
                 decided=-1, best=0, gate_is_open=1, listening=0, class_count=self.classes, first_class=first,
             )  # fmt: skip
             scores = [256 * n for n in range(self.classes)][first : first + (PAYLOAD - len(head)) // 4]
@@ -142,13 +143,14 @@ class FakeDevice:
         return b""
 
     def _window(self, first_class: int, first_layer: int) -> bytes:
-        lie = self.lies_after is not None and len(self.requests) > self.lies_after
+        if first_class == first_layer == 0:  # all pages of a window tell the same lie
+            self.lie = self.lies_after is not None and len(self.requests) > self.lies_after
         room = PAYLOAD - m.WINDOW_ANSWER.size
         scores = self.scores[first_class : first_class + room]
         room = (room - len(scores)) // 8 if first_class + len(scores) == self.classes else 0
         layers = [(1000 + i, i) for i in range(first_layer, min(first_layer + room, LAYERS))]
         head = m.WINDOW_ANSWER.pack(
-            index=0, features_crc=11, weight=22 + lie, frontend_ticks=33, engine_ticks=44,
+            index=0, features_crc=11, weight=22 + self.lie, frontend_ticks=33, engine_ticks=44,
             class_count=self.classes, first_class=first_class, scores_here=len(scores),
             layer_count=LAYERS, first_layer=first_layer,
         )  # fmt: skip

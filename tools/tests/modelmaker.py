@@ -305,8 +305,10 @@ class ModelMaker:
         zero_point: int | None = None,
         activation: str = "NONE",
     ) -> Self:
-        """ADD, SUB or MUL with broadcasting."""
+        """ADD, SUB or MUL with broadcasting; MAXIMUM and MINIMUM, which have no activation."""
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))
+        if kind in ("MAXIMUM", "MINIMUM"):
+            return self.op(kind, [left, right], shape)
         return self.op(kind, [left, right], shape, scale, zero_point, activation=activation)
 
     def unary(

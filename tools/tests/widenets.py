@@ -5,7 +5,7 @@ Each is one .tflite file's bytes. Built from a shape (1, rows, columns, channels
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -242,12 +242,17 @@ EDGES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def wide_networks() -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each."""
-    for name, (channels, build) in OPERATORS.items():
-        for turned in (False, True):
-            maker = ModelMaker(len(name)).input(_shape(SOUND, channels, turned))
-            build(maker, turned)
-            yield f"{name}, {'rows' if turned else 'columns'}", maker.build()
-    for name, make in EDGES.items():
-        yield name, make()
+def names() -> list[str]:
+    """Of all networks."""
+    return [*(f"{name}, {along}" for name in OPERATORS for along in ("columns", "rows")), *EDGES]
+
+
+def wide_network(name: str) -> bytes:
+    """One of them."""
+    if name in EDGES:
+        return EDGES[name]()
+    channels, build = OPERATORS[name.rpartition(", ")[0]]
+    turned = name.endswith("rows")
+    maker = ModelMaker(len(name)).input(_shape(SOUND, channels, turned))
+    build(maker, turned)
+    return maker.build()

@@ -138,6 +138,24 @@ void stapes_mul(const stapes_call_t *call) {
     apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, product);
 }
 
+static inline int32_t larger(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first > second ? first : second;
+}
+
+void stapes_maximum(const stapes_call_t *call) {
+    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, larger);
+}
+
+static inline int32_t smaller(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first < second ? first : second;
+}
+
+void stapes_minimum(const stapes_call_t *call) {
+    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, smaller);
+}
+
 static inline int32_t bent(const void *parameters, int32_t first, int32_t second) {
     const stapes_prelu_t *p = parameters;
     return first >= 0 ? stapes_multiply(first, p->multiplier, p->shift)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stapes.check.difference import Difference, first_difference
 from stapes.compiler import Plan
 from stapes.files import canonical_json, sha256
-from stapes.link import Client, LostSamplesError, WindowResult
+from stapes.link import Client, Decision, LostSamplesError, WindowResult
 from stapes.reference import ClipRun, Verdict, WindowReference
 
 SEARCH_STEP = 256  # samples
@@ -123,11 +123,17 @@ class ClipComparer:
                     difference = difference or found
                 results.append(window)
         reference = expected_clip.finish()
-        verdict = self._verdict() if results else Verdict(-1, -1, 0)
+        decided = self.client.decision() if results else Decision(-1, -1, 0, 0, 0, ())
+        verdict = Verdict(decided.class_index, decided.best, decided.confidence)
         if difference is not None and difference.stage == "pcm":
             difference = self._locate_sound(difference, pcm)
         if difference is None and len(results) != len(reference.windows):
             difference = _number(name, None, "windows", len(reference.windows), len(results))
+        if difference is None and decided.windows != len(results):
+            difference = _number(name, None, "windows", len(results), decided.windows)
+        weight = sum(window.weight for window in results)
+        if difference is None and decided.weight != weight:
+            difference = _number(name, None, "weight", weight, decided.weight)
         if difference is None and verdict != reference.verdict:
             difference = self._decision_difference(name, reference.verdict, verdict)
         return ClipResult(
@@ -165,7 +171,7 @@ class ClipComparer:
             same = got.layer_crcs[layer.index] == crc(want)
             if self.full or (not same and first is None):
                 shape = _map_shape(want.shape)
-                values = self.client.activations(layer.index).reshape(shape)
+                values = self.client.activations(layer.index, want.size).reshape(shape)
                 found = self._differ(clip, expected.index, "layer", layer.name, want.reshape(shape), values)
                 same &= found is None
                 first = first or found
@@ -179,11 +185,9 @@ class ClipComparer:
         first = first or scores
         if first is None and got.weight != expected.weight:
             first = _number(clip, expected.index, "weight", expected.weight, got.weight)
+        if first is None and got.index != expected.index:
+            first = _number(clip, expected.index, "windows", expected.index, got.index)
         return first
-
-    def _verdict(self) -> Verdict:
-        decided = self.client.decision()
-        return Verdict(decided.class_index, decided.best, decided.confidence)
 
     def _locate_sound(self, found: Difference, pcm: npt.NDArray[np.int16]) -> Difference:
         """`found` with its first wrong sample, where the device shows it again when it gets samples one by one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
 from stapes.compiler import Plan
-from stapes.device import Prepared, connect, describe_fault, prepare
+from stapes.device import Prepared, connect, constants_problem, describe_fault, prepare
 from stapes.errors import LinkError
 from stapes.files import canonical_json, sha256
 from stapes.firmware import BuildResult
-from stapes.link import Hello
+from stapes.link import Hello, SelfTest
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 from stapes.reference import ClipRun, Reference
@@ -45,6 +45,9 @@ class CheckReport:
     interrupted: bool = False
     earlier_fault: str | None = None
     """The fault that the device's last restart before the check followed."""
+    self_test: SelfTest | None = None
+    constants_problem: str | None = None
+    """What the self-test gives away of the constants in the device; None where nothing is wrong with them."""
     example: Example | None = None
 
     @property
@@ -54,8 +57,13 @@ class CheckReport:
 
     @property
     def passed(self) -> bool:
-        """Every clip ran and every stage of it was right."""
-        return bool(self.results) and not self.interrupted and self.first_difference is None
+        """Every clip ran, every stage of it was right, and so are the constants in the device."""
+        return (
+            bool(self.results)
+            and not self.interrupted
+            and self.first_difference is None
+            and self.constants_problem is None
+        )
 
     @property
     def judged(self) -> list[ClipResult]:
@@ -121,6 +129,7 @@ class CheckReport:
             "board": self.hello.board if self.hello else None,
             "unique_id": self.hello.unique_id if self.hello else None,
             "earlier_fault": self.earlier_fault,
+            "self_test": _self_test(self.self_test, self.constants_problem),
             "build_id": self.hello.build_id if self.hello else None,
             "flash_bytes": self.build.flash_bytes if self.build else None,
             "ram_bytes": self.build.ram_bytes if self.build else None,
@@ -171,6 +180,14 @@ class CheckReport:
         }
 
 
+def _self_test(test: SelfTest | None, problem: str | None) -> dict[str, Any] | None:
+    """`passed` is None where the image has no checksum."""
+    if test is None:
+        return None
+    passed = None if test.size == 0 and problem is None else problem is None
+    return {**asdict(test), "passed": passed, "problem": problem}
+
+
 def _example(example: Example) -> dict[str, Any]:
     """Features as base64 of int8 rows."""
     return {
@@ -219,8 +236,14 @@ def check_bundle(
         build=prepared.build,
     )
     elf, build_id = prepared.elf, prepared.build_id
-    with connect(bundle, target, elf, build_id=build_id, uart_log=uart_log) as (client, hello):
+    layers = len(report.plan.layers)
+    with connect(bundle, target, elf, build_id=build_id, layer_count=layers, uart_log=uart_log) as (
+        client,
+        hello,
+    ):
         report.hello = hello
+        report.self_test = client.self_test()
+        report.constants_problem = constants_problem(report.self_test, elf)
         fault = client.fault()
         report.earlier_fault = describe_fault(fault, elf) if fault else None
         comparer = ClipComparer(client, report.plan, full=full)

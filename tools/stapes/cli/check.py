@@ -108,6 +108,8 @@ def compare(
     for target in [name.strip() for name in targets.split(",") if name.strip()]:
         with progress_bar() as progress:
             reports.append(check_bundle(loaded, target, chosen, directory, progress=progress))
+        if reports[-1].constants_problem:
+            note(f"{target}:", reports[-1].constants_problem, "bold red")
         if reports[-1].first_difference is not None:
             note(f"{target}:", str(reports[-1].first_difference), "bold red")
     if not reports:

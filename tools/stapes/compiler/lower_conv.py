@@ -356,13 +356,11 @@ def _add_accumulating(
     )
 
 
+DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
+
 LOWERINGS = {
-    "CONV_2D": Lowering(
-        conv_2d, ("conv_2d", "conv_2d_carry", "depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
-    ),
-    "DEPTHWISE_CONV_2D": Lowering(
-        depthwise_conv_2d, ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "conv_2d", "conv_2d_carry")
-    ),
+    "CONV_2D": Lowering(conv_2d, ("conv_2d", "conv_2d_carry", *DEPTHWISE)),
+    "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*DEPTHWISE, "conv_2d", "conv_2d_carry")),
     "FULLY_CONNECTED": Lowering(
         fully_connected, ("conv_2d", "conv_2d_carry", "fully_connected", "fully_connected_carry")
     ),

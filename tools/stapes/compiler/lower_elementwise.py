@@ -46,6 +46,11 @@ def mul(builder: Builder, op: Op) -> None:
     _binary(builder, op, "mul", {"multiplier": multiplier, "shift": shift})
 
 
+def maximum_or_minimum(builder: Builder, op: Op) -> None:
+    """MAXIMUM and MINIMUM: the same steps on all sides, so the operands' constants say everything."""
+    _binary(builder, op, op.kind.lower(), {})
+
+
 def prelu(builder: Builder, op: Op) -> None:
     """PRELU."""
     source, slopes, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
@@ -148,6 +153,8 @@ UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "T
 
 LOWERINGS = {
     "ADD": Lowering(add, ("add",)),
+    "MAXIMUM": Lowering(maximum_or_minimum, ("maximum",)),
+    "MINIMUM": Lowering(maximum_or_minimum, ("minimum",)),
     "MUL": Lowering(mul, ("mul",)),
     "PRELU": Lowering(prelu, ("prelu",)),
     "SOFTMAX": Lowering(softmax, ("softmax",)),

@@ -1,6 +1,7 @@
 """A device that runs this bundle: prepare it, flash it once, connect, make sure of what it is, say why it is gone."""
 
 from stapes.device.connection import connect, connect_live, greet
+from stapes.device.constants import constants_problem, verify_constants
 from stapes.device.fault import describe_fault, explain_loss
 from stapes.device.identity import geometry, verify_identity
 from stapes.device.prepared import APPS, Prepared, build_directory, prepare
@@ -11,10 +12,12 @@ __all__ = [
     "build_directory",
     "connect",
     "connect_live",
+    "constants_problem",
     "describe_fault",
     "explain_loss",
     "geometry",
     "greet",
     "prepare",
+    "verify_constants",
     "verify_identity",
 ]

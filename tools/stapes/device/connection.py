@@ -28,14 +28,15 @@ def connect(
     elf: Path | None,
     *,
     build_id: str | None = None,
+    layer_count: int | None = None,
     uart_log: Path | None = None,
 ) -> AbstractContextManager[tuple[Client, Hello]]:
-    """Start `target` with the program `elf` and make sure that it runs `bundle` (and the very `build_id`).
+    """Start `target` with the program `elf` and make sure that it runs `bundle` (the very `build_id`, so many layers).
 
     `uart_log` gets every byte of the line. Where the device restarts meanwhile, the `LinkError` says after which
     fault.
     """
-    return _connect(Client, bundle, target, elf, build_id, uart_log)
+    return _connect(Client, bundle, target, elf, build_id, layer_count, uart_log)
 
 
 def connect_live(
@@ -44,10 +45,11 @@ def connect_live(
     elf: Path | None,
     *,
     build_id: str | None = None,
+    layer_count: int | None = None,
     uart_log: Path | None = None,
 ) -> AbstractContextManager[tuple[LiveClient, Hello]]:
     """`connect` to a device that runs the live application."""
-    return _connect(LiveClient, bundle, target, elf, build_id, uart_log)
+    return _connect(LiveClient, bundle, target, elf, build_id, layer_count, uart_log)
 
 
 @contextmanager
@@ -57,10 +59,11 @@ def _connect(
     target: str,
     elf: Path | None,
     build_id: str | None,
+    layer_count: int | None,
     uart_log: Path | None,
 ) -> Iterator[tuple[AnyClient, Hello]]:
     with greet(kind, target, elf, uart_log=uart_log) as (client, hello):
-        verify_identity(hello, bundle, build_id)
+        verify_identity(hello, bundle, build_id, layer_count)
         _log.debug("%s runs %s on %s, as it must", hello.board, bundle.manifest.name, target)
         client.speed_up()
         try:

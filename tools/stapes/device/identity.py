@@ -9,10 +9,12 @@ from stapes.link import Hello
 from stapes.recipe import Bundle
 
 
-def verify_identity(hello: Hello, bundle: Bundle, build_id: str | None = None) -> None:
+def verify_identity(
+    hello: Hello, bundle: Bundle, build_id: str | None = None, layer_count: int | None = None
+) -> None:
     """Raise `IdentityError` when the device runs anything else than firmware of this very bundle.
 
-    `build_id`, where known, must be the firmware's.
+    `build_id` and the plan's `layer_count`, where known, must be the firmware's.
     """
     if hello.bundle_hash != bundle.hash:
         raise IdentityError(
@@ -26,9 +28,10 @@ def verify_identity(hello: Hello, bundle: Bundle, build_id: str | None = None) -
             f"{hello.board} runs another front end ({hello.frontend_hash[:12]}…, not {expected_frontend[:12]}…)",
             hint="generate, build and flash again",
         )
+    expected = geometry(bundle) | ({} if layer_count is None else {"layer_count": layer_count})
     wrong = [
         f"{name} {getattr(hello, name)}, not {value}"
-        for name, value in geometry(bundle).items()
+        for name, value in expected.items()
         if getattr(hello, name) != value
     ]
     if wrong:

@@ -102,6 +102,7 @@ def _provenance(library: Library, format_name: str, files: dict[str, bytes]) -> 
         "made_by": f"stapes {library.version}",
         "format": format_name,
         "runtime_api": API_VERSION,
+        "runtime": library.runtime_id,
         "bundle": library.bundle,
         "bundle_sha256": library.bundle_hash,
         "labels": list(library.labels),

@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stapes.definitions import limit, limits
 from stapes.errors import ModelError, ToolError
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
-
-# Nothing that fits a microcontroller comes near; a corrupt shape easily does.
-MAX_TENSOR_ELEMENTS = 8 << 20  # a sum of so many int8 values still fits 32 bits
-MAX_ACTIVATION_ELEMENTS = 64 << 20
-MAX_RANK = 8
 
 _IDENTIFIER = b"TFL3"
 _DTYPES = {
@@ -116,10 +112,8 @@ class _Reader:
             raise ModelError(f"corrupt: tensor {index} has the unknown type {table.Type()}")
         dtype = np.dtype(_DTYPES.get(type_name, "V1"))
         shape = _indices(table.ShapeAsNumpy())
-        if len(shape) > MAX_RANK:
-            raise ModelError(
-                f"tensor {index} ({name}) has {len(shape)} dimensions, at most {MAX_RANK} are supported"
-            )
+        if len(shape) > limit("DIMENSIONS"):
+            raise ModelError(f"tensor {index} ({name}): {limits()['DIMENSIONS'].exceeded(len(shape))}")
         if any(size < 0 for size in shape):
             raise ModelError(f"tensor {index} ({name}) has the shape {list(shape)}")
         is_sparse = table.Sparsity() is not None
@@ -136,7 +130,7 @@ class _Reader:
                     f"its shape {list(shape)} takes {elements * dtype.itemsize}"
                 )
             values = np.frombuffer(b"" if content is None else content, dtype=dtype).reshape(shape)
-        elif elements > MAX_TENSOR_ELEMENTS:
+        elif elements > limit("TENSOR_ELEMENTS"):
             raise ModelError(f"tensor {index} ({name}) has the absurd shape {list(shape)}")
         return Tensor(
             index,
@@ -282,5 +276,5 @@ def _check_structure(graph: Graph) -> None:
         if index not in known:
             raise ModelError(f"corrupt: nothing makes the network's output, tensor {index}")
     total = sum(tensor.elements for tensor in graph.tensors if tensor.data is None)
-    if total > MAX_ACTIVATION_ELEMENTS:
-        raise ModelError(f"the activations have {total} elements together, at most {MAX_ACTIVATION_ELEMENTS}")
+    if total > limit("ACTIVATION_ELEMENTS"):
+        raise ModelError(limits()["ACTIVATION_ELEMENTS"].exceeded(total))

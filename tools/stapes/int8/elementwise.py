@@ -55,6 +55,12 @@ def add_or_sub(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [np.minimum(np.maximum(scaled, low), high).astype(np.int8)]
 
 
+def maximum_or_minimum(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """The larger or the smaller of two, which have the same steps, with broadcasting."""
+    choose = np.maximum if op.kind == "MAXIMUM" else np.minimum
+    return [choose(inputs[0], inputs[1])]
+
+
 def mul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Product with broadcasting and a fused activation."""
     left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
@@ -221,6 +227,8 @@ KERNELS = {
     "HARD_SWISH": unary,
     "LEAKY_RELU": unary,
     "LOGISTIC": unary,
+    "MAXIMUM": maximum_or_minimum,
+    "MINIMUM": maximum_or_minimum,
     "MUL": mul,
     "PRELU": prelu,
     "QUANTIZE": unary,

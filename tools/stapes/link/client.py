@@ -101,21 +101,27 @@ class Client:
                 f"the device speaks another protocol than version {m.PROTOCOL_VERSION}: {answer[:1].hex()}",
                 hint="build and flash the firmware of this stapes version",
             )
-        self._hello = m.parse_hello(answer)
+        hello = m.parse_hello(answer)
         _log.debug(
             "%s answers: stapes %s, build %s, bundle %s, chip %s, %d bytes a message",
-            self._hello.board,
-            self._hello.version,
-            self._hello.build_id,
-            self._hello.bundle_hash[:12],
-            self._hello.unique_id or "without an id",
-            self._hello.max_payload,
+            hello.board,
+            hello.version,
+            hello.build_id,
+            hello.bundle_hash[:12],
+            hello.unique_id or "without an id",
+            hello.max_payload,
         )
-        if self._hello.max_payload < SMALLEST_PAYLOAD:
+        if hello.max_payload < SMALLEST_PAYLOAD:
             raise LinkError(
-                f"the device takes only {self._hello.max_payload} bytes a message", hint="flash it again"
+                f"the device takes only {hello.max_payload} bytes a message", hint="flash it again"
             )
-        return self._hello
+        if self._hello is not None and hello != self._hello:
+            raise IdentityError(
+                "the device says that it is another than at the start of this session",
+                hint="check that nobody else uses or flashes it",
+            )
+        self._hello = hello
+        return hello
 
     def _greet(self) -> bytes:
         """The answer to HELLO; a line with a speed is tried at all of them, as the last session may have
@@ -148,7 +154,7 @@ class Client:
             return None
         for baud in FASTER_BAUDS:
             try:
-                self._request(Message.BAUD, m.BAUD_REQUEST.pack(baud=baud))
+                self._command(Message.BAUD, m.BAUD_REQUEST.pack(baud=baud))
             except LinkError:
                 _log.debug("the device does not do %d baud", baud)
                 continue
@@ -178,7 +184,7 @@ class Client:
 
     def reset(self) -> None:
         """Forget all samples, windows and votes."""
-        self._request(Message.RESET)
+        self._command(Message.RESET)
         self._samples = 0
 
     def push(self, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> m.Pushed:
@@ -194,29 +200,43 @@ class Client:
             offset = 2 * (self._samples - start)
             payload = m.PCM_REQUEST.pack(samples=self._samples) + data[offset : offset + 2 * per_message]
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
-            slow = self._completes_window(self._samples, sent)
+            window_end = self._window_end(self._samples)
+            slow = self._samples + sent >= window_end
             work = meanwhile if slow else None
             pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow, meanwhile=work))
-            if not self._samples <= pushed.samples <= self._samples + sent or (
-                pushed.samples < self._samples + sent and not pushed.window_ready
-            ):
-                raise LostSamplesError(self._samples + sent, pushed.samples)
+            expected = min(self._samples + sent, window_end)
+            if pushed.samples != expected:
+                raise LostSamplesError(expected, pushed.samples)
+            self._verify_counts(pushed, expected == window_end)
             self._samples = pushed.samples
             if pushed.window_ready or 2 * (self._samples - start) >= len(data):
                 return pushed
 
-    def _completes_window(self, start: int, count: int) -> bool:
-        """Whether `count` samples after the first `start` hold the last one of a window."""
+    def _window_end(self, start: int) -> int:
+        """The number of samples that completes the first window after the first `start` samples."""
         hello = self._known
-        first = hello.frame_length + (hello.window_frames - 1) * hello.hop_length
-        step = hello.window_hop_frames * hello.hop_length
-        return (start + count - first) // step > max((start - first) // step, -1)
+        first, step = hello.window_samples, hello.window_hop_samples
+        return first if start < first else first + ((start - first) // step + 1) * step
+
+    def _verify_counts(self, pushed: m.Pushed, is_window_end: bool) -> None:
+        """Raise `LinkError` unless frames and windows are those of so many samples."""
+        hello, samples = self._known, pushed.samples
+        frames = max(0, (samples - hello.frame_length) // hello.hop_length + 1)
+        windows = max(0, (samples - hello.window_samples) // hello.window_hop_samples + 1)
+        if (pushed.frames, pushed.windows, pushed.window_ready) != (frames, windows, is_window_end):
+            raise LinkError(
+                f"after {samples} samples the device counts {pushed.frames} frames and {pushed.windows} windows, "
+                f"{'the last' if pushed.window_ready else 'none'} just complete; it must be {frames} and {windows}, "
+                f"{'the last' if is_window_end else 'none'} just complete",
+                hint="generate, build and flash again",
+            )
 
     def window(self) -> m.WindowResult:
         """Results of the last complete window."""
         hello = self._known
         scores = b""
         layers: tuple[tuple[int, int], ...] = ()
+        before: m.WindowPage | None = None
         while True:
             request = m.WINDOW_REQUEST.pack(first_class=len(scores), first_layer=len(layers))
             page = m.parse_window(self._request(Message.WINDOW, request))
@@ -236,6 +256,10 @@ class Client:
                 page.layer_count,
                 hello.layer_count,
             )
+            head = replace(page, first_class=0, first_layer=0, scores=b"", layers=())
+            if before is not None and head != before:
+                raise m.malformed(Message.WINDOW)
+            before = head
             scores += page.scores
             layers += page.layers
             if len(scores) == hello.class_count and len(layers) == hello.layer_count:
@@ -264,27 +288,27 @@ class Client:
         )
         return np.frombuffer(data, dtype=np.int8).reshape(-1, hello.n_features)
 
-    def activations(self, layer: int) -> npt.NDArray[np.int8]:
-        """One layer's output for the last complete window, int8 [height * width * channels].
+    def activations(self, layer: int, size: int) -> npt.NDArray[np.int8]:
+        """One layer's output for the last complete window, int8 [size]: `size` is height * width * channels.
 
         The device runs the window again for every page.
         """
         data = self._bytes(
-            Message.ACTIVATIONS, lambda offset: m.ACTIVATIONS_REQUEST.pack(layer=layer, offset=offset), None
+            Message.ACTIVATIONS, lambda offset: m.ACTIVATIONS_REQUEST.pack(layer=layer, offset=offset), size
         )
         return np.frombuffer(data, dtype=np.int8)
 
-    def _bytes(self, message: Message, request: Callable[[int], bytes], total: int | None) -> bytes:
-        """All pages together; the device must have `total` bytes, or as many as its first answer says."""
+    def _bytes(self, message: Message, request: Callable[[int], bytes], total: int) -> bytes:
+        """All pages together: `total` bytes, at least half a message of them on every page but the last."""
+        least = (self._known.max_payload - m.PAGE_ANSWER.size) // 2
         data = bytearray()
         while True:
             whole, offset, page = m.parse_page(self._request(message, request(len(data))), message)
-            total = whole if total is None else total
             continues(message, offset, len(page), len(data), whole, total)
             data += page
             if len(data) == total:
                 return bytes(data)
-            if not page:  # asking again would never end
+            if len(page) < least:  # asking on would take for ever, or nearly so
                 raise m.malformed(message)
 
     def decision(self) -> m.Decision:
@@ -295,6 +319,10 @@ class Client:
             request = m.DECISION_REQUEST.pack(first_class=len(have))
             classes, first, page = m.parse_decision(self._request(Message.DECISION, request))
             continues(Message.DECISION, first, len(page.sums), len(have), classes, self._known.class_count)
+            if not -1 <= page.class_index < classes or not -1 <= page.best < classes:
+                raise m.malformed(
+                    Message.DECISION, f"class {page.class_index}, best {page.best}, of {classes} classes"
+                )
             whole = replace(page, sums=have + page.sums)
             if found and (not page.sums or replace(found, sums=whole.sums) != whole):
                 raise m.malformed(Message.DECISION)
@@ -339,6 +367,11 @@ class Client:
         if self._hello is None:
             raise LinkError("no session", hint="call hello() first")
         return self._hello
+
+    def _command(self, message: Message, payload: bytes = b"") -> None:
+        """A request whose answer says only that it was carried out."""
+        if self._request(message, payload):
+            raise m.malformed(message)
 
     def _request(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,10 @@ STATUS_REQUEST = layout("live_status_request")
 STATUS_ANSWER = layout("live_status_answer")
 ROWS_ANSWER = layout("live_rows_answer")
 LISTEN_REQUEST = layout("live_listen_request")
+MOST_EVENTS = 1024
+"""That may wait in a device; firmware/app/live.c keeps 32."""
+_SILENT, _LOUDEST = -20000, 1000
+"""Hundredths of a dBFS: what a device says of zeros, and more than any sample gives."""
 _TRIES = 3
 """How often scores are fetched that a new window overtakes, before those of two windows are good enough."""
 
@@ -59,8 +63,58 @@ class LiveStatus:
     scores: tuple[int, ...]
 
 
+@dataclass
+class _Story:
+    """What a device said since the reset; what it says next must go on from there."""
+
+    begun: dict[int, int] = field(default_factory=dict)
+    """Class: start of its event that has begun and not ended."""
+    ends: dict[tuple[bool, int], int] = field(default_factory=dict)
+    """(whether of a class, class or kind): end of the newest event."""
+    latest: int = 0
+    """Sample up to which events reach."""
+    lost: int = 0
+    rows: int = 0
+    totals: tuple[float, ...] = ()
+    """Of the newest status: all that only grows."""
+
+    def hear(self, event: LiveEvent, classes: int) -> bool:
+        """Whether `event` can be: of a class that there is, later than what was before it."""
+        of_class = event.kind in (LiveKind.BEGIN, LiveKind.END)
+        key = (True, event.class_index) if of_class else (False, int(event.kind))
+        if of_class != (event.class_index != -1) or event.class_index not in range(-1, classes):
+            return False
+        if not self.ends.get(key, 0) <= event.start < event.end or not _is_level(event.level):
+            return False
+        if event.kind == LiveKind.BEGIN:
+            if event.class_index in self.begun:
+                return False
+            self.begun[event.class_index] = event.start
+        else:
+            begun = self.begun.pop(event.class_index, None)
+            if begun is not None and begun != event.start:
+                return False
+            self.ends[key] = event.end
+        self.latest = max(self.latest, event.end)
+        return True
+
+
+def _is_level(level: int) -> bool:
+    return _SILENT <= level <= _LOUDEST
+
+
 class LiveClient(Client):
     """Talks to firmware/app/live.c."""
+
+    def hello(self) -> m.Hello:
+        """Open a session; what the device said in an earlier one does not count."""
+        self._story = _Story()
+        return super().hello()
+
+    def reset(self) -> None:
+        """Forget all samples, windows and events."""
+        super().reset()
+        self._story = _Story()
 
     def feed(self, position: int, pcm: npt.NDArray[np.int16]) -> int:
         """Send samples, int16[n], the first of which is number `position`; returns how many events wait.
@@ -83,16 +137,37 @@ class LiveClient(Client):
         return int(waiting)
 
     def events(self) -> tuple[list[LiveEvent], int]:
-        """All events that wait, and how many were lost since the reset because too many waited."""
+        """All events that wait, and how many were lost since the reset because too many waited.
+
+        Those that come while they are fetched may wait for the next call.
+        """
         found: list[LiveEvent] = []
-        while True:
+        due: int | None = None
+        story = self._story
+        while due is None or len(found) < due:
             head, rest = m.parse(EVENTS_ANSWER, self._request(Message.LIVE_EVENTS), Message.LIVE_EVENTS)
             events = parse_events(rest)
+            due = len(events) + head["waiting"] if due is None else due
+            if due > MOST_EVENTS:
+                raise m.malformed(Message.LIVE_EVENTS, f"{due} events that wait, of at most {MOST_EVENTS}")
             if head["waiting"] and not events:  # asking again would never end
                 raise m.malformed(Message.LIVE_EVENTS)
+            if head["lost"] < story.lost:
+                raise m.malformed(Message.LIVE_EVENTS, "fewer lost events than before")
+            if head["lost"] > story.lost:  # perhaps ends of what has begun
+                story.begun.clear()
+            story.lost = head["lost"]
+            for event in events:
+                if not story.hear(event, self._known.class_count):
+                    raise m.malformed(
+                        Message.LIVE_EVENTS,
+                        f"an event that cannot be: {event.kind.name} of class {event.class_index}, "
+                        f"samples {event.start} to {event.end}",
+                    )
             found += events
-            if head["waiting"] == 0:
-                return found, head["lost"]
+            if not head["waiting"]:
+                break
+        return found, story.lost
 
     def status(self) -> LiveStatus:
         """How the device is. With very many classes and its own microphone, scores may be those of two windows."""
@@ -100,7 +175,36 @@ class LiveClient(Client):
             whole, torn = self._status()
             if not torn:
                 break
+        self._verify_progress(whole)
         return whole
+
+    def _verify_progress(self, status: LiveStatus) -> None:
+        """Raise `LinkError` unless `status` goes on from what the device said before."""
+        hello, story = self._known, self._story
+        totals = (
+            status.samples,
+            status.busy,
+            status.elapsed,
+            status.dropped,
+            status.windows,
+            status.worst_step,
+        )
+        # A frame's end may lie one hop behind its samples.
+        reach = status.samples + hello.hop_length
+        frames = reach // hello.hop_length
+        wrong = ""
+        if any(now < before for now, before in zip(totals, story.totals, strict=False)):
+            wrong = "counts that are smaller than before"
+        elif story.latest > reach:
+            wrong = f"{status.samples} samples, but an event reached to {story.latest}"
+        elif max(status.windows, story.rows) > frames or status.dropped > status.samples:
+            wrong = (
+                f"{status.samples} samples, too few for {status.windows} windows, {story.rows} rows "
+                f"and {status.dropped} lost samples"
+            )
+        if wrong:
+            raise m.malformed(Message.LIVE_STATUS, wrong)
+        story.totals = totals
 
     def _status(self) -> tuple[LiveStatus, bool]:
         """The status with all pages of scores; whether a window was completed between two of them."""
@@ -122,21 +226,31 @@ class LiveClient(Client):
         continues(Message.LIVE_STATUS, at, len(scores), first, classes, self._known.class_count)
         scale = self._known.counter_scale
         fields |= {name: fields[name] * scale for name in ("busy", "elapsed", "worst_step")}
-        fields |= {name: bool(fields[name]) for name in ("gate_is_open", "listening")}
+        for name in ("gate_is_open", "listening"):
+            fields[name] = m.parse_flag(fields[name], Message.LIVE_STATUS)
+        if not all(-1 <= fields[name] < classes for name in ("decided", "best")) or not _is_level(
+            fields["level"]
+        ):
+            raise m.malformed(Message.LIVE_STATUS)
         return LiveStatus(scores=scores, **fields)
 
     def rows(self) -> tuple[int, npt.NDArray[np.int8]]:
         """The newest rows of features that were not asked for yet, int8[n, n_features], and the first one's number."""
         head, rest = m.parse(ROWS_ANSWER, self._request(Message.LIVE_ROWS), Message.LIVE_ROWS)
         width = self._known.n_features
-        if len(rest) % width:
+        first, story = head["first"], self._story
+        ahead = (first - story.rows) % (1 << 32)  # the device counts in 32 bits
+        if len(rest) % width or ahead >= 1 << 31:
             raise m.malformed(Message.LIVE_ROWS)
-        return head["first"], np.frombuffer(rest, np.int8).reshape(-1, width)
+        story.rows += ahead + len(rest) // width
+        return first, np.frombuffer(rest, np.int8).reshape(-1, width)
 
     def listen(self, on: bool) -> None:
         """Start the device's own microphone, or stop it."""
-        self._request(Message.LIVE_LISTEN, LISTEN_REQUEST.pack(on=int(on)))
+        self._command(Message.LIVE_LISTEN, LISTEN_REQUEST.pack(on=int(on)))
+        if on:
+            self._story = _Story()
 
     def flush(self) -> None:
         """End all events."""
-        self._request(Message.LIVE_FLUSH)
+        self._command(Message.LIVE_FLUSH)

@@ -90,9 +90,30 @@ class Hello:
     version: str
     unique_id: str
 
+    @property
+    def window_samples(self) -> int:
+        """Samples that a window covers."""
+        return self.frame_length + (self.window_frames - 1) * self.hop_length
+
+    @property
+    def window_hop_samples(self) -> int:
+        """Samples between the starts of two windows."""
+        return self.window_hop_frames * self.hop_length
+
 
 HELLO_REQUEST = layout("hello_request")
 HELLO_ANSWER = layout("hello_answer")
+_COUNTED = (
+    "sample_rate",
+    "layer_count",
+    "class_count",
+    "window_frames",
+    "window_hop_frames",
+    "n_features",
+    "frame_length",
+    "hop_length",
+)
+"""What every device has at least one of."""
 
 
 def parse_hello(data: bytes) -> Hello:
@@ -108,6 +129,9 @@ def parse_hello(data: bytes) -> Hello:
             raise malformed(Message.HELLO)
         parts.append(rest[1 : 1 + rest[0]])
         rest = rest[1 + rest[0] :]
+    nothing = [name for name in _COUNTED if fields[name] == 0]
+    if rest or nothing:
+        raise malformed(Message.HELLO, f"{' and '.join(nothing)} of 0" if nothing else "")
     board, build_id, version = (part.decode("utf-8", errors="replace") for part in parts[:3])
     return Hello(
         counter=counter,
@@ -144,7 +168,7 @@ PCM_ANSWER = layout("pcm_answer")
 def parse_pushed(data: bytes) -> Pushed:
     """The answer to PCM."""
     fields = parse_all(PCM_ANSWER, data, Message.PCM)
-    return Pushed(**fields | {"window_ready": bool(fields["window_ready"])})
+    return Pushed(**fields | {"window_ready": parse_flag(fields["window_ready"], Message.PCM)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,10 +375,17 @@ def parse_integers(data: bytes, size: int, message: Message) -> tuple[int, ...]:
     return tuple(np.frombuffer(data, dtype=f"<i{size}").tolist())
 
 
-def malformed(message: Message) -> LinkError:
-    """The answer to `message` is not one."""
+def parse_flag(value: int, message: Message) -> bool:
+    """0 or 1."""
+    if value > 1:
+        raise malformed(message)
+    return bool(value)
+
+
+def malformed(message: Message, what: str = "") -> LinkError:
+    """The answer to `message` is not one: it has `what`."""
     return LinkError(
-        f"the answer to {message.name} has a wrong length or content",
+        f"the answer to {message.name} has {what or 'a wrong length or content'}",
         hint="build and flash the firmware of this stapes version",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stapes.device import connect_live, describe_fault, prepare
+from stapes.device import connect_live, describe_fault, prepare, verify_constants
 from stapes.errors import LinkError, TargetError
 from stapes.graph import load_graph
 from stapes.link import LiveClient
@@ -96,13 +96,13 @@ class Session:
 
     def _look(self) -> None:
         state, before = self.state, self.state.status
-        status = self._client.status()
+        events, state.lost_events = self._client.events()
+        status = self._client.status()  # after the events: they lie before its samples
         state.status = status
         if before and status.elapsed > before.elapsed:
             state.load = (status.busy - before.busy) / (status.elapsed - before.elapsed)
         _, rows = self._client.rows()
         state.rows.extend(rows)
-        events, state.lost_events = self._client.events()
         for event in events:
             self._keep(event)
         if self._uncertain and before and status.windows > before.windows and status.scores:
@@ -170,6 +170,7 @@ def listening(
             prepared = prepare(bundle, target, directory, "live")
             elf, build_id = prepared.elf, prepared.build_id
         client, hello = stack.enter_context(connect_live(bundle, target, elf, build_id=build_id))
+        verify_constants(client, elf)
         graph = load_graph(bundle)
         scale = graph.tensor(graph.outputs[0]).scale
         files = EventFiles(manifest.labels, rate, scale, json_lines, labels)

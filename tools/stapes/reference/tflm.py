@@ -1,12 +1,23 @@
-"""The TensorFlow Lite for Microcontrollers interpreter as an independent oracle."""
+"""The TensorFlow Lite for Microcontrollers interpreter as an independent oracle, in a process of its own.
+
+Some networks make it abort; then the process dies, and the command that asked says so.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import importlib.util
 import os
+import pickle
+import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,45 +27,144 @@ from stapes.errors import ModelError, ToolError
 from stapes.graph import Graph, Tensor, read_tflite, simplify
 
 Array = npt.NDArray[np.generic]
+WORKER = Path(__file__).with_name("tflm_worker.py")
+
+
+class _Died(Exception):
+    """The process ended; the text says how, and what it printed last."""
+
+
+class _Failed(Exception):
+    """TFLM refused, or failed; the text is what it printed."""
+
+
+class _Worker:
+    """One process for all networks of a command; started with the first, gone with the command."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.unneeded: list[int] = []
+        """Numbers of networks that nobody holds any more; told with the next request."""
+        self._loaded = 0
+        self._lock = threading.Lock()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+            )
+        except OSError as error:
+            raise ToolError(f"cannot start {sys.executable}: {error.strerror}") from error
+        try:
+            self._receive()
+        except (_Died, _Failed) as error:
+            raise ToolError(
+                f"the TFLM interpreter does not start: {error}",
+                hint="pip install 'stapes[hil]' (Linux x86-64), or use the NumPy reference",
+            ) from error
+        atexit.register(self.end)
+
+    @property
+    def lives(self) -> bool:
+        """Whether this process can ask it."""
+        return self.owner == os.getpid() and self._process.poll() is None
+
+    def load(self, model: bytes, arena: int) -> int:
+        """Prepare one more network; its number."""
+        with self._lock:
+            self._loaded += 1
+            self._ask(self._loaded, "load", model, arena)
+            return self._loaded
+
+    def run(self, number: int, inputs: Sequence[Array], tensors: Sequence[int]) -> list[Array]:
+        """The values of `tensors` after a run."""
+        with self._lock:
+            found: list[Array] = self._ask(number, "run", inputs, tensors)
+        return found
+
+    def _ask(self, *request: Any) -> Any:
+        self._printed.seek(0)
+        self._printed.truncate()
+        unneeded, self.unneeded[:] = list(self.unneeded), []
+        assert self._process.stdin
+        try:
+            with contextlib.suppress(BrokenPipeError):  # the answer says why
+                pickle.dump((unneeded, *request), self._process.stdin, protocol=5)
+                self._process.stdin.flush()
+            return self._receive()
+        except (_Died, _Failed):
+            raise
+        except BaseException:  # half a request or answer: nobody can go on from here
+            self.end()
+            raise
+
+    def _receive(self) -> Any:
+        assert self._process.stdout
+        try:
+            good, value = pickle.load(self._process.stdout)  # from our own program
+        except (EOFError, pickle.UnpicklingError):
+            status = self._process.wait()
+            how = signal.Signals(-status).name if status < 0 else f"status {status}"
+            raise _Died(" ".join(f"{how} {self._text()}".split())) from None
+        if not good:
+            raise _Failed(self._text() or value)
+        return value
+
+    def _text(self) -> str:
+        self._printed.seek(0)
+        return " ".join(self._printed.read(1 << 16).decode("utf-8", "replace").split())
+
+    def end(self) -> None:
+        """Stop it."""
+        if self.owner != os.getpid():
+            return
+        self._process.kill()
+        self._process.wait()
+
+
+_worker: _Worker | None = None
+
+
+def _the_worker() -> _Worker:
+    global _worker
+    if _worker is None or not _worker.lives:
+        _worker = _Worker()
+    return _worker
 
 
 class TflmOracle:
     """One network in the TFLM interpreter, reusable for any number of inputs.
 
-    Raises `ToolError` without the package tflite-micro, `ModelError` when TFLM refuses the network.
+    Raises `ToolError` without the package tflite-micro, `ModelError` when TFLM refuses the network or dies of it.
     """
 
     def __init__(self, model: bytes) -> None:
-        try:
-            from tflite_micro import runtime
-        except ImportError as error:
-            raise ToolError(
-                "the Python package tflite-micro is missing",
-                hint="pip install 'stapes[hil]' (Linux x86-64), or use the NumPy reference",
-            ) from error
         self._model = model
         self._graph = read_tflite(model)
         self._inputs = simplify(self._graph).inputs
+        self._made = sorted({index for op in self._graph.ops for index in op.outputs})
+        self._worker = _the_worker()
+        self._number = self._load()
+
+    def _load(self) -> int:
         activations = sum(t.elements * t.dtype.itemsize for t in self._graph.tensors if t.data is None)
         # The arena is only touched where it is used, so a generous one costs nothing.
-        arena = (32 << 20) + 4 * activations + 4 * len(model)
-        self._interpreter: Any
-        with _stderr() as printed:
-            try:
-                self._interpreter = runtime.Interpreter.from_bytes(
-                    model, arena_size=arena, intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors
-                )
-            except Exception as error:  # its own reader raises whatever a corrupt file leads it to
-                raise ModelError(f"TFLM refuses the network: {printed() or error}") from error
+        arena = (32 << 20) + 4 * activations + 4 * len(self._model)
+        try:
+            number = self._worker.load(self._model, arena)
+        except _Failed as error:
+            raise ModelError(f"TFLM refuses the network: {error}") from error
+        except _Died as error:
+            raise _died(error) from error
+        weakref.finalize(self, self._worker.unneeded.append, number)
+        return number
 
     @staticmethod
     def available() -> bool:
         """Whether the package tflite-micro is installed."""
-        try:
-            import tflite_micro  # noqa: F401
-        except ImportError:
-            return False
-        return True
+        return importlib.util.find_spec("tflite_micro") is not None
 
     @property
     def graph(self) -> Graph:
@@ -69,22 +179,31 @@ class TflmOracle:
         graph = self._graph
         if len(inputs) != len(graph.inputs):
             raise ValueError(f"{len(inputs)} inputs for a network with {len(graph.inputs)}")
-        with _stderr() as printed:
-            try:
-                for position, values in enumerate(inputs):
-                    inside = graph.tensor(self._inputs[position])
-                    outside = graph.tensor(graph.inputs[position])
-                    given = np.ascontiguousarray(_at_edge(values, inside, outside))
-                    self._interpreter.set_input(given, position)
-                self._interpreter.invoke()
-            except RuntimeError as error:
-                raise ModelError(f"TFLM fails on the network: {printed() or error}") from error
-        made = {index for op in graph.ops for index in op.outputs}
-        results: dict[int, Array] = {
-            index: self._interpreter.GetTensor(index, 0)["tensor_data"] for index in sorted(made)
-        }
+        if not self._worker.lives:  # another network ended it, or this is another process than then
+            self._worker = _the_worker()
+            self._number = self._load()
+        given = [
+            np.ascontiguousarray(
+                _at_edge(values, graph.tensor(self._inputs[position]), graph.tensor(graph.inputs[position]))
+            )
+            for position, values in enumerate(inputs)
+        ]
+        try:
+            found = self._worker.run(self._number, given, self._made)
+        except _Failed as error:
+            raise ModelError(f"TFLM fails on the network: {error}") from error
+        except _Died as error:
+            raise _died(error) from error
+        results: dict[int, Array] = dict(zip(self._made, found, strict=True))
         results.update(zip(self._inputs, inputs, strict=True))
         return results
+
+
+def _died(error: _Died) -> ModelError:
+    return ModelError(
+        f"the TFLM interpreter died of the network ({error})",
+        hint="it cannot be the reference for this network: make the layer that it names smaller",
+    )
 
 
 def _at_edge(values: Array, inside: Tensor, outside: Tensor) -> Array:
@@ -94,22 +213,3 @@ def _at_edge(values: Array, inside: Tensor, outside: Tensor) -> Array:
     if outside.dtype == np.uint8:
         return (values.astype(np.int16) + 128).astype(np.uint8)
     return values
-
-
-@contextmanager
-def _stderr() -> Iterator[Callable[[], str]]:
-    """Keep what native code prints to standard error; the function given returns it in one line."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as stream:
-        os.dup2(stream.fileno(), 2)
-
-        def printed() -> str:
-            stream.seek(0)
-            return " ".join(stream.read().decode("utf-8", "replace").split())
-
-        try:
-            yield printed
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -77,6 +77,14 @@ def check_summary(report: CheckReport) -> RenderableType:
     lines = []
     if report.earlier_fault:
         lines.append(f"before this check the board restarted after {report.earlier_fault}")
+    if report.constants_problem:
+        lines.append(report.constants_problem)
+    elif report.self_test:
+        lines.append(
+            f"the {_number(report.self_test.size)} B of constants in the device are as built"
+            if report.self_test.size
+            else "the constants in the device are not tested: the build wrote no checksum"
+        )
     if report.build:
         lines.append(
             f"flash {_number(report.build.flash_bytes)} B, RAM {_number(report.build.ram_bytes)} B "
@@ -95,6 +103,8 @@ def check_summary(report: CheckReport) -> RenderableType:
     )
     if report.passed:
         verdict = "PASSED: every bit is equal to the Python reference"
+    elif report.first_difference is None and report.constants_problem:
+        verdict = f"FAILED: self-test: {report.constants_problem}; flash again"
     elif report.interrupted and report.first_difference is None:
         verdict = "INTERRUPTED: equal so far"
     else:

@@ -94,6 +94,11 @@ class _Link(_Part):
     requests: Count | None
 
 
+class _SelfTest(_Part):
+    passed: bool | None
+    problem: str | None
+
+
 class _Check(_Part):
     target: str
     bundle: str
@@ -118,6 +123,7 @@ class _Check(_Part):
     counts_per_window: Number | None
     board: str | None
     build_id: str | None
+    self_test: _SelfTest | None = None
     flash_bytes: Count | None
     ram_bytes: Count | None
     stack_bytes: Count | None

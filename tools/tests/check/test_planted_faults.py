@@ -73,13 +73,13 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     "convolution: shift": (WEIGHTS, number("stapes_small_layer_0_shifts", 1, lambda v: v - 1), "layer", CONV),
     "convolution: saturates early": (
         MODEL,
-        field("stapes_conv_2d_t layer_0", "maximum", "100"),
+        field("layer_0", "maximum", "100"),
         "layer",
         CONV,
     ),
     "convolution: activation missing": (
         MODEL,
-        field("stapes_conv_2d_t layer_0", "minimum", "-128"),
+        field("layer_0", "minimum", "-128"),
         "layer",
         CONV,
     ),
@@ -145,13 +145,13 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "average: too few columns": (
         MODEL,
-        field("stapes_average_pool_2d_t layer_3", "kernel_width", "9"),
+        field("layer_3", "kernel_width", "9"),
         "layer",
         MEAN,
     ),
     "maximum: clipped": (
         MODEL,
-        field("stapes_max_pool_rows_t layer_4", "maximum", "5"),
+        field("layer_4", "maximum", "5"),
         "layer",
         MAXIMUM,
     ),
@@ -169,7 +169,7 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "softmax: one class short": (
         MODEL,
-        field("stapes_softmax_t layer_6", "channels", "2"),
+        field("layer_6", "channels", "2"),
         "layer",
         SOFTMAX,
     ),

@@ -40,7 +40,7 @@ extern Stream Serial;
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small", name="my bells-2")
+    return make_small_bundle(tmp_path_factory.mktemp("bundle") / "small", name="my-bells-2")
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,7 @@ def test_cmake_reads_the_zephyr_and_esp_idf_lists(exports: dict[str, Exported], 
         source.mkdir()
         (source / "CMakeLists.txt").write_text(
             "cmake_minimum_required(VERSION 3.16)\nproject(x C)\nset(CONFIG_STAPES_MY_BELLS_2 y)\n"
-            'function(zephyr_library_named name)\n  message(STATUS "library ${name}")\nendfunction()\n'
+            "function(zephyr_library_named name)\n  add_library(${name} INTERFACE)\nendfunction()\n"
             "foreach(name zephyr_include_directories zephyr_library_include_directories zephyr_library_sources "
             'idf_component_register)\n  cmake_language(EVAL CODE "function(${name})\n'
             '    message(STATUS \\"${name} \\${ARGC}\\")\nendfunction()")\nendforeach()\n'

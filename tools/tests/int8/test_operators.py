@@ -227,6 +227,34 @@ def test_binary(kind, shape, cut, flat, left, right, output, activation, constan
     check(maker.build(), seed)
 
 
+@quick
+@given(
+    kind=st.sampled_from(["MAXIMUM", "MINIMUM"]),
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    flat=st.lists(st.booleans(), min_size=5, max_size=5),
+    steps=st.tuples(scales, zero_points),
+    swap=st.booleans(),
+    seed=seeds,
+)
+def test_maximum_and_minimum(kind, shape, flat, steps, swap, seed):
+    full = (1, *shape)
+    maker = ModelMaker(seed).input(full, *steps)
+    first = maker.last
+    other = tuple(1 if narrow else size for size, narrow in zip(full, flat, strict=False))
+    second = maker.constant(
+        maker.random.integers(-128, 128, other), "INT8", scale=steps[0], zero_point=steps[1]
+    )
+    maker.binary(kind, *((second, first) if swap else (first, second)))
+    check(maker.build(), seed)
+
+
+def test_a_maximum_of_other_steps_is_refused():
+    maker = ModelMaker().input((1, 4), 0.1, 0)
+    other = maker.constant(np.zeros(4), "INT8", scale=0.2, zero_point=0)
+    with pytest.raises(UnsupportedModelError, match="requantisation from"):
+        check_supported(read_tflite(maker.binary("MAXIMUM", maker.last, other).build()))
+
+
 @settings(quick, max_examples=200)
 @given(
     kind=st.sampled_from(["RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "QUANTIZE", "LOGISTIC", "TANH"]),

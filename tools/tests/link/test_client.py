@@ -71,11 +71,11 @@ def test_pages_are_put_together(classes: int) -> None:
     )
     assert window.scores.tobytes() == device.scores
     assert np.array_equal(client.features(), FEATURES.reshape(6, 20))
-    assert np.array_equal(client.activations(3), FEATURES)
+    assert np.array_equal(client.activations(3, FEATURES.size), FEATURES)
     decision = client.decision()
     assert (decision.class_index, decision.best, decision.confidence, decision.sums) == (
         -1,
-        2,
+        min(2, classes - 1),
         77,
         tuple(device.sums),
     )
@@ -143,12 +143,9 @@ def test_a_page_that_leads_nowhere_is_an_error_that_names_the_message(
         Message.WINDOW: client.window,
         Message.DECISION: client.decision,
         Message.FEATURES: client.features,
-        Message.ACTIVATIONS: lambda: client.activations(0),
+        Message.ACTIVATIONS: lambda: client.activations(0, FEATURES.size),
         Message.LIVE_STATUS: client.status,
     }
-    if message == Message.ACTIVATIONS and changes.get("total") == 0:
-        assert client.activations(0).size == 0  # only the plan knows how long a layer is
-        return
     with pytest.raises(LinkError, match=f"answer to {message.name} "):
         calls[message]()
 
@@ -284,7 +281,7 @@ def test_answers_of_wrong_length_or_content_are_errors(message: Message, answer:
         Message.PCM: lambda: client.push(np.zeros(4, dtype=np.int16)),
         Message.WINDOW: client.window,
         Message.FEATURES: client.features,
-        Message.ACTIVATIONS: lambda: client.activations(0),
+        Message.ACTIVATIONS: lambda: client.activations(0, FEATURES.size),
         Message.DECISION: client.decision,
         Message.STATS: client.stats,
         Message.SELF_TEST: client.self_test,

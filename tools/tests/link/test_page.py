@@ -25,5 +25,5 @@ def test_the_page_of_limits_is_current() -> None:
 
 def test_what_is_said_of_too_many() -> None:
     assert limits()["CLASSES"].exceeded(40000) == (
-        "40000 classes of a network, at most 32767: a class's number has 16 bits, negative ones say that there is none"
+        "40000 classes of a network (at most 32767: a class's number has 16 bits, negative ones say that there is none)"
     )

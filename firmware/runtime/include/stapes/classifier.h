@@ -15,7 +15,8 @@
  * end see stapes/live.h.
  *
  * Every function returns STAPES_E_ARGUMENT for a NULL pointer and STAPES_E_STATE before a successful init (of
- * a structure that is all zeros), those that return a pointer return NULL. */
+ * a structure that is all zeros), those that return a pointer return NULL. Those that have nothing else to
+ * say return STAPES_OK. */
 #ifndef STAPES_CLASSIFIER_H
 #define STAPES_CLASSIFIER_H
 
@@ -66,12 +67,12 @@ typedef struct {
 
 /* `memory`, aligned for uint64_t, is at least bundle->memory_bytes long. Where windows share rows, that is
  * too little to keep a window of them: with STAPES_<NAME>_REPEAT_MEMORY_BYTES they are kept, for
- * stapes_classifier_keep, _repeat and _row. STAPES_E_MEMORY: too small or misaligned; STAPES_E_VERSION:
- * generated code and runtime do not belong together. */
+ * stapes_classifier_keep, _repeat and _row. Returns STAPES_OK; STAPES_E_MEMORY: too small or misaligned;
+ * STAPES_E_VERSION: generated code and runtime do not belong together. */
 int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bundle_t *bundle, void *memory,
                            size_t bytes);
 
-/* Forgets all samples and votes. */
+/* Forgets all samples and votes. Returns STAPES_OK or an error. */
 int stapes_classifier_reset(stapes_classifier_t *classifier);
 
 /* Takes up to `count` samples and says in `*taken` how many. Stops and returns 1 when a window is complete
@@ -79,11 +80,12 @@ int stapes_classifier_reset(stapes_classifier_t *classifier);
  * spread over its samples. */
 int stapes_classifier_push(stapes_classifier_t *classifier, const int16_t *pcm, size_t count, size_t *taken);
 
-/* Scores of the window that has just been completed, one for each of bundle->labels; they stay until the next
- * push. NULL where there are none. */
+/* Returns the scores of the window that has just been completed, one for each of bundle->labels; they stay
+ * until the next push. NULL where there are none. */
 const int8_t *stapes_classifier_scores(const stapes_classifier_t *classifier);
 
-/* The vote of all windows since the last reset; STAPES_E_STATE before the first. */
+/* Writes the vote of all windows since the last reset and returns STAPES_OK; STAPES_E_STATE before the first.
+ */
 int stapes_classifier_verdict(const stapes_classifier_t *classifier, stapes_verdict_t *verdict);
 
 /* Step 1: takes samples as stapes_classifier_push does. Returns 1 when a row is complete: feed or keep it. */
@@ -97,28 +99,30 @@ int stapes_classifier_feed(stapes_classifier_t *classifier);
  * stapes_classifier_repeat then runs. STAPES_E_STATE where rows are not kept. */
 int stapes_classifier_keep(stapes_classifier_t *classifier);
 
-/* Step 3: the window that has just been completed votes. */
+/* Step 3: the window that has just been completed votes. Returns STAPES_OK, or STAPES_E_STATE where there is
+ * none. */
 int stapes_classifier_vote(stapes_classifier_t *classifier);
 
 /* Runs the last complete window from scratch, all at once, from its rows: the same scores again.
- * STAPES_E_STATE when they are gone (a row was heard since, or rows are not kept) or the network is in the
- * middle of a stream. */
+ * Returns STAPES_OK; STAPES_E_STATE when they are gone (a row was heard since, or rows are not kept) or the
+ * network is in the middle of a stream. */
 int stapes_classifier_repeat(stapes_classifier_t *classifier);
 
-/* Row `index` of the last complete window, oldest first; NULL when it is gone, as above. */
+/* Returns row `index` of the last complete window, oldest first; NULL when it is gone, as above. */
 const int8_t *stapes_classifier_row(const stapes_classifier_t *classifier, uint32_t index);
 
-/* The row heard last: bundle->model->row_bytes bytes, n_features of the front end. */
+/* Returns the row heard last: bundle->model->row_bytes bytes, n_features of the front end. */
 const int8_t *stapes_classifier_newest_row(const stapes_classifier_t *classifier);
 
-/* The network forgets all rows; what was heard and voted stays. */
+/* The network forgets all rows; what was heard and voted stays. Returns STAPES_OK or an error. */
 int stapes_classifier_restart(stapes_classifier_t *classifier);
 
 /* The same, as if `row` had come for a whole window before the row that has just been heard: the next window
- * ends a hop after them. */
+ * ends a hop after them. Returns STAPES_OK or an error. */
 int stapes_classifier_fill(stapes_classifier_t *classifier, const int8_t *row);
 
-/* Counts in `frontend_ticks` what the front end takes. NULL: does not. */
+/* Counts in `frontend_ticks` what the front end takes; `ticks` NULL: does not. Returns STAPES_OK or an error.
+ */
 int stapes_classifier_set_ticks(stapes_classifier_t *classifier, uint32_t (*ticks)(void));
 
 #ifdef __cplusplus

@@ -118,28 +118,29 @@ typedef struct {
  * below return STAPES_E_ARGUMENT for NULL and before a successful init (of a structure that is all zeros). */
 int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes);
 
-/* Starts a new window. */
+/* Starts a new window. Returns STAPES_OK or an error. */
 int stapes_engine_reset(stapes_engine_t *engine);
 
-/* Gives the next row (model->row_bytes) of input 0. 0: more rows are needed, 1: outputs complete, <0: error.
- */
+/* Gives the next row (model->row_bytes) of input 0. Returns 0: more rows are needed, 1: outputs complete, <0:
+ * an error (STAPES_E_STATE: they are complete already). */
 int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row);
 
-/* The same for any input (stapes_row_bytes(&model->tensors[input])). */
+/* Returns the same for any input (stapes_row_bytes(&model->tensors[input])). */
 int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row);
 
-/* An output's bytes; valid from the call that returned 1 until the next reset. NULL if there is no such
- * output. */
+/* Returns an output's bytes; valid from the call that returned 1 until the next reset. NULL if there is no
+ * such output. */
 const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index);
 
-/* Resets and runs a whole window: all inputs one after the other to all outputs one after the other. */
+/* Resets and runs a whole window: all inputs one after the other to all outputs one after the other.
+ * Returns STAPES_OK or an error. */
 int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output);
 
-/* NULL: none. */
+/* NULL: none. Returns STAPES_OK or an error. */
 int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context);
 
 /* Adds the ticks that each layer's kernel took to per_layer[layer] (model->layer_count entries). NULL: none.
- */
+ * Returns STAPES_OK or an error. */
 int stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer);
 
 #ifdef __cplusplus

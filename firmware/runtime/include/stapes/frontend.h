@@ -77,8 +77,12 @@ typedef struct {
     void (*finish)(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 } stapes_frontend_tables_t;
 
+/* The functions that tables name. This returns what `load` does, for frames as long as the
+ * transform, whose half is a power of four. */
 uint32_t stapes_frontend_load_full(const stapes_frontend_t *frontend, uint32_t exponent);
+/* Returns what `load` does, for any frames and transforms. */
 uint32_t stapes_frontend_load_any(const stapes_frontend_t *frontend, uint32_t exponent);
+/* Returns what `load` does, for any, with pre-emphasis or without the mean. */
 uint32_t stapes_frontend_load_conditioned(const stapes_frontend_t *frontend, uint32_t exponent);
 void stapes_frontend_magnitude(const stapes_frontend_t *frontend);
 void stapes_frontend_log(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
@@ -109,11 +113,12 @@ struct stapes_frontend {
  * STAPES_<NAME>_FRONTEND_MEMORY_BYTES is this. */
 #define STAPES_FRONTEND_MEMORY(frame_length, bins) (8u * (bins) + 2u * (frame_length))
 
-/* STAPES_E_ARGUMENT for a NULL pointer, STAPES_E_MEMORY for a buffer that is too small or misaligned. */
+/* Returns STAPES_OK; STAPES_E_ARGUMENT for a NULL pointer, STAPES_E_MEMORY for a buffer that is too small or
+ * misaligned. */
 int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,
                          size_t bytes);
 
-/* Forgets all samples. STAPES_E_ARGUMENT for NULL. */
+/* Forgets all samples. Returns STAPES_OK; STAPES_E_ARGUMENT for NULL. */
 int stapes_frontend_reset(stapes_frontend_t *frontend);
 
 /* Takes up to `count` samples and says in `*consumed` how many. Stops and returns 1 when a row of n_features
@@ -130,8 +135,8 @@ typedef struct {
 } stapes_window_output_t;
 
 /* Normalises a window of logarithms: `count` (at most 2^19) int32 values as a front end generated for values
- * writes them, row after row. A window that hardly varies becomes zero points. STAPES_E_ARGUMENT for NULL or
- * a bad count. */
+ * writes them, row after row. A window that hardly varies becomes zero points. Returns STAPES_OK;
+ * STAPES_E_ARGUMENT for NULL or a bad count. */
 int stapes_window_normalize(const stapes_window_output_t *output, const int32_t *values, uint32_t count,
                             int8_t *features);
 

@@ -177,6 +177,13 @@ typedef struct {
 } stapes_mul_t;
 void stapes_mul(const stapes_call_t *call);
 
+/* MAXIMUM and MINIMUM. */
+typedef struct {
+    stapes_operands_t operands;
+} stapes_maximum_t, stapes_minimum_t;
+void stapes_maximum(const stapes_call_t *call);
+void stapes_minimum(const stapes_call_t *call);
+
 /* PRELU: the second operand holds the slopes. */
 typedef struct {
     stapes_operands_t operands;

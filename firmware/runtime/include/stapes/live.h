@@ -119,30 +119,32 @@ typedef struct {
      STAPES_ALIGN((windows) * (classes)) + STAPES_ALIGN(4u * (windows)) + 8u * (window_hops) +               \
      STAPES_ALIGN(row_bytes))
 
-/* `memory`, aligned for uint64_t, is at least bundle->live_memory_bytes long. STAPES_E_ARGUMENT,
- * STAPES_E_VERSION, STAPES_E_MEMORY. `sink` gets every event.
+/* `memory`, aligned for uint64_t, is at least bundle->live_memory_bytes long. Returns STAPES_OK,
+ * STAPES_E_ARGUMENT, STAPES_E_VERSION or STAPES_E_MEMORY. `sink` gets every event.
  *
- * All functions return STAPES_E_ARGUMENT for NULL and STAPES_E_STATE before a successful init (of a structure
- * that is all zeros). */
+ * All functions that return an error return STAPES_E_ARGUMENT for NULL and STAPES_E_STATE before a successful
+ * init (of a structure that is all zeros). */
 int stapes_live_init(stapes_live_t *live, const stapes_bundle_t *bundle, void *memory, size_t bytes,
                      stapes_live_sink_t sink, void *context);
 
-/* Begins a new stream at sample 0. */
+/* Begins a new stream at sample 0. Returns STAPES_OK or an error. */
 int stapes_live_reset(stapes_live_t *live);
 
-/* Takes all samples. A push of at most hop_length samples makes at most one row. */
+/* Takes all samples. A push of at most hop_length samples makes at most one row. Returns STAPES_OK or
+ * an error. */
 int stapes_live_push(stapes_live_t *live, const int16_t *pcm, size_t count);
 
-/* `count` samples are missing here. Events end, the network begins anew: no window holds the gap. */
+/* `count` samples are missing here. Events end, the network begins anew: no window holds the gap.
+ * Returns STAPES_OK or an error. */
 int stapes_live_lose(stapes_live_t *live, uint32_t count);
 
-/* Ends all events, as at the end of a recording. */
+/* Ends all events, as at the end of a recording. Returns STAPES_OK or an error. */
 int stapes_live_flush(stapes_live_t *live);
 
-/* Samples since the stream began, lost ones included; 0 before init. */
+/* Returns the samples since the stream began, lost ones included; 0 before init. */
 uint64_t stapes_live_samples(const stapes_live_t *live);
 
-/* Counts what frames cost. NULL: does not. */
+/* Counts what frames cost; `ticks` NULL: does not. Returns STAPES_OK or an error. */
 int stapes_live_set_ticks(stapes_live_t *live, uint32_t (*ticks)(void));
 
 #ifdef __cplusplus

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from stapes.definitions import limit
 from stapes.graph.support.inspection import Inspection, Operator
 
 
-def _elementwise_pair(check: Inspection) -> bool:
+def _broadcasting(check: Inspection) -> bool:
+    """Two operands; whether all three tensors are int8."""
     check.arity(2, 2)
     left, right, output = check.input(0), check.input(1), check.output
     try:
         check.shape(tuple(np.broadcast_shapes(left.shape, right.shape)))
     except ValueError:
         check.require(False, f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast")
-    if len(output.shape) > 6:
-        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
-    check.activation()
+    check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
     return check.int8(left, right, output)
+
+
+def _elementwise_pair(check: Inspection) -> bool:
+    check.activation()
+    return _broadcasting(check)
 
 
 def _add_or_sub(check: Inspection) -> None:
@@ -34,6 +39,12 @@ def _mul(check: Inspection) -> None:
         check.rescale(check.input(0).scale * check.input(1).scale / check.output.scale)
 
 
+def _maximum_or_minimum(check: Inspection) -> None:
+    if _broadcasting(check):
+        for position in (0, 1):
+            check.same_quantization(check.input(position), check.output)
+
+
 def _prelu(check: Inspection) -> None:
     check.arity(2, 2)
     source, alpha, output = check.input(0), check.input(1), check.output
@@ -43,8 +54,7 @@ def _prelu(check: Inspection) -> None:
     except ValueError:
         fits = False
     check.require(fits, f"slopes of shape {list(alpha.shape)} for {list(source.shape)}")
-    if len(output.shape) > 6:
-        check.refuse(f"{len(output.shape)} dimensions", "reshape to at most 6")
+    check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
     if alpha.data is None:
         check.refuse(f"slopes {alpha.name} computed at run time", "use constant slopes")
     if check.int8(source, alpha, output):
@@ -64,10 +74,7 @@ def _softmax(check: Inspection) -> None:
         )
     if not source.scale * check.op.real("beta") * 2**26 > 1:
         check.refuse("an input scale below 2^-26", "calibrate again: the input of the softmax is constant")
-    if source.shape[-1] > 4095:
-        check.refuse(
-            f"{source.shape[-1]} classes", "at most 4095: the sum of exponentials has 12 integer bits"
-        )
+    check.limit("SOFTMAX_CLASSES", source.shape[-1], "use fewer classes, or a sigmoid for each")
 
 
 def _unary(check: Inspection) -> bool:
@@ -130,14 +137,21 @@ def _hard_swish(check: Inspection) -> None:
 
 
 OPERATORS = {
-    "ADD": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "ADD": Operator(
+        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+    ),
     "DEQUANTIZE": Operator(
         _dequantize, "only from int8 to float32 at the network's output, where it is taken off"
     ),
     "HARD_SWISH": Operator(_hard_swish, "as a table of 256 entries"),
     "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
     "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
-    "MUL": Operator(_mul, "broadcasting up to 6 dimensions; fused activation"),
+    "MAXIMUM": Operator(
+        _maximum_or_minimum,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; equal scale and zero point everywhere",
+    ),
+    "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM"),
+    "MUL": Operator(_mul, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"),
     "PRELU": Operator(_prelu, "constant slopes that broadcast"),
     "QUANTIZE": Operator(
         _rescaling, "from int8 to int8; from float32 or uint8 at the network's input, where it is taken off"
@@ -145,6 +159,8 @@ OPERATORS = {
     "RELU": Operator(_rescaling, "as a table of 256 entries"),
     "RELU6": Operator(_relu6, "equal scale and zero point on both sides"),
     "SOFTMAX": Operator(_softmax, "last axis, any beta, output in steps of 1/256"),
-    "SUB": Operator(_add_or_sub, "broadcasting up to 6 dimensions; fused activation"),
+    "SUB": Operator(
+        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+    ),
     "TANH": Operator(_sigmoid, "output in steps of 1/128; as a table of 256 entries"),
 }

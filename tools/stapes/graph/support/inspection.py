@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stapes.definitions import limit, limits
 from stapes.errors import ModelError
 from stapes.graph.ir import Graph, Op, Tensor
-from stapes.graph.reader import MAX_TENSOR_ELEMENTS
 from stapes.graph.windows import output_size
 
 _MAX_RESCALE = 2.0**30
@@ -38,6 +38,11 @@ class Inspection:
     def refuse(self, what: str, todo: str) -> None:
         """Note something unsupported and what to do about it."""
         self._findings.append(f"{what} in {self.where}: {todo}")
+
+    def limit(self, name: str, count: int, todo: str) -> None:
+        """Note `count` that are more than the limit `name` allows."""
+        if count > limit(name):
+            self.refuse(limits()[name].exceeded(count), todo)
 
     def require(self, condition: bool, what: str) -> None:
         """Raise `ModelError` unless `condition`: the file contradicts itself."""
@@ -121,7 +126,7 @@ class Inspection:
         dilation_w = op.integer("dilation_w") if dilation else 1
         sizes, dilations = (stride_h, stride_w, kernel_h, kernel_w), (dilation_h, dilation_w)
         self.require(
-            all(1 <= size <= MAX_TENSOR_ELEMENTS for size in sizes)
+            all(1 <= size <= limit("TENSOR_ELEMENTS") for size in sizes)
             and all(1 <= dilation <= 1 << 16 for dilation in dilations),
             "a stride, dilation or kernel size of no use",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stapes.definitions import limit
 from stapes.errors import ModelError
 from stapes.graph.slices import slice_of
 from stapes.graph.support.inspection import Inspection, Operator
@@ -47,8 +48,7 @@ def _concatenation(check: Inspection) -> None:
         check.shape((*source.shape[:axis], total, *source.shape[axis + 1 :]))
     if check.op.text("activation") != "NONE":
         check.refuse("activation fused into CONCATENATION", "put it into the layers before")
-    if count > 10:
-        check.refuse(f"{count} inputs", "join at most 10 tensors at once")
+    check.limit("CONCATENATION_INPUTS", count, "join fewer at once")
     if check.int8(*sources, output):
         for source in sources:
             check.same_quantization(source, output)
@@ -57,8 +57,7 @@ def _concatenation(check: Inspection) -> None:
 def _transpose(check: Inspection) -> None:
     check.arity(2, 2)
     source, output = check.input(0), check.output
-    if len(source.shape) > 5:
-        check.refuse(f"transposition of {len(source.shape)} dimensions", "reshape to at most 5")
+    check.limit("TRANSPOSE_DIMENSIONS", len(source.shape), "reshape first")
     order = check.constant_ints(1, "permutation")
     if order is None:
         return
@@ -73,8 +72,7 @@ def _strided_slice(check: Inspection) -> None:
     check.arity(4, 4)
     source, output = check.input(0), check.output
     op = check.op
-    if len(source.shape) > 4:
-        check.refuse(f"a slice of {len(source.shape)} dimensions", "reshape to at most 4")
+    check.limit("SLICE_DIMENSIONS", len(source.shape), "reshape first")
     for mask in ("ellipsis_mask", "new_axis_mask", "offset"):
         if op.integer(mask):
             check.refuse(f"the {mask}", "slice with begin, end and strides only")
@@ -122,8 +120,7 @@ def _pad(check: Inspection) -> None:
     check.arity(2, 3)
     source, output = check.input(0), check.output
     quantized = check.int8(source, output)
-    if len(source.shape) > 5:
-        check.refuse(f"padding of {len(source.shape)} dimensions", "reshape to at most 5")
+    check.limit("PAD_DIMENSIONS", len(source.shape), "reshape first")
     amounts = check.constant_ints(1, "paddings")
     if amounts is None:
         return
@@ -145,15 +142,21 @@ def _pad(check: Inspection) -> None:
 
 
 OPERATORS = {
-    "CONCATENATION": Operator(_concatenation, "any axis, up to 10 inputs of equal scale and zero point"),
+    "CONCATENATION": Operator(
+        _concatenation,
+        f"any axis, up to {limit('CONCATENATION_INPUTS')} inputs of equal scale and zero point",
+    ),
     "EXPAND_DIMS": Operator(_expand_dims, "costs nothing"),
-    "PAD": Operator(_pad, "up to 5 dimensions, constant paddings"),
+    "PAD": Operator(_pad, f"up to {limit('PAD_DIMENSIONS')} dimensions, constant paddings"),
     "PADV2": Operator(_pad, "as PAD, with a constant value"),
     "RESHAPE": Operator(_reshape, "costs nothing"),
     "SPLIT": Operator(_split, "equal parts along a constant axis"),
     "SQUEEZE": Operator(_squeeze, "costs nothing"),
     "STRIDED_SLICE": Operator(
-        _strided_slice, "up to 4 dimensions, constant begin, end, strides of either sign"
+        _strided_slice,
+        f"up to {limit('SLICE_DIMENSIONS')} dimensions, constant begin, end, strides of either sign",
     ),
-    "TRANSPOSE": Operator(_transpose, "up to 5 dimensions, constant permutation"),
+    "TRANSPOSE": Operator(
+        _transpose, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant permutation"
+    ),
 }
