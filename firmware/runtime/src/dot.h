@@ -11,8 +11,6 @@
 
 #include "requantize.h"
 
-#define STAPES_TILE 3 /* columns at most */
-
 #if STAPES_MVE
 
 typedef int8_t stapes_element_t;

@@ -10,21 +10,13 @@ import numpy.typing as npt
 from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
+from stapes.compiler.structures import macro
 from stapes.graph import Op
 from stapes.int8.arithmetic import activation_range, padding_before
 from stapes.int8.conv import output_multipliers
 
-LONG = 64
-"""Taken from the left shift of a channel that needs two roundings: STAPES_LONG in kernels.h."""
-
-QUAD_BYTES = 76
-"""Constants of four channels of a depthwise convolution: tail_t and biases in firmware/runtime/src/depthwise_dsp.h."""
-
 CARRY = "two channels in one multiplication where there are DSP instructions"
 NO_CARRY = "no two channels in one multiplication: a weight of -128 beside a negative one"
-
-TILE = 3
-"""Output columns gathered at once: STAPES_TILE in firmware/runtime/src/dot.h."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,9 @@ def requantization(
     table = np.concatenate([table, np.zeros((spare, 2), table.dtype)])
     return {
         "channels": Array("stapes_channel_t", table),
-        "shifts": Array("int8_t", np.where(is_short, right - 1, -right - LONG).astype(np.int8)),
+        "shifts": Array(
+            "int8_t", np.where(is_short, right - 1, -right - macro("STAPES_LONG")).astype(np.int8)
+        ),
         "zero_point": output.zero_point,
         "rounding": 2 * output.zero_point + 1,
         "minimum": low,
@@ -156,7 +150,8 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
-    if quads * 4 == channels and output.columns > 1 and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+    simple = quads * 4 == channels and output.columns > 1 and requantize["is_short"] == 1
+    if simple and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
         kernel, why = (
             f"depthwise_{kernel_h}x{kernel_w}",
             "all channels by fours, a kernel with code of its own",
@@ -181,7 +176,7 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
             "pad_right": window.right if window.left + window.right < gathered else 0,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=8 * kernel_h * (gathered + kernel_w) + QUAD_BYTES if quads else 0,
+        scratch_bytes=8 * kernel_h * (gathered + kernel_w) + macro("STAPES_QUAD_BYTES") if quads else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 
@@ -283,7 +278,7 @@ def _add_conv(
             "pairs": len(order) // 2,
         },
         macs=shape.rows * shape.columns * weights.size,
-        scratch_bytes=2 * len(order) * min(TILE, shape.columns),
+        scratch_bytes=2 * len(order) * min(macro("STAPES_TILE"), shape.columns),
         details=details,
     )
 
@@ -355,12 +350,10 @@ def _add_accumulating(
     )
 
 
-DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
-
+_DENSE = ("conv_2d", "conv_2d_carry")
+_DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
 LOWERINGS = {
-    "CONV_2D": Lowering(conv_2d, ("conv_2d", "conv_2d_carry", *DEPTHWISE)),
-    "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*DEPTHWISE, "conv_2d", "conv_2d_carry")),
-    "FULLY_CONNECTED": Lowering(
-        fully_connected, ("conv_2d", "conv_2d_carry", "fully_connected", "fully_connected_carry")
-    ),
+    "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
+    "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),
+    "FULLY_CONNECTED": Lowering(fully_connected, (*_DENSE, "fully_connected", "fully_connected_carry")),
 }

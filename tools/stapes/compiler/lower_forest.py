@@ -6,9 +6,8 @@ import numpy as np
 
 from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.plan import Array, Input
+from stapes.compiler.structures import macro
 from stapes.graph import Op
-
-STATE_BYTES = 24  # of one band; the kernel's band_t
 
 
 def statistics(builder: Builder, op: Op) -> None:
@@ -20,7 +19,7 @@ def statistics(builder: Builder, op: Op) -> None:
         inputs=(Input(builder.source(op, op.inputs[0])),),
         fields={"rows": shape.rows, "bands": shape.row_bytes},
         steps=shape.rows,
-        state_bytes=STATE_BYTES * shape.row_bytes,
+        state_bytes=macro("STAPES_STATISTICS_STATE_BYTES") * shape.row_bytes,
         details="mean, deviation, minimum, maximum, steps, slow steps",
     )
 

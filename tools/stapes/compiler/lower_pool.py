@@ -7,12 +7,10 @@ import math
 from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.lower_conv import window_of
 from stapes.compiler.plan import Fields, Input
+from stapes.compiler.structures import macro
 from stapes.graph import Op
 from stapes.int8.arithmetic import activation_range
 from stapes.int8.pool import mean_constants
-
-NARROW = 255
-"""Elements of int8 whose sum fits int16: STAPES_NARROW_POOL in kernels.h."""
 
 
 def pool_2d(builder: Builder, op: Op) -> None:
@@ -25,7 +23,7 @@ def pool_2d(builder: Builder, op: Op) -> None:
     whole = output.rows == 1 and kernel_h - window.before >= window.shape.rows
     rows = window.shape.rows if whole else kernel_h
     kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
-    narrow = rows * kernel_w <= NARROW
+    narrow = rows * kernel_w <= macro("STAPES_NARROW_POOL")
     fields: Fields = {
         "kernel_width": kernel_w,
         "stride_width": op.integer("stride_w"),

@@ -344,3 +344,8 @@ def read_headers(directory: Path) -> Headers:
 def runtime() -> Headers:
     """The headers of the runtime."""
     return read_headers(firmware_dir() / "runtime/include/stapes")
+
+
+def macro(name: str) -> int:
+    """A number that a header of the runtime names."""
+    return runtime().macros[name]

@@ -11,6 +11,9 @@ from typing import Any, TextIO
 from stapes.errors import StapesError
 from stapes.targets import Stream
 
+MOST_CHARACTERS = 1 << 30
+"""Of a log; a device that never stops talking does not fill the disk."""
+
 
 class LoggedStream:
     """A stream that writes down each read (`<`, from the target) and each write (`>`); all else is the stream's own."""
@@ -44,7 +47,8 @@ class LoggedStream:
         return self._stream.write(data)
 
     def _note(self, direction: str, data: bytes) -> None:
-        self._log.write(f"{time.monotonic() - self._start:.6f} {direction} {data.hex()}\n")
+        if self._log.tell() < MOST_CHARACTERS:
+            self._log.write(f"{time.monotonic() - self._start:.6f} {direction} {data.hex()}\n")
 
 
 @contextmanager

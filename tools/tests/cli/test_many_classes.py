@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,26 @@ def test_every_command_takes_any_number_of_classes(count: int, tmp_path: Path) -
     ):
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, (command, result.output, result.exception)
+
+
+def test_fifty_classes_fit_the_board_with_the_shortest_messages(tmp_path: Path) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    bundle = make_small_bundle(tmp_path / "bundle", labels=labels(50))
+    result = CliRunner().invoke(
+        app,
+        [
+            "boards",
+            str(bundle.directory),
+            "--board",
+            "microbit",
+            "--markdown",
+            "--out",
+            str(tmp_path / "out"),
+        ],
+    )
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert re.search(r"\| `microbit` \| [\d,]+ B .* \| [\d,]+ B ", result.output)
 
 
 def test_more_classes_than_there_are_numbers_are_one_line(tmp_path: Path) -> None:

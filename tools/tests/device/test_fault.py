@@ -79,10 +79,10 @@ def test_a_check_says_why_the_device_was_gone(
     clips = select_clips(bundle, None, 1)
     push, pushes = Client.push, iter(range(100))
 
-    def failing(self: Client, pcm):
+    def failing(self: Client, pcm, *rest):
         if next(pushes) == 2:
             self.raise_fault(Raise.TRAP)
-        return push(self, pcm)
+        return push(self, pcm, *rest)
 
     monkeypatch.setattr(Client, "push", failing)
     with pytest.raises(LinkError) as caught:

@@ -58,8 +58,10 @@ def test_the_right_device(bundle: Bundle, hello: Hello) -> None:
 )
 def test_a_wrong_number_is_named(bundle: Bundle, hello: Hello, name: str) -> None:
     right = getattr(hello, name)
-    with pytest.raises(IdentityError, match=f"a_board names the right bundle but says {name} 7, not {right}"):
-        verify_identity(replace(hello, **{name: 7}), bundle)
+    with pytest.raises(
+        IdentityError, match=f"a_board names the right bundle but says {name} {right + 1}, not {right}"
+    ):
+        verify_identity(replace(hello, **{name: right + 1}), bundle)
 
 
 def test_all_wrong_numbers_are_named_at_once(bundle: Bundle, hello: Hello) -> None:

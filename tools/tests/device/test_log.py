@@ -6,6 +6,7 @@ import pytest
 from small_bundle import make_small_bundle
 
 from stapes.check import check_bundle, select_clips
+from stapes.device import log as log_module
 from stapes.device import prepare
 from stapes.device.log import logged
 from stapes.errors import StapesError
@@ -49,3 +50,19 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(StapesError, match="cannot write"), logged(None, tmp_path / "file" / "x.log"):  # type: ignore[arg-type]
         pass
+
+
+def test_a_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Chatter:
+        timeout, in_waiting = 1.0, 100
+
+        def read(self, size: int = 1) -> bytes:
+            return b"x" * size
+
+        def write(self, data: bytes, /) -> int:
+            return len(data)
+
+    monkeypatch.setattr(log_module, "MOST_CHARACTERS", 1000)
+    with logged(Chatter(), tmp_path / "log") as stream:
+        assert all(stream.read(100) for _ in range(50))
+    assert 1000 <= (tmp_path / "log").stat().st_size < 1400

@@ -47,9 +47,9 @@ typedef struct {
     uint8_t is_short;        /* 1: no channel is long */
 } stapes_requantize_t;
 
-/* CONV_2D and FULLY_CONNECTED of one input row. A patch is `segments` runs of `segment_bytes` per window row,
- * `segment_step` bytes apart. Weights are interleaved by two output channels and two inputs; see
- * compiler/pack.py. */
+/* CONV_2D and FULLY_CONNECTED of one input row. The scratch holds the patches of STAPES_TILE output columns.
+ * A patch is `segments` runs of `segment_bytes` per window row, `segment_step` bytes apart. Weights are
+ * interleaved by two output channels and two inputs; see compiler/pack.py. */
 typedef struct {
     stapes_requantize_t requantize;
     const int8_t *weights;
@@ -63,6 +63,7 @@ typedef struct {
     uint16_t channels; /* output channels of one group */
     uint16_t groups;
 } stapes_conv_2d_t;
+#define STAPES_TILE 3
 void stapes_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
 
 /* The same with carried weights. With the DSP instructions, a word of weights a0 b0 a1 b1 that is read as two
@@ -104,9 +105,11 @@ typedef struct {
     uint16_t multiplier;          /* output channels per input channel */
     uint32_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
 } stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
+#define STAPES_QUAD_BYTES                                                                                    \
+    76u /* of the scratch: constants of four channels where there are DSP instructions */
 void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
 
-/* The same for kernels of one size without channels left over, in less code. */
+/* The same in less code: kernels of one size, several columns, no channel left over and none long. */
 #if STAPES_DSP && !STAPES_MVE
 void stapes_depthwise_3x3(const stapes_call_t *call); /* faster with DSP */
 void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
