@@ -3,4 +3,5 @@ set(STAPES_TOOLCHAIN host)
 set(STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/host/host.c)
 # Not what a board is built with, but one waits for it; a check of clips is mostly this program.
 set(STAPES_CPU_FLAGS -O3)
-set(STAPES_BOARD_DEFINITIONS STAPES_LINK_PAYLOAD=8192u)
+set(STAPES_HOST_PAYLOAD 8192u CACHE STRING "longest payload of a message; tests build with shorter ones")
+set(STAPES_BOARD_DEFINITIONS STAPES_LINK_PAYLOAD=${STAPES_HOST_PAYLOAD})
