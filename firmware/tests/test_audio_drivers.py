@@ -86,7 +86,11 @@ class Board:
             "tests/pdm_modulator.c",
         ]
         caches = ["-DCORTEX_M_CACHES"] if self.chip.family == "f7" else []
-        fake = [f"-I{FIRMWARE / 'tests/fake_registers'}", f'-DSTM32_FAMILY="stm32/{self.chip.family}.h"']
+        fake = [
+            f"-I{FIRMWARE / 'tests/fake_registers'}",
+            f"-I{FIRMWARE / 'link'}",
+            f'-DSTM32_FAMILY="stm32/{self.chip.family}.h"',
+        ]
         self.c = build_library(directory, sources, *fake, *caches)
         self.c.board_audio.restype = ctypes.POINTER(Audio)
         self.audio = self.c.board_audio().contents

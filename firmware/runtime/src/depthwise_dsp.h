@@ -249,9 +249,10 @@ STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shi
                      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "memory");
 }
 
-/* All quads of a kernel of `height` x `width`; where these are constants, the rest is left out. */
+/* All quads of a kernel of `height` x `width`; where these are constants, the rest is left out. Unless
+ * `is_any` there are several columns and no channel is long. */
 STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p,
-                         const uint32_t height, const uint32_t width) {
+                         const uint32_t height, const uint32_t width, const int is_any) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = height * width, step = p->tap_step;
     const uint32_t bytes = (p->columns - 1u) * p->column_step + width * step;
@@ -272,7 +273,7 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
     tail->end = output + p->columns * p->channels;
     while (channels != end) {
         /* A single column is not worth the widening. */
-        if (p->columns == 1u || is_long(q, (uint32_t)(channels - q->channels))) {
+        if (is_any && (p->columns == 1u || is_long(q, (uint32_t)(channels - q->channels)))) {
             plain_quad(call, p, (uint32_t)(channels - q->channels));
             channels += 4;
             shifts += 4;

@@ -19,7 +19,7 @@
 
 #include "requantize.h"
 
-#define ROUND 8 /* times two words */
+#define ROUND 8u /* times two words; half of that where there is a single column */
 
 /* Everything a tile needs beyond the registers; on the stack, where the code below finds it. */
 typedef struct {
@@ -39,15 +39,15 @@ typedef struct {
 
 /* What is the same for all tiles of a layer. */
 static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uint32_t pairs,
-                                    const stapes_requantize_t *q, uint32_t step) {
-    const uint32_t twos = pairs / 2u;
+                                    const stapes_requantize_t *q, uint32_t step, uint32_t columns) {
+    const uint32_t twos = pairs / 2u, round = columns == 1u ? ROUND / 2u : ROUND;
     t->inputs = inputs;
     t->pairs = pairs;
     t->rounding = q->rounding;
     t->rectified = q->minimum >= q->zero_point;
     t->step = step;
-    t->rounds = twos == 0 ? 1u : (twos + ROUND - 1u) / ROUND;
-    t->missing = t->rounds * ROUND - twos;
+    t->rounds = twos == 0 ? 1u : (twos + round - 1u) / round;
+    t->missing = t->rounds * round - twos;
     t->single = pairs & 1u;
 }
 
@@ -63,14 +63,14 @@ static inline void stapes_tile_init(stapes_tile_t *t, const int16_t *inputs, uin
 #define WORD_1(w, x) "smlad r7, " w ", " x ", r7\n\tsxtb16 " w ", " w "\n\tsmlad r4, " w ", " x ", r4\n\t"
 
 /* All pairs of inputs: `one` is the step of a single word, `two` the loop's. */
-#define WORDS(one, two)                                                                                      \
+#define WORDS(one, two, round)                                                                               \
     "ldr r1, %[inputs]\n\t"                                                                                  \
     "ldr lr, %[rounds]\n\t"                                                                                  \
     "ldr pc, %[start]\n"                                                                                     \
     "3:\n\t"                                                                                                 \
     "ldr r2, [r0], #4\n\t" one "ldr pc, %[entry]\n"                                                          \
     "2:\n\t"                                                                                                 \
-    ".rept 8\n\t"                                                                                            \
+    ".rept " round "\n\t"                                                                                    \
     "ldrd r2, r3, [r0], #8\n\t" two ".endr\n\t"                                                              \
     "subs lr, lr, #1\n\t"                                                                                    \
     "bne 2b\n\t"
@@ -174,27 +174,28 @@ STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
 #define CLOBBERED                                                                                            \
     "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
     if (columns == 3) {
-        __asm__ volatile(
-            PLACES PLACES_RECTIFIED BIASES "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t" /**/
-            WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
-                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2") /**/
-                  "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3")) SPLIT("r4", "r7") SPLIT("r5", "r8")
-                SPLIT("r6", "r9") CONSTANTS BOTH_WAYS(OUTPUTS_3) NEXT_PAIR:OPERANDS
-            : CLOBBERED);
+        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES
+                         "mov r5, r4\n\tmov r6, r4\n\tmov r8, r7\n\tmov r9, r7\n\t" /**/
+                         WORDS("ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2"),
+                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r2") /**/
+                               "ldmia r1!, {r10, r11, r12}\n\t" WORD_3("r3"),
+                               "8") SPLIT("r4", "r7") SPLIT("r5", "r8") SPLIT("r6", "r9")
+                             CONSTANTS BOTH_WAYS(OUTPUTS_3) NEXT_PAIR:OPERANDS
+                         : CLOBBERED);
     } else if (columns == 2) {
-        __asm__ volatile(PLACES PLACES_RECTIFIED BIASES "mov r5, r4\n\tmov r8, r7\n\t" /**/
-                         WORDS("ldmia r1!, {r9, r10}\n\t" WORD_2("r2", "r9", "r10"),
-                               "ldmia r1!, {r9, r10, r11, r12}\n\t" WORD_2("r2", "r9", "r10")
-                                   WORD_2("r3", "r11", "r12")) SPLIT("r4", "r7") SPLIT("r5", "r8")
-                             CONSTANTS BOTH_WAYS(OUTPUTS_2) NEXT_PAIR:OPERANDS
-                         : CLOBBERED);
+        __asm__ volatile(
+            PLACES PLACES_RECTIFIED BIASES "mov r5, r4\n\tmov r8, r7\n\t" /**/
+            WORDS("ldmia r1!, {r9, r10}\n\t" WORD_2("r2", "r9", "r10"),
+                  "ldmia r1!, {r9, r10, r11, r12}\n\t" WORD_2("r2", "r9", "r10") WORD_2("r3", "r11", "r12"),
+                  "8") SPLIT("r4", "r7") SPLIT("r5", "r8") CONSTANTS BOTH_WAYS(OUTPUTS_2) NEXT_PAIR:OPERANDS
+            : CLOBBERED);
     } else {
-        __asm__ volatile(PLACES BIASES WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
-                                             "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10")
-                                                 WORD_1("r3", "r11")) SPLIT("r4", "r7")
-                             CONSTANTS OUTPUT("r4", "r2", "[r1], #1")
-                                 NEXT_CHANNEL OUTPUT("r7", "r3", "[r1], #1") NEXT_PAIR:OPERANDS
-                         : CLOBBERED);
+        __asm__ volatile(
+            PLACES BIASES WORDS("ldr r10, [r1], #4\n\t" WORD_1("r2", "r10"),
+                                "ldrd r10, r11, [r1], #8\n\t" WORD_1("r2", "r10") WORD_1("r3", "r11"), "4")
+                SPLIT("r4", "r7") CONSTANTS OUTPUT("r4", "r2", "[r1], #1")
+                    NEXT_CHANNEL OUTPUT("r7", "r3", "[r1], #1") NEXT_PAIR:OPERANDS
+            : CLOBBERED);
     }
 }
 

@@ -324,7 +324,7 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
     const uint32_t all = (uint32_t)p->channels * p->groups;
     const int8_t *weights = p->weights;
     stapes_tile_t t;
-    stapes_tile_init(&t, call->scratch, p->pairs, q, all);
+    stapes_tile_init(&t, call->scratch, p->pairs, q, all, p->columns);
     for (uint32_t first = 0, group = 0; group < p->groups; group++) {
         const uint32_t end = first + p->channels;
         int8_t *output = call->output + first;

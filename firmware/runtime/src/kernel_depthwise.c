@@ -264,7 +264,7 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
 #if STAPES_DSP && !STAPES_MVE
-    quads(call, p, p->kernel_height, p->kernel_width);
+    quads(call, p, p->kernel_height, p->kernel_width, 1);
 #else
     quads(call, p);
 #endif
@@ -292,13 +292,13 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
 
 void stapes_depthwise_3x3(const stapes_call_t *call) {
     const stapes_depthwise_conv_2d_t *p = call->layer->parameters;
-    quads(call, p, 3, 3);
+    quads(call, p, 3, 3, 0);
     stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels);
 }
 
 void stapes_depthwise_5x5(const stapes_call_t *call) {
     const stapes_depthwise_conv_2d_t *p = call->layer->parameters;
-    quads(call, p, 5, 5);
+    quads(call, p, 5, 5, 0);
     stapes_activate(&p->requantize, call->output, (uint32_t)p->columns * p->channels);
 }
 

@@ -150,7 +150,8 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
-    if quads * 4 == channels and output.columns > 1 and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+    simple = quads * 4 == channels and output.columns > 1 and requantize["is_short"] == 1
+    if simple and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
         kernel, why = (
             f"depthwise_{kernel_h}x{kernel_w}",
             "all channels by fours, a kernel with code of its own",

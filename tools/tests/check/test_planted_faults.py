@@ -47,6 +47,22 @@ def line(old: str, new: str) -> Alter:
     return alter
 
 
+def tensor(index: int, name: str, value: str) -> Alter:
+    """Give a member of a tensor behind its place another value."""
+    place = ("stride", "height", "rows", "padding", "last_consumer", "zero_point").index(name)
+
+    def alter(text: str) -> str:
+        start = text.index("tensors[] = {\n") + len("tensors[] = {\n")
+        lines = text[start:].split("\n")
+        values = lines[index].split(", ")
+        ending = "}" if name == "zero_point" else ""
+        values[1 + place] = re.sub(r"-?\d+}?", value + ending, values[1 + place], count=1)
+        lines[index] = ", ".join(values)
+        return text[:start] + "\n".join(lines)
+
+    return alter
+
+
 def more(value: int) -> int:
     return value + max(1, abs(value) // 8)
 
@@ -91,13 +107,13 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "convolution: padding of another zero point": (
         MODEL,
-        line("{NULL, 729, 21, 3, 20, 1, 0, -3}", "{NULL, 729, 21, 3, 20, 1, 0, 3}"),
+        tensor(0, "zero_point", "3"),
         "layer",
         CONV,
     ),
     "convolution: ring of one row": (
         MODEL,
-        line("{NULL, 729, 21, 3, 20, 1, 0, -3}", "{NULL, 729, 21, 2, 20, 1, 0, -3}"),
+        tensor(0, "height", "2"),
         "layer",
         CONV,
     ),
@@ -127,7 +143,7 @@ FAULTS: dict[str, tuple[str, Alter, str, str | None]] = {
     ),
     "depthwise: stale ring": (
         MODEL,
-        line("{NULL, 384, 88, 3, 10, 8, 1, 4}", "{NULL, 384, 88, 2, 10, 8, 1, 4}"),
+        tensor(1, "height", "2"),
         "layer",
         DEPTHWISE,
     ),

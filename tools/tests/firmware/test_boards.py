@@ -93,7 +93,9 @@ Build = Callable[[str, str], BuildResult]
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     directory = tmp_path_factory.mktemp("boards")
-    generated = generate(make_small_bundle(directory / "bundle"), directory / "generated").directory
+    generated = generate(
+        make_small_bundle(directory / "bundle", name="app"), directory / "generated"
+    ).directory
 
     def run(board: str, application: str) -> BuildResult:
         try:

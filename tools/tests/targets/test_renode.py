@@ -76,15 +76,18 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 
 def running(directory: Path) -> list[int]:
-    """Processes whose environment names the directory: the stand-ins of this test and what they started."""
+    """Processes whose environment names the directory: the stand-ins of this test and what they started. The TFLM
+    interpreter's is not theirs; it lives as long as this process.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if f"FAKE_RENODE_STATE={directory}".encode() in environment:
+            if b"tflm_worker" not in command and f"FAKE_RENODE_STATE={directory}".encode() in environment:
                 found.append(int(entry.name))
     return found
 

@@ -109,7 +109,7 @@ typedef struct {
     76u /* of the scratch: constants of four channels where there are DSP instructions */
 void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
 
-/* The same for kernels of one size without channels left over, in less code. */
+/* The same in less code: kernels of one size, several columns, no channel left over and none long. */
 #if STAPES_DSP && !STAPES_MVE
 void stapes_depthwise_3x3(const stapes_call_t *call); /* faster with DSP */
 void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
