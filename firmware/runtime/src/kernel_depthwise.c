@@ -264,7 +264,9 @@ void stapes_depthwise_conv_2d(const stapes_call_t *call) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = (uint32_t)p->kernel_height * p->kernel_width;
 #if STAPES_DSP && !STAPES_MVE
-    quads(call, p, p->kernel_height, p->kernel_width, 1);
+    if (p->quads != 0u) { /* without them there is no scratch either */
+        quads(call, p, p->kernel_height, p->kernel_width, 1);
+    }
 #else
     quads(call, p);
 #endif
