@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,24 +118,34 @@ def log_to_console(level: str) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error, as a function of (what, done, total)."""
+def progress_bar(after: float = 0.0) -> Iterator[Progress]:
+    """A progress bar on standard error, as a function of (what, done, total); for work that is mostly short, only
+    `after` seconds.
+    """
     from rich import progress as rich
 
-    with rich.Progress(
+    bar = rich.Progress(
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TimeRemainingColumn(),
         console=errors,
         transient=True,
-    ) as bar:
-        task = bar.add_task("starting", total=None)
+    )
+    task = bar.add_task("starting", total=None)
+    begin = time.monotonic() + after
 
-        def update(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+    def update(what: str, done: int, total: int) -> None:
+        if not bar.live.is_started and time.monotonic() >= begin:
+            bar.start()
+        bar.update(task, description=what, completed=done, total=total)
 
+    if not after:
+        bar.start()
+    try:
         yield update
+    finally:
+        bar.stop()
 
 
 def note(head: str, text: str, style: str = "yellow", *, to: Console = console) -> None:

@@ -55,7 +55,8 @@ def compile_model(
     data, hop = _read(model)
     name = model.name
     try:
-        plan = compile_graph(simplify(read_tflite(data, name)), name, hop)
+        with progress_bar(after=5.0) as progress:
+            plan = compile_graph(simplify(read_tflite(data, name)), name, hop, progress=progress)
     except UnsupportedModelError as error:
         save_json(json, {"files": [], "arena_bytes": 0, "weights_bytes": 0, "unsupported": error.unsupported})
         raise

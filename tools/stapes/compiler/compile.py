@@ -16,6 +16,7 @@ from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_
 from stapes.compiler.widths import check_widths
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, check_supported, load_graph
+from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 
 LOWERINGS: dict[str, Lowering] = {
@@ -49,14 +50,18 @@ def compile_bundle(bundle: Bundle) -> Plan:
     return compile_graph(load_graph(bundle), bundle.manifest.name, bundle.manifest.window.hop_frames)
 
 
-def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> Plan:
+def compile_graph(
+    graph: Graph, name: str = "model", hop: int | None = None, *, progress: Progress = no_progress
+) -> Plan:
     """Plan a simplified graph; with `hop`, the input rows from one window to the next, so that overlapping windows
     share rows where the network allows that (`Plan.slide`; the notes say why not).
 
-    Raises `UnsupportedModelError` with everything that is unsupported, before any code is written.
+    `progress` is told of operators, then of rows of the inputs. Raises `UnsupportedModelError` with everything that is
+    unsupported, before any code is written.
     """
-    network, notes = lower(graph, name)
-    by_rows, by_layers = _lay_out(network, by_layers=False), _lay_out(network, by_layers=True)
+    network, notes = lower(graph, name, progress)
+    by_rows = _lay_out(network, by_layers=False, progress=progress)
+    by_layers = _lay_out(network, by_layers=True)
     chosen = by_layers if by_layers.arena_bytes < by_rows.arena_bytes else by_rows
     sliding, why = _sliding(network, hop)
     notes = [
@@ -74,7 +79,7 @@ def compile_graph(graph: Graph, name: str = "model", hop: int | None = None) -> 
     return plan
 
 
-def lower(graph: Graph, name: str = "model") -> tuple[Network, list[str]]:
+def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -> tuple[Network, list[str]]:
     """Every operator as layers, and what was noticed on the way."""
     check_supported(graph)
     missing = [op for op in graph.ops if op.kind not in LOWERINGS]
@@ -84,8 +89,9 @@ def lower(graph: Graph, name: str = "model") -> tuple[Network, list[str]]:
     found = Builder(graph)
     for index in graph.inputs:
         found.add_input(index)
-    for op in graph.ops:
+    for number, op in enumerate(graph.ops):
         LOWERINGS[op.kind].lower(found, op)
+        progress("operators", number + 1, len(graph.ops))
     layers, storages = found.finished()
     outputs = tuple(found.storage_of[index] for index in graph.outputs)
     storages = _with_padding(layers, storages)
@@ -111,14 +117,18 @@ def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:
 
 
 def _lay_out(
-    network: Network, by_layers: bool, slide: Slide | None = None, heights: Sequence[int] = ()
+    network: Network,
+    by_layers: bool,
+    slide: Slide | None = None,
+    heights: Sequence[int] = (),
+    progress: Progress = no_progress,
 ) -> Plan:
     """Rings, their heights and their places. With `slide`, for single windows and for sliding ones: the rings of
     the trunk (at least `heights` high) and the outputs are always in use, and the head runs in one go.
     """
     input_count, layers, outputs = network.input_count, network.layers, network.outputs
     storages = list(network.storages)
-    schedule = simulate(input_count, layers, storages, outputs, by_layers)
+    schedule = simulate(input_count, layers, storages, outputs, by_layers, progress)
     if slide:
         schedule = with_slide(schedule, layers, outputs, slide, heights)
     consumers = last_consumers(input_count, layers)

@@ -9,10 +9,11 @@ so that 80,000 rows cost no more than a few hundred.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stapes.compiler.plan import Layer, Storage
+from stapes.progress import Progress, no_progress
 
 Span = tuple[int, int]
 """The first and the last of some events."""
@@ -61,17 +62,17 @@ def simulate(
     storages: Sequence[Storage],
     outputs: Sequence[int],
     by_layers: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Schedule:
     """Run the schedule without computing anything.
 
     `by_layers`: all rows of the inputs, then all of the first layer, and so on, rather than the deepest ready
-    layer first. `progress` is told of rows of the inputs, and of how many.
+    layer first. `progress` is told of rows of the inputs.
     """
     if by_layers:
         return _by_layers(input_count, layers, storages, outputs)
     simulation = _ByRows(input_count, layers, storages, outputs)
-    simulation.run(progress or (lambda _row, _rows: None))
+    simulation.run(progress)
     return simulation.schedule()
 
 
@@ -273,7 +274,7 @@ class _ByRows:
             else:
                 index -= 1
 
-    def run(self, progress: Callable[[int, int], None]) -> None:
+    def run(self, progress: Progress) -> None:
         """All rows of all inputs."""
         period = _period(self.input_count, self.layers)
         total, done = sum(self.rows[: self.input_count]), 0
@@ -290,7 +291,7 @@ class _ByRows:
                     if past is not None:
                         row += self.repeat(past, now, tensor, period)
                     past = self.moment()
-                progress(done + row, total)
+                progress("rows", done + row, total)
             done += row
         if self.steps != self.all_steps:
             raise AssertionError("the schedule stops before its end")

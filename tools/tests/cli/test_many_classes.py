@@ -22,7 +22,7 @@ from stapes.link import LiveClient
 from stapes.reference import LiveReference, Reference
 from stapes.targets import open_target
 
-SHORT = {"CMAKE_C_FLAGS": "-DSTAPES_LINK_PAYLOAD=256u"}
+SHORT = {"STAPES_HOST_PAYLOAD": "256u"}
 """Messages as short as on the boards with the least RAM."""
 
 

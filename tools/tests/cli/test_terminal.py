@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from rich.table import Table
 from small_bundle import make_small_bundle
 from typer.main import get_command
 
+from stapes.cli import common
 from stapes.cli.app import app
 from stapes.cli.common import _PlainConsole, guarded, note
 from stapes.files import printable, write_atomic
@@ -252,3 +254,16 @@ def test_a_signal_ends_everything(
     assert running(str(tmp_path)) == []
     if (tmp_path / "r.json").exists():
         assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
+
+
+@pytest.mark.parametrize(("after", "seen"), [(0.0, True), (0.05, True), (60.0, False)])
+def test_a_progress_bar_may_wait_until_work_is_long(
+    after: float, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(common, "errors", terminal)
+    with common.progress_bar(after) as progress:
+        for done in range(20):
+            progress("rows", done, 20)
+            time.sleep(0.01)
+    assert ("rows" in terminal.file.getvalue()) == seen
