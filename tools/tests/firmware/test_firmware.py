@@ -88,14 +88,16 @@ def test_sizes_are_those_of_binutils(generated: Path, build: Build) -> None:
     assert sizes[".stack"] >= built.stack_bytes
 
 
-BUFFERS = ("rows", "frontend_memory", "arena", "request_buffer", "answer_buffer")
+BUFFERS = ("memory", "request_buffer", "answer_buffer")
+"""Of the classifier, and of the line."""
 
 
 def test_the_link_is_small(generated: Path, build: Build, shared: Path) -> None:
     needs("arm-none-eabi-nm")
     built = build(generated, "stm32f4_discovery")
-    objects = [*(shared / "stm32f4_discovery").rglob("link/*.obj"), *built.elf.parent.rglob("hil.c.obj")]
-    assert len(objects) == 4
+    objects = list((shared / "stm32f4_discovery").rglob("link/*.obj"))
+    objects += [path for name in ("hil", "device") for path in built.elf.parent.rglob(f"{name}.c.obj")]
+    assert len(objects) == 5
     text = subprocess.run(
         ["arm-none-eabi-nm", "-S", *objects], capture_output=True, text=True, check=True
     ).stdout
