@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from kernelnets import NETWORKS
 from modelmaker import ModelMaker
+from small_bundle import BANDS, FRAMES, LABELS, make_small_bundle
 
 from stapes.compiler import compile_bundle
 from stapes.recipe import Bundle
@@ -113,3 +114,27 @@ def test_every_command_says_the_same_of_the_arena(tmp_path: Path) -> None:
     arenas["pareto"] = said["pareto"]["bundles"][0]["arena_bytes"]
     arenas["bench"] = said["bench"]["ram_bytes"]["arena"]
     assert arenas == dict.fromkeys(commands, expected)
+
+
+def test_every_command_refuses_what_no_field_holds(tmp_path: Path) -> None:
+    """The same line, and nothing written."""
+    small = make_small_bundle(tmp_path / "small")
+    maker = ModelMaker(0).input((1, FRAMES, BANDS, 1), scale=0.05, zero_point=-3)
+    maker.pool("MAX_POOL_2D", (FRAMES, BANDS)).conv_2d(1 << 16, (1, 1), bias=False)
+    maker.reshape((1, 1 << 16)).fully_connected(len(LABELS)).softmax()
+    bundle = Bundle.save(tmp_path / "wide", small.manifest, {"model.tflite": maker.build()}).directory
+    out = tmp_path / "out"
+    commands = [
+        ("compile", bundle, "--out", out),
+        ("generate", bundle, "--out", out),
+        ("export", bundle, "--format", "cmake", "--out", out),
+        ("build", bundle, "--board", "host", "--out", out),
+        ("check", bundle, "--target", "host", "--out", out),
+        ("bench", bundle, "--target", "host", "--out", out),
+    ]
+    for arguments in commands:
+        done = stapes(*arguments)
+        assert done.returncode == 1
+        assert "channels 65,536 (uint16_t: at most 65,535)" in " ".join(done.stderr.split()), arguments
+        assert "Traceback" not in done.stderr
+        assert not [path for path in out.rglob("*") if path.is_file()], arguments
