@@ -74,7 +74,7 @@ static void request(uint16_t sequence, uint8_t type, const uint8_t *payload, siz
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static bool ready;
     if (!ready) {
-        hil.fault = initialise();
+        hil.fault = stapes_classifier_init(&hil.classifier, &stapes_app, memory, sizeof memory);
         ready = hil.fault == STAPES_OK;
         if (!ready) {
             abort();

@@ -8,7 +8,7 @@ import stapes
 
 PACKAGE = Path(stapes.__file__).parent
 ROOT = PACKAGE.parents[1]
-EVERYBODY = {"definitions", "errors", "files", "progress"}
+EVERYBODY = {"definitions", "errors", "files", "programs", "progress"}
 
 
 def documented_rooms() -> list[str]:

@@ -18,6 +18,7 @@ from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.files import write_atomic
 from stapes.firmware.tools import require_program
+from stapes.programs import program, run_program
 from stapes.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ def _configure(out_dir: Path, variables: dict[str, str]) -> None:
     command += [f"-DCMAKE_MAKE_PROGRAM={require_program('ninja')}"]
     command += [f"-D{name}={value}" for name, value in variables.items()]
     _log.debug("%s", shlex.join(command))
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = run_program(command, seconds=300)
     log = done.stdout + done.stderr
     if done.returncode != 0:
         write_atomic(out_dir / "build.log", log)
@@ -175,20 +176,15 @@ def _identity(stamp: str) -> tuple[str, ...]:
 def _compile(out_dir: Path, progress: Progress) -> None:
     environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
     lines: list[str] = []
-    with subprocess.Popen(
-        [require_program("ninja"), "-C", str(out_dir)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-    ) as process:
+    command = [require_program("ninja"), "-C", str(out_dir)]
+    with program(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
             step = re.match(r"\[(\d+)/(\d+)\] (.*)", line)
             if step and step.group(1) != "0":
                 progress(f"build {Path(step.group(3)).name}", int(step.group(1)), int(step.group(2)))
+        process.wait()
     log = "".join(lines)
     write_atomic(out_dir / "build.log", log)
     if process.returncode != 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
 from stapes.firmware.tools import require_program
+from stapes.programs import run_program
 
 _FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-shared", "-fPIC")
 
@@ -40,7 +40,7 @@ def build_library(generated_dir: Path, app: str, out_dir: Path, *, flags: tuple[
     ]
     unfinished = library.with_suffix(".part")
     command = [require_program("cc"), *_FLAGS, *flags, *includes, *map(str, sources), "-o", str(unfinished)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = run_program(command, seconds=300)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or ["no output"]
         raise BuildError(f"the library does not build: {lines[0].strip()}", hint="check the C compiler")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from stapes.errors import BuildError
 from stapes.files import write_atomic
 from stapes.firmware.boards import Board
 from stapes.firmware.tools import require_program
+from stapes.programs import run_program
 
 # What every module with the chip can do; the ROM reads the image with these settings.
 FLASH_SETTINGS = ("--flash-mode", "dio", "--flash-freq", "40m", "--flash-size", "4MB")
@@ -29,13 +29,7 @@ def pack_image(elf: Path, board: Board, packed: Path) -> None:
     assert board.flashers.esptool is not None
     command = [require_program("esptool"), "--chip", board.flashers.esptool, "elf2image"]
     command += [*FLASH_SETTINGS, *OLDEST_REVISION]
-    done = subprocess.run(
-        [*command, "--output", str(packed), str(elf)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_program([*command, "--output", str(packed), str(elf)], seconds=120)
     said = done.stdout + done.stderr
     log = packed.with_name("pack.log")
     write_atomic(log, said)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from stapes.errors import TargetError
+from stapes.programs import end_group
 
 _log = logging.getLogger(__name__)
 
@@ -90,9 +91,7 @@ class TargetProcess:
         status = self.process.poll()
         ended = "is stopped" if status is None else f"had ended with status {status}"
         _log.debug("process %d (%s) %s", self.process.pid, self.name, ended)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end_group(self.process)
         if self.process.stdout:
             self.process.stdout.close()
         self._errors.close()

@@ -201,8 +201,6 @@ def test_a_trained_network_may_get_another_vote(
     bundle = Bundle.save(tmp_path / "bundle", manifest, {"model.tflite": nano.model})
     assert bundle.hash != nano.hash
     monkeypatch.chdir(tmp_path)
-    # Synthetic clips: the bundle has no recipe that tells how to read recordings.
-    monkeypatch.delenv("STAPES_DATA", raising=False)
     arguments = ["check", str(bundle.directory), "--target", "host", "--clips", "1", "--json", "x.json"]
     monkeypatch.setattr(sys, "argv", ["stapes", *arguments])
     with pytest.raises(SystemExit) as ended:

@@ -36,7 +36,6 @@ class Place:
         monkeypatch.chdir(self.work)
         monkeypatch.setenv("HOME", str(root / "home"))
         monkeypatch.setenv("COLUMNS", "100000")
-        monkeypatch.delenv("STAPES_DATA", raising=False)
 
     def run(self, *arguments: object) -> tuple[int, str, str]:
         """Exit status, standard output and standard error."""

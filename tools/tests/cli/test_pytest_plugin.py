@@ -24,7 +24,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, small: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("STAPES_DATA", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
 
     def run(*arguments: str, bundle: bool = True) -> pytest.RunResult:

@@ -21,7 +21,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stapes(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"STAPES_DATA": None})
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def check(directory: Path, *arguments: str | Path) -> Result:

@@ -244,7 +244,6 @@ def test_a_signal_ends_everything(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={key: value for key, value in os.environ.items() if key != "STAPES_DATA"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     time.sleep(seconds)

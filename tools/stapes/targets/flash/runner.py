@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
 import shlex
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stapes.errors import TargetError
+from stapes.programs import end_group, program
 
 _log = logging.getLogger(__name__)
 
@@ -48,32 +47,20 @@ class Runner:
         """
         self.commands.append(list(command))
         begin = time.monotonic()
+        environment = {**os.environ, "LC_ALL": "C", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        pipe, late = subprocess.PIPE, False
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-                env={**os.environ, "LC_ALL": "C", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
-            )
+            with program(command, stdout=pipe, stderr=pipe, env=environment) as process:
+                try:
+                    output, complaint = process.communicate(timeout=seconds)
+                except subprocess.TimeoutExpired:
+                    late = True
+                    end_group(process)
+                    output, complaint = process.communicate()
         except OSError as error:
             raise TargetError(
                 f"{command[0]} did not start: {error.strerror}", hint="install it again; see `stapes doctor`"
             ) from error
-        output = complaint = ""
-        late = False
-        try:
-            output, complaint = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            late = True
-        finally:
-            if late or process.poll() is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                output, complaint = process.communicate()
         output, complaint = COLOUR.sub("", output), COLOUR.sub("", complaint)
         status = "stopped" if late else f"status {process.returncode}"
         _log.debug("%s: %s after %.1f s", shlex.join(command), status, time.monotonic() - begin)
