@@ -14,6 +14,7 @@ from stapes.cli import (
     boards,
     build,
     check,
+    classify,
     compile,
     cost,
     data,
@@ -68,6 +69,7 @@ app.command()(cost.cost)
 app.command()(sweep.sweep)
 app.command()(augment.augment)
 app.command()(evaluate.evaluate)
+app.command()(classify.classify)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
 app.command()(boards.boards)
