@@ -21,6 +21,8 @@ Everything else may change from one version to the next. docs/python.md goes thr
 
 from __future__ import annotations
 
+from stapes.version import __version__ as __version__
+
 TYPE_CHECKING = False  # typing's own, without the time that importing it takes
 if TYPE_CHECKING:
     from stapes.check import CheckReport, check_bundle, select_clips
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from stapes.recipe import Bundle
     from stapes.reference import Classification, Classifier
     from stapes.targets import open_target
-
-__version__ = "0.1.0"
 
 # Imported when they are first used: `import stapes` stays as quick as it is small.
 _PUBLIC = {

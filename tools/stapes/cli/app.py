@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from stapes import __version__
 from stapes.cli import (
     augment,
     bench,
@@ -31,6 +30,7 @@ from stapes.cli import (
     train,
 )
 from stapes.cli.common import console, guarded, log_to_console
+from stapes.version import __version__
 
 app = typer.Typer(
     help="From sound recordings to a microcontroller whose every bit is proven equal to Python's.",
