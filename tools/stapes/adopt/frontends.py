@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from stapes.adopt.torchaudio import TABLES, from_torchaudio
 from stapes.errors import RecipeError
 from stapes.files import read_file
-from stapes.recipe import FrontendSpec, Recipe
+from stapes.recipe import Bundle, FrontendSpec, Recipe
 from stapes.recipe.recipe import explain
 
 _MOST_BYTES = 1 << 20
@@ -119,6 +119,22 @@ def read_settings(frontend: str, changes: Sequence[str] = ()) -> Settings:
         section, key, value = _change(change)
         sections.setdefault(section, {})[key] = value
     return Settings(frontend or "--set", sections, tuple(notes))
+
+
+def bundle_settings(bundle: Bundle, changes: Sequence[str] = ()) -> Settings:
+    """What a bundle says of its features, its windows and its events, with single keys changed."""
+    manifest = bundle.manifest
+    parts = {
+        "frontend": manifest.frontend,
+        "normalization": manifest.normalization,
+        "window": manifest.window,
+        "decision": manifest.decision,
+    }
+    sections = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
+    for change in changes:
+        section, key, value = _change(change)
+        sections.setdefault(section, {})[key] = value
+    return Settings(str(bundle.directory), sections)
 
 
 def _of_file(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
