@@ -88,7 +88,13 @@ class Settings:
         sections = {key: dict(value) for key, value in self.sections.items()}
         sections["normalization"] = {**_PLAIN, **sections.get("normalization", {})}
         hop = {} if hop_frames is None else {"hop_frames": hop_frames}
-        sections["window"] = {**hop, **sections.get("window", {}), "frames": frames}
+        window = sections.get("window", {})
+        if window.get("frames", frames) != frames:
+            raise RecipeError(
+                f"{self.source}: window.frames = {window['frames']}, the network takes {frames}",
+                hint=f"leave it out, or set it to {frames}",
+            )
+        sections["window"] = {**hop, **window, "frames": frames}
         try:
             return Recipe.model_validate({"name": name, **sections, "model": {"architecture": "imported"}})
         except ValidationError as error:
@@ -99,7 +105,8 @@ class Settings:
     @property
     def frontend(self) -> FrontendSpec:
         """The front end alone."""
-        return self.recipe("network", 1).frontend
+        window = self.sections.get("window", {})
+        return self.recipe("network", window.get("frames", 1)).frontend
 
 
 def read_settings(frontend: str, changes: Sequence[str] = ()) -> Settings:

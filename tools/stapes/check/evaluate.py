@@ -132,7 +132,7 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
 
     Robustness may be of fewer folds: it says of which.
     """
-    found = {"folds": result["folds"], "clips": result["clips"], **metrics}
+    found = {name: result[name] for name in ("folds", "clips") if name in result} | metrics
     if result["folds"] == metrics.get("folds", result["folds"]):
         for kind in ("int8", "firmware", "windows"):
             found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}

@@ -158,7 +158,7 @@ def _opened(backbone: str, settings: Settings, name: str) -> tuple[Backbone, Rec
             hint="give --backbone MODEL.tflite, --backbone BUNDLE, or --backbone statistics",
         )
     if backbone == STATISTICS:
-        recipe = settings.recipe(name, int(settings.sections.get("window", {}).get("frames", 0)) or 1)
+        recipe = settings.recipe(name, settings.sections.get("window", {}).get("frames", 1))
         return statistics_backbone(recipe), recipe
     path = Path(backbone)
     data = Bundle.load(path).model if path.is_dir() else read_network(path)
