@@ -55,6 +55,8 @@ class DenseHead:
     weights: Float64
     bias: Float64
     embedding: Tensor
+    centre: Float64
+    """Mean of the training windows' embeddings, real values [n]."""
     logits: tuple[float, float]
     """Least and greatest of the training windows."""
 
@@ -64,9 +66,9 @@ class DenseHead:
         return self.weights.size + self.bias.size
 
     def append(self, edit: Editor, source: int) -> int:
-        """FULLY_CONNECTED, int8 weights with one scale, and SOFTMAX."""
+        """FULLY_CONNECTED, int8 weights with a scale a class, and SOFTMAX."""
         logits, _ = dense_layer(
-            edit, source, self.embedding.scale, self.weights, self.bias, self.logits, "head"
+            edit, source, self.embedding.scale, self.weights, self.bias, self.centre, self.logits, "head"
         )
         made = edit.scores("head/scores", (1, len(self.weights)))
         edit.op("SOFTMAX", (logits,), (made,), beta=1.0)
@@ -105,6 +107,7 @@ def dense_layer(
     scale: float,
     weights: Float64,
     bias: Float64,
+    centre: Float64,
     ends: tuple[float, float],
     name: str,
     *,
@@ -112,11 +115,15 @@ def dense_layer(
 ) -> tuple[int, float]:
     """FULLY_CONNECTED of real weights [units, inputs] behind a tensor of `scale`, its output between `ends`.
 
-    int8 weights with one scale; gives the output's tensor and scale.
+    int8 weights with a scale a unit; `centre` [inputs] is the mean of the real inputs. Gives the output's tensor and
+    its scale.
     """
-    kernel_scale = float(np.float32(max(float(np.abs(weights).max()), 1e-9) / 127))
-    kernel = np.clip(np.rint(weights / kernel_scale), -127, 127).astype(np.int8)
-    product = float(np.float32(scale)) * kernel_scale
+    widest = np.maximum(np.abs(weights).max(axis=1), 1e-9)
+    kernel_scale = (widest / 127).astype(np.float32).astype(np.float64)
+    kernel = np.clip(np.rint(weights / kernel_scale[:, None]), -127, 127).astype(np.int8)
+    # What rounding the weights adds on average belongs to the bias.
+    bias = bias + (weights - kernel * kernel_scale[:, None]) @ centre
+    product = (float(np.float32(scale)) * kernel_scale).astype(np.float32)
     offset = np.clip(np.rint(bias / product), -(2**31), 2**31 - 1).astype(np.int32)
     low, high = min(ends[0], 0.0), max(ends[1], 0.0)
     step = float(np.float32(max(high - low, _LEAST_RANGE) / 255))
@@ -166,7 +173,7 @@ def fit_dense(
     if classes == 2:  # scikit-learn has one score for two classes
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     logits = real @ weights.T + bias
-    return DenseHead(weights, bias, embedding, (float(logits.min()), float(logits.max())))
+    return DenseHead(weights, bias, embedding, mean, (float(logits.min()), float(logits.max())))
 
 
 def fit_forest(
@@ -324,9 +331,15 @@ def _real(embeddings: Int8, embedding: Tensor) -> Float64:
 
 
 def _tensor(
-    name: str, data: npt.NDArray[Any] | None, scale: float, zero_point: int, shape: tuple[int, ...] = ()
+    name: str,
+    data: npt.NDArray[Any] | None,
+    scale: float | npt.NDArray[np.floating[Any]],
+    zero_point: int,
+    shape: tuple[int, ...] = (),
 ) -> Tensor:
-    quantization = Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
+    scales = np.atleast_1d(np.asarray(scale, np.float32))
+    zero_points = np.full(len(scales), zero_point, np.int64)
+    quantization = Quantization(scales, zero_points, 0 if len(scales) > 1 else None)
     dtype = np.dtype(np.int8) if data is None else data.dtype
     kind = "INT32" if dtype == np.int32 else "INT8"
     return Tensor(0, name, shape if data is None else data.shape, dtype, quantization, data, kind)

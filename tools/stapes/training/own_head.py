@@ -69,10 +69,12 @@ class OwnTrees:
 class OwnLayers:
     """Dense layers with ReLU between them: weights float64 [units, inputs], biases [units], for int8 inputs as numbers.
 
-    `highest` are the largest absolute outputs of each layer over the windows that were at hand.
+    `centres` are the mean inputs of each layer over the windows that were at hand, `highest` its largest absolute
+    outputs.
     """
 
     layers: tuple[tuple[Float64, Float64], ...]
+    centres: tuple[Float64, ...]
     highest: tuple[float, ...]
     embedding: Tensor
 
@@ -85,12 +87,14 @@ class OwnLayers:
         """FULLY_CONNECTED for each layer, and SOFTMAX."""
         scale, zero_point = self.embedding.scale, self.embedding.zero_point
         last = len(self.layers) - 1
-        for number, ((weights, bias), most) in enumerate(zip(self.layers, self.highest, strict=True)):
+        whole = zip(self.layers, self.centres, self.highest, strict=True)
+        for number, ((weights, bias), centre, most) in enumerate(whole):
             if number == 0:  # the int8 number is real / scale + zero_point
                 weights, bias = weights / scale, bias + weights.sum(axis=1) * zero_point
+                centre = (centre - zero_point) * scale
             ends = (-most, most) if number == last else (0.0, most)
             source, scale = dense_layer(
-                edit, source, scale, weights, bias, ends, f"head/{number}", relu=number != last
+                edit, source, scale, weights, bias, centre, ends, f"head/{number}", relu=number != last
             )
         made = edit.scores("head/scores", (1, len(self.layers[-1][1])))
         edit.op("SOFTMAX", (source,), (made,), beta=1.0)
@@ -170,9 +174,11 @@ def read_head(
             f"{path}: the ranges of its layers' outputs must be measured on sounds",
             hint="give --data DIR, recordings as it was fitted on",
         )
-    outputs = _outputs(layers, windows())
+    heard = windows()
+    outputs = _outputs(layers, heard)
+    centres = tuple(values.mean(axis=0) for values in (heard.astype(np.float64), *outputs[:-1]))
     highest = tuple(max(float(np.abs(values).max()), _LEAST_RANGE) for values in outputs)
-    return OwnLayers(tuple(layers), highest, embedding), labels
+    return OwnLayers(tuple(layers), centres, highest, embedding), labels
 
 
 def _load(path: Path) -> Any:

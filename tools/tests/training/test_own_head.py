@@ -16,7 +16,8 @@ from stapes.cli.app import run as run_command
 from stapes.errors import ModelError
 from stapes.graph import Editor, Graph, Quantization, Tensor
 from stapes.int8 import run_graph
-from stapes.recipe import Bundle
+from stapes.recipe import Bundle, ModelSpec, Recipe
+from stapes.training.head import fit_dense
 from stapes.training.own_head import read_head
 
 joblib = pytest.importorskip("joblib", reason="scikit-learn is not installed (extra 'train')")
@@ -78,6 +79,26 @@ def test_a_head_decides_as_scikit_learn(estimator: Any, classes: int, tmp_path: 
     else:
         assert np.mean(decided == estimator.predict(values)) >= 0.97
     assert np.mean(head.probabilities(values).argmax(axis=1) == decided) >= 0.97
+
+
+@pytest.mark.parametrize("kind", ["own layers", "a dense head"])
+def test_narrow_embeddings_far_from_zero_keep_their_classes(kind: str, tmp_path: Path) -> None:
+    """Behind a ReLU values lie close together and far from zero: errors of rounded weights must not add up there."""
+    random = np.random.default_rng(4)
+    means, deviations = random.uniform(-120, 110, SIZE), random.uniform(0.5, 2.0, SIZE)
+    values = np.rint(means + deviations * random.standard_normal((500, SIZE))).astype(np.int8)
+    score = ((values - means) / deviations) @ random.standard_normal(SIZE)
+    targets = np.digitize(score, [-0.8, 0.8])
+    if kind == "own layers":
+        estimator = make_pipeline(StandardScaler(), MLPClassifier((12,), max_iter=300, random_state=1))
+        joblib.dump(estimator.fit(values, targets), tmp_path / "own.joblib")
+        head, _ = read_head(tmp_path / "own.joblib", EMBEDDING, lambda: values)
+    else:
+        recipe = Recipe(name="dense", model=ModelSpec(architecture="dense", head_c=10.0))
+        head = fit_dense(values, targets, 3, EMBEDDING, recipe)
+    decided = head.probabilities(values).argmax(axis=1)
+    assert np.mean(decided == targets) >= 0.85
+    assert np.mean(int8_classes(head, values) == decided) >= 0.96
 
 
 def test_what_emlearn_made_is_read_too(tmp_path: Path) -> None:
