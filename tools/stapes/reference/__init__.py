@@ -4,7 +4,6 @@ from stapes.reference.decision import UNKNOWN, DecisionRule, Verdict
 from stapes.reference.live import LiveEvent, LiveKind, LiveReference, LiveRule, LiveTwin
 from stapes.reference.pipeline import (
     ClipReference,
-    ClipRun,
     Reference,
     WindowReference,
     decision_rule,
@@ -16,7 +15,6 @@ from stapes.reference.votes import vote
 __all__ = [
     "UNKNOWN",
     "ClipReference",
-    "ClipRun",
     "DecisionRule",
     "LiveEvent",
     "LiveKind",
