@@ -163,7 +163,9 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,
-            "weights": Array("int8_t", pack_depthwise(weights, quads)),
+            "weights": Array(
+                "int8_t", pack_depthwise(weights, quads), rows=kernel_h, fours=4 * quads * kernel_h * kernel_w
+            ),
             "kernel_height": kernel_h,
             "kernel_width": kernel_w,
             "tap_step": op.integer("dilation_w") * depth,

@@ -91,6 +91,14 @@ typedef struct {
 } stapes_fully_connected_t, stapes_fully_connected_carry_t;
 void stapes_fully_connected(const stapes_call_t *call); /* faster with DSP, MVE */
 
+/* The weights of two rows for four channels. With the DSP instructions, SXTB16 makes words of a channel's
+ * two. */
+#if STAPES_DSP && !STAPES_MVE
+#define STAPES_ROWS(a0, b0, c0, d0, a1, b1, c1, d1) a0, b0, a1, b1, c0, d0, c1, d1
+#else
+#define STAPES_ROWS(a0, b0, c0, d0, a1, b1, c1, d1) a0, b0, c0, d0, a1, b1, c1, d1
+#endif
+
 /* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
  * that are left; see compiler/pack.py. */
 typedef struct {
