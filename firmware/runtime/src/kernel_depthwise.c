@@ -110,25 +110,39 @@ STAPES_INLINE void tile(const stapes_depthwise_conv_2d_t *p, const int8_t *const
     }
 }
 
+/* Four channels in tiles. */
+static void tiled_quad(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, uint32_t channel) {
+    int8_t *output = call->output + channel;
+    uint32_t column = 0;
+    for (; column + 4u <= p->columns; column += 4) {
+        tile(p, call->rows, channel, column, 4, output);
+        output += 4u * p->channels;
+    }
+    if (column + 2u <= p->columns) {
+        tile(p, call->rows, channel, column, 2, output);
+        output += 2u * p->channels;
+        column += 2;
+    }
+    if (column < p->columns) {
+        tile(p, call->rows, channel, column, 1, output);
+    }
+}
+
+#include "depthwise_mve.h"
+
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
+    const int is_small = is_window(p);
+    window_t window;
+    if (is_small) {
+        window = window_of(p);
+    }
     for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
-        int8_t *output = call->output + channel;
-        uint32_t column = 0;
         if (is_long(&p->requantize, channel)) {
             plain_quad(call, p, channel);
-            continue;
-        }
-        for (; column + 4u <= p->columns; column += 4) {
-            tile(p, call->rows, channel, column, 4, output);
-            output += 4u * p->channels;
-        }
-        if (column + 2u <= p->columns) {
-            tile(p, call->rows, channel, column, 2, output);
-            output += 2u * p->channels;
-            column += 2;
-        }
-        if (column < p->columns) {
-            tile(p, call->rows, channel, column, 1, output);
+        } else if (is_small) {
+            window_quad(call, p, &window, channel);
+        } else {
+            tiled_quad(call, p, channel);
         }
     }
 }
