@@ -51,10 +51,14 @@ class Usb(_Table):
 
 
 class Wiring(_Table):
-    """Where a person connects what, as text for docs/boards.md."""
+    """Where a person connects what, as text for docs/boards.md, and how the host holds the line's DTR and RTS."""
 
     uart: str = ""
     microphone: str = ""
+    dtr: bool = Field(
+        False, description="active while the port is open; USB CDC of the chip itself may want it"
+    )
+    rts: bool = Field(False, description="active while the port is open")
 
 
 class Board(_Table):
