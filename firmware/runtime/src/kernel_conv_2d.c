@@ -11,31 +11,45 @@
  * what pads them to pairs has zero weights. */
 STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
                           const uint32_t columns, int8_t *x) {
-    const uint32_t bytes = p->segment_bytes;
-    const stapes_run_t even = stapes_run(bytes);
-    const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step;
+    const uint32_t bytes = p->segment_bytes, words = bytes & ~3u, pair = bytes & 2u;
+    const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step,
+                   third = 2 * second;
     const uint32_t inputs = 2 * p->pairs; /* from one column to the next */
     const int8_t *const *const end = rows + p->kernel_height;
-    int8_t *last = x + p->kernel_height * segments * even.bytes;
+    const uint8x16_t order = stapes_words();
+    int8_t *last = x + p->kernel_height * segments * (bytes & ~1u);
     for (; rows != end; rows++) {
         const int8_t *run = *rows + first;
         for (uint32_t segment = segments; segment != 0; segment--) {
-            stapes_gather_run(even, run, x);
-            if (columns > 1) {
-                stapes_gather_run(even, run + second, x + inputs);
-            }
-            if (columns > 2) {
-                stapes_gather_run(even, run + 2 * second, x + 2 * inputs);
-            }
-            x += even.bytes;
-            if (bytes != even.bytes) {
-                const int8_t *odd = run + even.bytes;
-                last[0] = odd[0];
+            const int8_t *rest = run + words;
+            if (words != 0) {
+                stapes_gather_words(order, words, run, x);
                 if (columns > 1) {
-                    last[inputs] = odd[second];
+                    stapes_gather_words(order, words, run + second, x + inputs);
                 }
                 if (columns > 2) {
-                    last[2 * inputs] = odd[2 * second];
+                    stapes_gather_words(order, words, run + third, x + 2 * inputs);
+                }
+                x += words;
+            }
+            if (pair != 0) {
+                memcpy(x, rest, 2);
+                if (columns > 1) {
+                    memcpy(x + inputs, rest + second, 2);
+                }
+                if (columns > 2) {
+                    memcpy(x + 2 * inputs, rest + third, 2);
+                }
+                x += 2;
+                rest += 2;
+            }
+            if ((bytes & 1u) != 0) {
+                last[0] = rest[0];
+                if (columns > 1) {
+                    last[inputs] = rest[second];
+                }
+                if (columns > 2) {
+                    last[2 * inputs] = rest[third];
                 }
                 last++;
             }
@@ -283,7 +297,7 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
     int32_t sums[2 * STAPES_TILE];
     for (uint32_t j = 0; j < columns; j++) {
         int32_t both[2] = {t->channel[0].bias, t->channel[1].bias};
-        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both);
+        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both, 0);
         sums[j] = both[0];
         sums[columns + j] = both[1];
     }
@@ -296,7 +310,7 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
 
 /* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
 STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
-                              const int8_t *weights, const uint32_t columns) {
+                              const int8_t *weights, uint32_t columns) {
     const uint32_t bytes = 4u * t->pairs; /* of a pair of channels */
     const int8_t *const stop = weights + (end - first) / 2u * bytes;
     t->weights = weights;
@@ -311,7 +325,13 @@ STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, ui
             }
             t->end = t->weights + bytes;
         }
-        stapes_tile(t, columns);
+        if (columns == 3) {
+            stapes_tile(t, 3);
+        } else if (columns == 2) {
+            stapes_tile(t, 2);
+        } else {
+            stapes_tile(t, 1);
+        }
     }
     if (((end - first) & 1u) != 0) {
         long_pair(q, t, columns, 1);
@@ -330,24 +350,19 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
         int8_t *output = call->output + first;
         uint32_t at = group * p->segment_bytes;
         for (uint32_t left = p->columns; left != 0;) {
-            t.output = output;
-            if (left == 3 || left > 4) {
+            const uint32_t columns = left == 3 || left > 4 ? 3 : left == 1 ? 1 : 2;
+            if (columns == 3) {
                 gather_3(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 3);
-                left -= 3;
-                output += 3 * all;
-                at += 3 * p->column_step;
-            } else if (left == 1) {
-                gather_1(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 1);
-                left = 0;
-            } else {
+            } else if (columns == 2) {
                 gather_2(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 2);
-                left -= 2;
-                output += 2 * all;
-                at += 2 * p->column_step;
+            } else {
+                gather_1(p, call->rows, at, call->scratch);
             }
+            t.output = output;
+            tile_carry(q, &t, first, end, weights, columns);
+            left -= columns;
+            output += columns * all;
+            at += columns * p->column_step;
         }
         weights += 4u * p->pairs * ((p->channels + 1u) / 2u);
         first = end;
