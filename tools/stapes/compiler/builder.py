@@ -185,13 +185,14 @@ class Builder:
         self.storages.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point))
         return self.storage_of[index]
 
-    def alias(self, op: Op) -> None:
-        """The output is the input's bytes in another shape."""
-        source = op.inputs[0]
+    def alias(self, op: Op, source: int | None = None, output: int | None = None) -> None:
+        """The output is the bytes of the (first) input in another shape."""
+        source = op.inputs[0] if source is None else source
+        output = op.outputs[0] if output is None else output
         if self.tensor(source).data is not None:
             raise self.refuse(op, "a reshaped constant", "convert with constants folded")
-        self.storage_of[op.outputs[0]] = self.storage_of[source]
-        self.notes.append(f"{op.kind} {self.tensor(op.outputs[0]).name}: no code, the same bytes")
+        self.storage_of[output] = self.storage_of[source]
+        self.notes.append(f"{op.kind} {self.tensor(output).name}: no code, the same bytes")
 
     def finished(self) -> tuple[list[Layer], list[Storage]]:
         """Layers and storages with constants numbered behind the layers' outputs."""
