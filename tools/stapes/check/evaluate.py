@@ -136,8 +136,12 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
 
     Robustness may be of fewer folds: it says of which.
     """
-    found = {"folds": result["folds"], "clips": result["clips"], **metrics}
-    if result["folds"] == metrics.get("folds", result["folds"]):
+    found = (
+        dict(metrics)
+        if "folds" in metrics
+        else {"folds": result["folds"], "clips": result["clips"], **metrics}
+    )
+    if result["folds"] == found["folds"]:
         for kind in ("int8", "firmware", "windows"):
             found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
         for name in ("classes", "macro_f1", "calibration", "foreground", "background"):
