@@ -2,7 +2,7 @@
 
 from stapes.adopt.backbone import Backbone, Embedder, cut, open_backbone
 from stapes.adopt.fit import check_fit
-from stapes.adopt.frontends import NAMED, Settings, read_settings
+from stapes.adopt.frontends import NAMED, Settings, bundle_settings, read_settings
 from stapes.adopt.network import Layout, Network, Scores, adopt, labels_of, read_int8, read_network
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Scores",
     "Settings",
     "adopt",
+    "bundle_settings",
     "check_fit",
     "cut",
     "labels_of",

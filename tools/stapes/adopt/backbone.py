@@ -51,7 +51,9 @@ class Embedder:
 
     def __init__(self, backbone: Backbone) -> None:
         self._graph = backbone.graph
-        self._oracle = TflmOracle(write_tflite(backbone.graph)) if TflmOracle.available() else None
+        ours = any(op.kind.startswith("CUSTOM:") for op in backbone.graph.ops)
+        tflm = TflmOracle.available() and not ours
+        self._oracle = TflmOracle(write_tflite(backbone.graph)) if tflm else None
 
     def __call__(self, rows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """The embedding int8 [n] of a window int8 [frames, n_features]."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from stapes.adopt.torchaudio import TABLES, from_torchaudio
 from stapes.errors import RecipeError
 from stapes.files import read_file
-from stapes.recipe import FrontendSpec, Recipe
+from stapes.recipe import Bundle, FrontendSpec, Recipe
 from stapes.recipe.recipe import explain
 
 _MOST_BYTES = 1 << 20
@@ -88,7 +88,13 @@ class Settings:
         sections = {key: dict(value) for key, value in self.sections.items()}
         sections["normalization"] = {**_PLAIN, **sections.get("normalization", {})}
         hop = {} if hop_frames is None else {"hop_frames": hop_frames}
-        sections["window"] = {**hop, **sections.get("window", {}), "frames": frames}
+        window = sections.get("window", {})
+        if window.get("frames", frames) != frames:
+            raise RecipeError(
+                f"{self.source}: window.frames = {window['frames']}, the network takes {frames}",
+                hint=f"leave it out, or set it to {frames}",
+            )
+        sections["window"] = {**hop, **window, "frames": frames}
         try:
             return Recipe.model_validate({"name": name, **sections, "model": {"architecture": "imported"}})
         except ValidationError as error:
@@ -99,7 +105,8 @@ class Settings:
     @property
     def frontend(self) -> FrontendSpec:
         """The front end alone."""
-        return self.recipe("network", 1).frontend
+        window = self.sections.get("window", {})
+        return self.recipe("network", window.get("frames", 1)).frontend
 
 
 def read_settings(frontend: str, changes: Sequence[str] = ()) -> Settings:
@@ -119,6 +126,22 @@ def read_settings(frontend: str, changes: Sequence[str] = ()) -> Settings:
         section, key, value = _change(change)
         sections.setdefault(section, {})[key] = value
     return Settings(frontend or "--set", sections, tuple(notes))
+
+
+def bundle_settings(bundle: Bundle, changes: Sequence[str] = ()) -> Settings:
+    """What a bundle says of its features, its windows and its events, with single keys changed."""
+    manifest = bundle.manifest
+    parts = {
+        "frontend": manifest.frontend,
+        "normalization": manifest.normalization,
+        "window": manifest.window,
+        "decision": manifest.decision,
+    }
+    sections = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
+    for change in changes:
+        section, key, value = _change(change)
+        sections.setdefault(section, {})[key] = value
+    return Settings(str(bundle.directory), sections)
 
 
 def _of_file(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

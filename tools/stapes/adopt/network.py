@@ -110,7 +110,12 @@ def _layout(shape: tuple[int, ...], features: int, name: str, layout: Layout) ->
     count = 1
     for size in sizes:
         count *= size
-    if count % features or len(sizes) > 2 or (len(sizes) == 2 and features not in sizes):
+    if len(sizes) > 2:
+        raise BundleError(
+            f"{name}: its input is {list(shape)}, of {len(sizes)} axes; frames and the values of a row are two",
+            hint="give a network of one channel, as [1, frames, bands, 1]",
+        )
+    if count % features or (len(sizes) == 2 and features not in sizes):
         raise BundleError(
             f"{name}: its input is {list(shape)}, and no axis of it has the {features} values of a row of this "
             "front end",

@@ -65,25 +65,10 @@ class DenseHead:
 
     def append(self, edit: Editor, source: int) -> int:
         """FULLY_CONNECTED, int8 weights with one scale, and SOFTMAX."""
-        scale = float(np.float32(max(float(np.abs(self.weights).max()), 1e-9) / 127))
-        weights = np.clip(np.rint(self.weights / scale), -127, 127).astype(np.int8)
-        product = float(np.float32(self.embedding.scale)) * scale
-        bias = np.clip(np.rint(self.bias / product), -(2**31), 2**31 - 1).astype(np.int32)
-        low, high = min(self.logits[0], 0.0), max(self.logits[1], 0.0)
-        step = float(np.float32(max(high - low, _LEAST_RANGE) / 255))
-        zero_point = int(np.clip(np.rint(-128 - low / step), -128, 127))
-        kernel = edit.tensor(_tensor("head/weights", weights, scale, 0))
-        offset = edit.tensor(_tensor("head/bias", bias, product, 0))
-        logits = edit.tensor(_tensor("head/logits", None, step, zero_point, (1, len(weights))))
-        made = edit.scores("head/scores", (1, len(weights)))
-        edit.op(
-            "FULLY_CONNECTED",
-            (source, kernel, offset),
-            (logits,),
-            activation="NONE",
-            weights_format=0,
-            keep_num_dims=0,
+        logits, _ = dense_layer(
+            edit, source, self.embedding.scale, self.weights, self.bias, self.logits, "head"
         )
+        made = edit.scores("head/scores", (1, len(self.weights)))
         edit.op("SOFTMAX", (logits,), (made,), beta=1.0)
         return made
 
@@ -107,18 +92,62 @@ class ForestHead:
 
     def append(self, edit: Editor, source: int) -> int:
         """The forest operator."""
-        nodes, roots = forest_nodes(self.forest)
-        made = edit.scores("forest", (1, int(self.forest.n_classes_)))
-        constants = tuple(
-            edit.tensor(Tensor(0, name, values.shape, values.dtype, data=values, type_name=kind))
-            for name, values, kind in (("nodes", nodes, "INT16"), ("roots", roots, "INT32"))
-        )
-        edit.op(FOREST, (source, *constants), (made,))
-        return made
+        return trees_behind(edit, source, *forest_nodes(self.forest), int(self.forest.n_classes_))
 
     def probabilities(self, embeddings: Int8) -> Float64:
         """See `Head`."""
         return np.asarray(self.forest.predict_proba(embeddings), np.float64)
+
+
+def dense_layer(
+    edit: Editor,
+    source: int,
+    scale: float,
+    weights: Float64,
+    bias: Float64,
+    ends: tuple[float, float],
+    name: str,
+    *,
+    relu: bool = False,
+) -> tuple[int, float]:
+    """FULLY_CONNECTED of real weights [units, inputs] behind a tensor of `scale`, its output between `ends`.
+
+    int8 weights with one scale; gives the output's tensor and scale.
+    """
+    kernel_scale = float(np.float32(max(float(np.abs(weights).max()), 1e-9) / 127))
+    kernel = np.clip(np.rint(weights / kernel_scale), -127, 127).astype(np.int8)
+    product = float(np.float32(scale)) * kernel_scale
+    offset = np.clip(np.rint(bias / product), -(2**31), 2**31 - 1).astype(np.int32)
+    low, high = min(ends[0], 0.0), max(ends[1], 0.0)
+    step = float(np.float32(max(high - low, _LEAST_RANGE) / 255))
+    zero_point = int(np.clip(np.rint(-128 - low / step), -128, 127))
+    made = edit.tensor(_tensor(f"{name}/output", None, step, zero_point, (1, len(weights))))
+    constants = (
+        edit.tensor(_tensor(f"{name}/weights", kernel, kernel_scale, 0)),
+        edit.tensor(_tensor(f"{name}/bias", offset, product, 0)),
+    )
+    edit.op(
+        "FULLY_CONNECTED",
+        (source, *constants),
+        (made,),
+        activation="RELU" if relu else "NONE",
+        weights_format=0,
+        keep_num_dims=0,
+    )
+    return made, step
+
+
+def trees_behind(
+    edit: Editor, source: int, nodes: npt.NDArray[np.int16], roots: npt.NDArray[np.int32], classes: int
+) -> int:
+    """The forest operator behind a tensor of features; the tensor of its scores."""
+    made = edit.scores("forest", (1, classes))
+    constants = tuple(
+        edit.tensor(Tensor(0, name, values.shape, values.dtype, data=values, type_name=kind))
+        for name, values, kind in (("nodes", nodes, "INT16"), ("roots", roots, "INT32"))
+    )
+    edit.op(FOREST, (source, *constants), (made,))
+    return made
 
 
 def fit_dense(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from modelmaker import ModelMaker
 from small_bundle import FRAMES, LABELS, make_small_bundle
 
@@ -33,6 +34,20 @@ n_mels = 20
 [normalization]
 mean = -6.0
 std = 4.0
+"""
+TORCHAUDIO = """
+[MelSpectrogram]
+sample_rate = 16000
+n_fft = 512
+win_length = 400
+hop_length = 160
+n_mels = 20
+
+[AmplitudeToDB]
+
+[normalization]
+mean = -40.0
+std = 15.0
 """
 needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 needs_qemu = pytest.mark.skipif(
@@ -194,6 +209,8 @@ def _float() -> bytes:
     ("model", "arguments", "said"),
     [
         ("good", ["--set", "n_mels=40"], "no axis of it has the 40 values of a row of this front end"),
+        ("good", ["--set", "window.frames=98"], "window.frames = 98, the network takes 30"),
+        ("three axes", [], "of 3 axes; frames and the values of a row are two"),
         ("good", ["--set", "normalization.mean=50.0"], "reaches from"),
         ("good", ["--set", "log=db"], "in the unit of the features"),
         ("good", ["--set", "n_fft=500"], "n_fft = 500 is not a power of two"),
@@ -219,6 +236,7 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_written(
         "good": network((1, 30, BANDS, 1)).build,
         "two inputs": _two_inputs,
         "float": _float,
+        "three axes": ModelMaker(1).input((1, 30, BANDS, 3), 0.05, -3).conv_2d(2).build,
         "text": lambda: b"no network at all, only text",
     }
     if model in made:
@@ -255,9 +273,12 @@ def test_figures_are_measured_with_recordings(tmp_path: Path, command: Any) -> N
 
 @needs_cmake
 @needs_qemu
-def test_from_a_network_to_a_checked_export(tmp_path: Path, command: Any) -> None:
-    (tmp_path / "n.tflite").write_bytes(network((1, BANDS, 30, 1), softmax=False).build())
-    assert command("import", "n.tflite", *IMPORT)[0] == 0
+def test_from_pytorch_to_a_checked_export(tmp_path: Path, command: Any) -> None:
+    """A network as converters from PyTorch leave it, [1, 1, bands, frames] and logits, with torchaudio's settings."""
+    (tmp_path / "n.tflite").write_bytes(network((1, 1, BANDS, 30), softmax=False).build())
+    (tmp_path / "torchaudio.toml").write_text(TORCHAUDIO)
+    status, text = command("import", "n.tflite", *IMPORT, "--frontend", "torchaudio.toml")
+    assert status == 0 and "transposed at compile time" in text and "SOFTMAX is put behind it" in text, text
     for target in ("host", "qemu:netduinoplus2"):
         status, text = command("check", "bundle", "--target", target, "--clips", "2", "--json", "check.json")
         assert status == 0, text
@@ -265,6 +286,10 @@ def test_from_a_network_to_a_checked_export(tmp_path: Path, command: Any) -> Non
         assert found["features_equal"] and found["layers_equal"] and found["scores_equal"]
     status, text = command("export", "bundle", "--format", "cmake", "--out", "library")
     assert status == 0 and (tmp_path / "library/CMakeLists.txt").is_file(), text
+    noise = (np.random.default_rng(1).standard_normal(32000) * 3000).astype(np.int16)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000, subtype="PCM_16")
+    status, text = command("listen", "bundle", "--target", "host", "--wav", "noise.wav", "--fast", "--plain")
+    assert status == 0 and "0 samples dropped" in text, text
 
 
 def test_a_whole_recipe_is_a_file_of_settings() -> None:
