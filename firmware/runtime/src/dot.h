@@ -175,19 +175,6 @@ STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int8_t *x0, ui
 
 typedef int16_t stapes_element_t;
 
-STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t n, int32_t *sums) {
-    int32_t a0 = sums[0], b0 = sums[1];
-    for (const int8_t *const end = w + 4 * n; w != end; w += 4) {
-        const int32_t x0 = x[0], y0 = x[1];
-        a0 += w[0] * x0 + w[2] * y0;
-        b0 += w[1] * x0 + w[3] * y0;
-        x += 2;
-    }
-    sums[0] = a0;
-    sums[1] = b0;
-    return w;
-}
-
 /* No load is moved over this: there are not registers for more than one pair's. */
 #if defined(__GNUC__)
 #define STAPES_NO_EARLIER __asm__ volatile("" : : : "memory")
@@ -195,7 +182,7 @@ STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, ui
 #define STAPES_NO_EARLIER (void)0
 #endif
 
-/* One pair of inputs times two channels and one, two or three columns. */
+/* One pair of inputs times two channels, their sums in a0 ... and b0 ..., and one, two or three columns. */
 #define STAPES_PAIR(w, x)                                                                                    \
     do {                                                                                                     \
         int32_t a = (w)[0], b = (w)[1];                                                                      \
@@ -224,36 +211,46 @@ STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, ui
         STAPES_NO_EARLIER;                                                                                   \
     } while (0)
 
-STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *first, uint32_t pairs,
+/* The products of `pairs` pairs and the biases of two channels: one, two or three sums of each. */
+STAPES_INLINE const int8_t *stapes_dot_two(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t bias_a,
+                                           int32_t bias_b, int32_t *sums, const uint32_t columns) {
+    const uint32_t step = 2 * columns; /* elements from one pair to the next */
+    const int8_t *end = w + 4u * (pairs & 3u);
+    int32_t a0 = bias_a, a1 = a0, a2 = a0;
+    int32_t b0 = bias_b, b1 = b0, b2 = b0;
+    for (; w != end; w += 4) {
+        STAPES_PAIR(w, x);
+        x += step;
+    }
+    for (end += 4u * (pairs & ~3u); w != end; w += 16) {
+        STAPES_PAIR(w, x);
+        STAPES_PAIR(w + 4, x + step);
+        STAPES_PAIR(w + 8, x + 2 * step);
+        STAPES_PAIR(w + 12, x + 3 * step);
+        x += 4 * step;
+    }
+    sums[0] = a0;
+    sums[columns] = b0;
+    if (columns > 1) {
+        sums[1] = a1;
+        sums[columns + 1] = b1;
+    }
+    if (columns > 2) {
+        sums[2] = a2;
+        sums[5] = b2;
+    }
+    return w;
+}
+
+STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
+    return stapes_dot_two(w, x, pairs, sums[0], sums[1], sums, 1);
+}
+
+STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *x, uint32_t pairs,
                                        const stapes_channel_t *channel, int32_t count, int32_t *sums,
                                        const uint32_t columns) {
-    const uint32_t step = 2 * columns; /* elements from one pair to the next */
     for (; count > 0; count -= 2) {
-        const int16_t *x = first;
-        const int8_t *end = w + 4u * (pairs & 3u);
-        int32_t a0 = channel[0].bias, a1 = a0, a2 = a0;
-        int32_t b0 = channel[1].bias, b1 = b0, b2 = b0;
-        for (; w != end; w += 4) {
-            STAPES_PAIR(w, x);
-            x += step;
-        }
-        for (end += 4u * (pairs & ~3u); w != end; w += 16) {
-            STAPES_PAIR(w, x);
-            STAPES_PAIR(w + 4, x + step);
-            STAPES_PAIR(w + 8, x + 2 * step);
-            STAPES_PAIR(w + 12, x + 3 * step);
-            x += 4 * step;
-        }
-        sums[0] = a0;
-        sums[columns] = b0;
-        if (columns > 1) {
-            sums[1] = a1;
-            sums[columns + 1] = b1;
-        }
-        if (columns > 2) {
-            sums[2] = a2;
-            sums[5] = b2;
-        }
+        w = stapes_dot_two(w, x, pairs, channel[0].bias, channel[1].bias, sums, columns);
         sums += 2 * columns;
         channel += 2;
     }

@@ -310,7 +310,7 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
 
 /* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
 STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
-                              const int8_t *weights, uint32_t columns) {
+                              const int8_t *weights, const uint32_t columns) {
     const uint32_t bytes = 4u * t->pairs; /* of a pair of channels */
     const int8_t *const stop = weights + (end - first) / 2u * bytes;
     t->weights = weights;
@@ -325,13 +325,7 @@ STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, ui
             }
             t->end = t->weights + bytes;
         }
-        if (columns == 3) {
-            stapes_tile(t, 3);
-        } else if (columns == 2) {
-            stapes_tile(t, 2);
-        } else {
-            stapes_tile(t, 1);
-        }
+        stapes_tile(t, columns);
     }
     if (((end - first) & 1u) != 0) {
         long_pair(q, t, columns, 1);
@@ -350,19 +344,24 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
         int8_t *output = call->output + first;
         uint32_t at = group * p->segment_bytes;
         for (uint32_t left = p->columns; left != 0;) {
-            const uint32_t columns = left == 3 || left > 4 ? 3 : left == 1 ? 1 : 2;
-            if (columns == 3) {
-                gather_3(p, call->rows, at, call->scratch);
-            } else if (columns == 2) {
-                gather_2(p, call->rows, at, call->scratch);
-            } else {
-                gather_1(p, call->rows, at, call->scratch);
-            }
             t.output = output;
-            tile_carry(q, &t, first, end, weights, columns);
-            left -= columns;
-            output += columns * all;
-            at += columns * p->column_step;
+            if (left == 3 || left > 4) {
+                gather_3(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 3);
+                left -= 3;
+                output += 3 * all;
+                at += 3 * p->column_step;
+            } else if (left == 1) {
+                gather_1(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 1);
+                left = 0;
+            } else {
+                gather_2(p, call->rows, at, call->scratch);
+                tile_carry(q, &t, first, end, weights, 2);
+                left -= 2;
+                output += 2 * all;
+                at += 2 * p->column_step;
+            }
         }
         weights += 4u * p->pairs * ((p->channels + 1u) / 2u);
         first = end;

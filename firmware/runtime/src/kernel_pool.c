@@ -139,7 +139,7 @@ static int32_t sum_of(const area_t *area, uint32_t channel) {
 }
 
 /* Adds the sums of all channels to int16 sums, which can take them. */
-static void add_sums(const area_t *area, int16_t *sums) {
+STAPES_INLINE void add_sums(const area_t *area, int16_t *sums) {
     uint32_t channel = 0;
 #if STAPES_MVE
     for (; channel < area->channels; channel += 8) {
