@@ -6,7 +6,7 @@
     metrics.json     accuracies (may be absent in a bundle made by hand)
     MODEL_CARD.md    the same for people
 
-`bundle.json` alone says what the device must do; nothing after training reads recipe.toml.
+`bundle.json` alone says what the device must do; after training, recipe.toml only tells how recordings are read.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from stapes.errors import TargetError
 from stapes.firmware import board_names, require_program
 from stapes.firmware.boards import Board
-from stapes.firmware.build import require_compiler
+from stapes.firmware.build import require_compiler, unknown_board
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
 from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
@@ -62,7 +62,7 @@ def board_for_target(target: str) -> str | None:
     if kind == "board":
         name = rest.partition("@")[0]
         if name not in board_names():
-            raise TargetError(f"unknown board {name!r}", hint=f"choose one of {', '.join(board_names())}")
+            raise TargetError(unknown_board(name), hint=f"choose one of {', '.join(board_names())}")
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
         raise TargetError(
