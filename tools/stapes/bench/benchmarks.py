@@ -16,12 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stapes import __version__
 from stapes.errors import StapesError
 from stapes.files import canonical_json, package_hash, sha256, write_json
 from stapes.firmware.build import require_compiler, source_hash
 from stapes.progress import Progress, no_progress
 from stapes.targets import board_for_target, require_target
+from stapes.version import __version__
 
 Figures = dict[str, float]
 Result = dict[str, Any]
