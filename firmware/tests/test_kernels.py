@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernelnets import (
     NETWORKS,
+    any_rank,
     chain_by_rows,
     convolutions,
     flat_input_is_cut_into_rows,
+    many_joined,
     multipliers_of_every_size,
     pools,
     short_map,
+    tiled,
 )
 
 from stapes.bench.model import bench_model
@@ -37,7 +40,7 @@ FLAGS = [
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{FIRMWARE / 'runtime/include'}",
 ]  # fmt: skip
 
-Check = Callable[[bytes], Plan]
+Check = Callable[..., Plan]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     subprocess.run(["cc", *FLAGS, "-c", *map(str, sources)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
 
-    def run(data: bytes) -> Plan:
+    def run(data: bytes, tflm: bool = True) -> Plan:
         graph = simplify(read_tflite(data))
         plan = compile_graph(graph)
         directory = tmp_path_factory.mktemp(f"model{next(counter)}")
@@ -74,7 +77,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
         ran = subprocess.run([program], input=given, capture_output=True)
         assert ran.returncode == 0, ran.stderr.decode()
         written = ran.stdout
-        oracle = TflmOracle(data) if TflmOracle.available() else None
+        oracle = TflmOracle(data) if tflm and TflmOracle.available() else None
         got = _parse(written)
         assert len(got) == len(windows)
         for window, layers in zip(windows, got, strict=True):
@@ -110,8 +113,16 @@ def test_every_layer_equals_the_reference(check: Check, name: str) -> None:
     check(NETWORKS[name]())
 
 
+def test_any_number_of_tensors_is_joined(check: Check) -> None:
+    assert len(check(many_joined(), tflm=False).layers) > 300  # TFLM joins ten at most
+
+
+def test_what_tflm_has_not(check: Check) -> None:
+    check(tiled(), tflm=False)
+
+
 @settings(max_examples=12, deadline=None)
-@given(make=st.sampled_from([convolutions, chain_by_rows, pools]), seed=st.integers(0, 2**32 - 1))
+@given(make=st.sampled_from([convolutions, chain_by_rows, pools, any_rank]), seed=st.integers(0, 2**32 - 1))
 def test_any_network_equals_the_reference(check: Check, make: Callable[[int], bytes], seed: int) -> None:
     check(make(seed))
 

@@ -26,14 +26,25 @@ from stapes.reference import ClipReference, Reference
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
-    """The bundle with the network that was not trained on `fold`."""
+    """The bundle with the network that was not trained on `fold`; a bundle with one network only as it is."""
     name = f"folds/fold{fold}.tflite"
+    if not _has_folds(bundle):
+        return bundle
     if name not in bundle.manifest.files:
         raise BundleError(
             f"{bundle.directory}: no network that left out fold {fold} ({name} is missing)",
             hint="train with `stapes train … --folds all`",
         )
     return Bundle(bundle.directory, bundle.manifest, bundle.files | {"model.tflite": bundle.files[name]})
+
+
+def _has_folds(bundle: Bundle) -> bool:
+    return any(file.startswith("folds/") for file in bundle.manifest.files)
+
+
+def _build_of(bundle: Bundle, fold: int) -> str:
+    """Where the firmware of a fold is built; one network is built once."""
+    return f"fold{fold}" if _has_folds(bundle) else "network"
 
 
 def parse_folds(folds: str, available: list[int]) -> list[int]:
@@ -64,7 +75,7 @@ def evaluate_bundle(
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         clips = opened.clips(fold)
         with (
-            _firmware(candidate, directory / f"fold{fold}") as client,
+            _firmware(candidate, directory / _build_of(bundle, fold)) as client,
             worked_ahead(partial(_expected, reference), clips) as references,
         ):
             for clip, expected in zip(clips, references, strict=True):
@@ -99,7 +110,7 @@ def evaluate_robustness(
     for fold in opened.folds:
         candidate = fold_bundle(bundle, fold)
         reference = Reference(candidate)
-        with _firmware(candidate, directory / f"fold{fold}") as client:
+        with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
                 pcm, accepted = clip.pcm, {labels.index(label) for label in clip.labels}
@@ -125,8 +136,12 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
 
     Robustness may be of fewer folds: it says of which.
     """
-    found = dict(metrics)
-    if result["folds"] == metrics.get("folds", result["folds"]):
+    found = (
+        dict(metrics)
+        if "folds" in metrics
+        else {"folds": result["folds"], "clips": result["clips"], **metrics}
+    )
+    if result["folds"] == found["folds"]:
         for kind in ("int8", "firmware", "windows"):
             found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
         for name in ("classes", "macro_f1", "calibration", "foreground", "background"):

@@ -116,6 +116,20 @@ class Builder:
             return number
         return self._rechunk(op, index, number, wanted)
 
+    def output(self, index: int) -> int:
+        """The storage of a network output: a copy where its bytes are an input's, or have padding beside their rows."""
+        number = self.storage_of[index]
+        storage = self.storage(number)
+        is_padded = storage.rows > 1 and any(
+            window.tensor == number and (window.left or window.right)
+            for layer in self.layers
+            for window in layer.inputs
+        )
+        if number >= len(self.graph.inputs) and not is_padded:
+            return number
+        maker = next(op for op in self.graph.ops if index in op.outputs)
+        return self._rechunk(maker, index, number, Shape(storage.rows, 1, storage.row_bytes))
+
     def _rechunk(self, op: Op, index: int, number: int, shape: Shape) -> int:
         """A layer that cuts the same bytes into other rows."""
         source = self.storage(number)
@@ -165,7 +179,7 @@ class Builder:
                 name=name or tensor.name,
                 op=op.kind,
                 kernel=kernel,
-                tensor=index,
+                tensor=index if tensor.same_as is None else tensor.same_as,
                 rows=shape.rows,
                 row_bytes=shape.row_bytes,
                 macs=macs,
@@ -185,13 +199,14 @@ class Builder:
         self.storages.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point))
         return self.storage_of[index]
 
-    def alias(self, op: Op) -> None:
-        """The output is the input's bytes in another shape."""
-        source = op.inputs[0]
+    def alias(self, op: Op, source: int | None = None, output: int | None = None) -> None:
+        """The output is the bytes of the (first) input in another shape."""
+        source = op.inputs[0] if source is None else source
+        output = op.outputs[0] if output is None else output
         if self.tensor(source).data is not None:
             raise self.refuse(op, "a reshaped constant", "convert with constants folded")
-        self.storage_of[op.outputs[0]] = self.storage_of[source]
-        self.notes.append(f"{op.kind} {self.tensor(op.outputs[0]).name}: no code, the same bytes")
+        self.storage_of[output] = self.storage_of[source]
+        self.notes.append(f"{op.kind} {self.tensor(output).name}: no code, the same bytes")
 
     def finished(self) -> tuple[list[Layer], list[Storage]]:
         """Layers and storages with constants numbered behind the layers' outputs."""

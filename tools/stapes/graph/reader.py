@@ -63,7 +63,10 @@ class _Reader:
 
     def __init__(self, schema: Any, data: bytes) -> None:
         if len(data) < 16 or data[4:8] != _IDENTIFIER:
-            raise ModelError("not a .tflite file: the identifier TFL3 is missing")
+            raise ModelError(
+                "not a .tflite file: the identifier TFL3 is missing",
+                hint="give what a converter to .tflite wrote",
+            )
         self.data = bytes(data)
         self.schema = schema
         self.model = schema.Model.GetRootAs(self.data)
@@ -171,6 +174,8 @@ class _Reader:
         axis = None
         if len(scale) > 1:
             axis = int(table.QuantizedDimension())
+            if len(shape) == 1:
+                axis = 0  # early converters give a bias the axis of its weights
             if not 0 <= axis < len(shape) or shape[axis] != len(scale):
                 raise ModelError(
                     f"corrupt: {where} has {len(scale)} scales along axis {axis} of the shape {list(shape)}"

@@ -22,6 +22,7 @@ _ACTIVATION = {"activation": "FusedActivationFunction"}
 _POOL = Options(
     "Pool2DOptions", {**_WINDOW, "kernel_h": "FilterHeight", "kernel_w": "FilterWidth", **_ACTIVATION}
 )
+_RESIZE = {"align_corners": "AlignCorners", "half_pixel_centers": "HalfPixelCenters"}
 _REDUCE = Options("ReducerOptions", {"keep_dims": "KeepDims"})
 
 # Operators that have options the compiler or the reference needs; others have none, or are unsupported.
@@ -47,6 +48,8 @@ OPTIONS: dict[str, Options] = {
     "SOFTMAX": Options("SoftmaxOptions", {"beta": "Beta"}),
     "LEAKY_RELU": Options("LeakyReluOptions", {"alpha": "Alpha"}),
     "SPLIT": Options("SplitOptions", {"num_splits": "NumSplits"}),
+    "SPLIT_V": Options("SplitVOptions", {"num_splits": "NumSplits"}),
+    "UNPACK": Options("UnpackOptions", {"num": "Num", "axis": "Axis"}),
     "STRIDED_SLICE": Options(
         "StridedSliceOptions",
         {
@@ -58,6 +61,9 @@ OPTIONS: dict[str, Options] = {
             "offset": "Offset",
         },
     ),
+    "GELU": Options("GeluOptions", {"approximate": "Approximate"}),
+    "RESIZE_BILINEAR": Options("ResizeBilinearOptions", _RESIZE),
+    "RESIZE_NEAREST_NEIGHBOR": Options("ResizeNearestNeighborOptions", _RESIZE),
     "PACK": Options("PackOptions", {"values_count": "ValuesCount", "axis": "Axis"}),
     "GATHER": Options("GatherOptions", {"axis": "Axis", "batch_dims": "BatchDims"}),
 }

@@ -1,6 +1,7 @@
 """Passes that make a graph smaller without changing a bit of what it computes.
 
-Tensors keep their indices and names, operators their indices; only operators disappear.
+Tensors keep their indices and names, operators their indices; operators disappear, and a pass may add tensors behind
+those of the file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ModelError
+from stapes.graph.dilation import fold_dilations, raise_pads
 from stapes.graph.ir import Graph, Op, Tensor
 from stapes.graph.slices import slice_of
 
@@ -28,9 +30,11 @@ def simplify(graph: Graph) -> Graph:
       export with a dynamic batch leaves before RESHAPE, become constants, and so does the shape it gives.
     - A QUANTIZE from float32 or uint8 right at the input and a DEQUANTIZE or QUANTIZE to uint8 right at
       the output are taken off: the network then begins and ends in int8.
+    - SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND become one dilated convolution; a PAD moves right before
+      the convolution that can take it.
     - Operators whose results reach no output are dropped.
     """
-    return drop_unused(strip_edges(fold_shapes(graph)))
+    return drop_unused(raise_pads(fold_dilations(strip_edges(fold_shapes(graph)))))
 
 
 def fold_shapes(graph: Graph) -> Graph:

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph import Graph, Op
-from stapes.graph.slices import slice_of
+from stapes.graph.slices import PARTS, parts_of
+from stapes.graph.windows import Interpolation, alignment_of, nearest
 
 Arrays = list[npt.NDArray[np.generic]]
 
@@ -28,31 +29,62 @@ def pad(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [np.pad(inputs[0], [(int(a), int(b)) for a, b in amounts], constant_values=value)]
 
 
-def transpose(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """Axes in another order."""
-    return [np.ascontiguousarray(inputs[0].transpose([int(axis) for axis in inputs[1].reshape(-1)]))]
+def parts(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Parts of the input, its axes in another order: all that `stapes.graph.slices` knows."""
+    return [
+        np.ascontiguousarray(part).reshape(graph.tensor(output).shape)
+        for part, output in zip(parts_of(op, inputs), op.outputs, strict=True)
+    ]
 
 
-def strided_slice(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """A regular part of the input."""
-    part = inputs[0][slice_of(op, inputs[0].shape, *inputs[1:])]
-    return [np.ascontiguousarray(part).reshape(graph.tensor(op.outputs[0]).shape)]
+def pack(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Inputs one after the other along an axis of their own."""
+    return [np.stack(inputs, axis=op.integer("axis"))]
 
 
-def split(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """Equal parts along an axis; the axis is the first input."""
-    parts = np.split(inputs[1], len(op.outputs), axis=int(inputs[0].reshape(-1)[0]))
-    return [np.ascontiguousarray(part) for part in parts]
+def gather(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Entries along an axis, in any order, any number of times."""
+    taken = np.take(inputs[0], inputs[1].astype(np.int64), axis=op.integer("axis"))
+    return [np.ascontiguousarray(taken)]
+
+
+def tile(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """The whole input several times along each axis."""
+    return [np.tile(inputs[0], [int(count) for count in inputs[1].reshape(-1)])]
+
+
+def resize_nearest_neighbor(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Every output row and column is one of the input's."""
+    output = graph.tensor(op.outputs[0])
+    rows, columns = (nearest(inputs[0].shape[axis], output.shape[axis], *alignment_of(op)) for axis in (1, 2))
+    return [np.ascontiguousarray(inputs[0][:, rows][:, :, columns])]
+
+
+def resize_bilinear(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Between two rows and two columns of the input, in 10 bits each, rounded to nearest, ties away from zero."""
+    output = graph.tensor(op.outputs[0])
+    values = inputs[0].astype(np.int64)
+    for axis in (1, 2):
+        along = Interpolation.of(values.shape[axis], output.shape[axis], *alignment_of(op))
+        shape = [-1 if other == axis else 1 for other in range(4)]
+        weights = np.array(along.weights, np.int64).reshape(shape)
+        low, high = (np.take(values, list(positions), axis) for positions in (along.lower, along.upper))
+        values = low * (1024 - weights) + high * weights
+    nudged = values + np.where(values > 0, 1 << 19, -(1 << 19))
+    return [(np.sign(nudged) * (np.abs(nudged) >> 20)).astype(np.int8)]
 
 
 KERNELS = {
     "CONCATENATION": concatenation,
     "EXPAND_DIMS": reshape,
+    "GATHER": gather,
+    "PACK": pack,
     "PAD": pad,
     "PADV2": pad,
     "RESHAPE": reshape,
-    "SPLIT": split,
+    "RESIZE_BILINEAR": resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": resize_nearest_neighbor,
     "SQUEEZE": reshape,
-    "STRIDED_SLICE": strided_slice,
-    "TRANSPOSE": transpose,
+    "TILE": tile,
+    **dict.fromkeys(PARTS, parts),
 }

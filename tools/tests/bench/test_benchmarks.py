@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from stapes.bench import benchmarks as rows
 from stapes.bench.benchmarks import KINDS, Places, bench_all, benchmarks_page
 from stapes.cli.app import app
+from stapes.firmware import find_program
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "model": {
@@ -160,7 +161,9 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     result = bench_all(nothing, tmp_path, only="bench features")
     assert [row["skipped"] for row in result["rows"]] == ["the Python package librosa is missing"]
     monkeypatch.setenv("PATH", str(tmp_path))
+    find_program.cache_clear()
     result = bench_all(nothing, tmp_path, only="bench frontend --target qemu:mps2-an386")
+    find_program.cache_clear()
     assert "missing" in result["rows"][0]["skipped"]
 
 

@@ -69,7 +69,7 @@ struct stapes_layer {
     uint32_t state; /* offset in the arena, STAPES_NOWHERE where there is none */
     uint32_t scratch;
     uint32_t steps; /* calls of the kernel */
-    uint8_t input_count;
+    uint16_t input_count;
     uint8_t accumulates; /* 1: one call per input row, one output row after the last */
 };
 
