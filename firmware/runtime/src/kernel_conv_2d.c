@@ -308,14 +308,16 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
     t->output += 2;
 }
 
-/* One, two or three output columns of the channels from `first` to `end` whose weights begin at `weights`. */
-STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t first, uint32_t end,
-                              const int8_t *weights, const uint32_t columns) {
-    const uint32_t bytes = 4u * t->pairs; /* of a pair of channels */
-    const int8_t *const stop = weights + (end - first) / 2u * bytes;
+/* One, two or three output columns of one group. */
+STAPES_INLINE void tile_carry(const stapes_conv_2d_t *p, stapes_tile_t *t, uint32_t group,
+                              const uint32_t columns) {
+    const stapes_requantize_t *q = &p->requantize;
+    const uint32_t channels = p->channels, bytes = 4u * t->pairs; /* of a pair of channels */
+    const int8_t *const weights = p->weights + group * ((channels + 1u) / 2u) * bytes;
+    const int8_t *const stop = weights + channels / 2u * bytes;
     t->weights = weights;
-    t->channel = q->channels + first;
-    t->shifts = q->shifts + first;
+    t->channel = q->channels + group * channels;
+    t->shifts = q->shifts + group * channels;
     while (t->weights != stop) {
         t->end = stop;
         if (!q->is_short) {
@@ -327,46 +329,37 @@ STAPES_INLINE void tile_carry(const stapes_requantize_t *q, stapes_tile_t *t, ui
         }
         stapes_tile(t, columns);
     }
-    if (((end - first) & 1u) != 0) {
+    if ((channels & 1u) != 0) {
         long_pair(q, t, columns, 1);
     }
 }
 
 void stapes_conv_2d_carry(const stapes_call_t *call) {
     const stapes_conv_2d_t *p = call->layer->parameters;
-    const stapes_requantize_t *q = &p->requantize;
-    const uint32_t all = (uint32_t)p->channels * p->groups;
-    const int8_t *weights = p->weights;
     stapes_tile_t t;
-    stapes_tile_init(&t, call->scratch, p->pairs, q, all, p->columns);
-    for (uint32_t first = 0, group = 0; group < p->groups; group++) {
-        const uint32_t end = first + p->channels;
-        int8_t *output = call->output + first;
-        uint32_t at = group * p->segment_bytes;
-        for (uint32_t left = p->columns; left != 0;) {
-            t.output = output;
+    stapes_tile_init(&t, call->scratch, p->pairs, &p->requantize, (uint32_t)p->channels * p->groups,
+                     p->columns);
+    for (uint32_t group = 0; group < p->groups; group++) {
+        for (uint32_t column = 0; column != p->columns;) {
+            const uint32_t left = p->columns - column,
+                           at = column * p->column_step + group * p->segment_bytes;
+            t.output = call->output + column * t.step + group * p->channels;
             if (left == 3 || left > 4) {
                 gather_3(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 3);
-                left -= 3;
-                output += 3 * all;
-                at += 3 * p->column_step;
+                tile_carry(p, &t, group, 3);
+                column += 3;
             } else if (left == 1) {
                 gather_1(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 1);
-                left = 0;
+                tile_carry(p, &t, group, 1);
+                column += 1;
             } else {
                 gather_2(p, call->rows, at, call->scratch);
-                tile_carry(q, &t, first, end, weights, 2);
-                left -= 2;
-                output += 2 * all;
-                at += 2 * p->column_step;
+                tile_carry(p, &t, group, 2);
+                column += 2;
             }
         }
-        weights += 4u * p->pairs * ((p->channels + 1u) / 2u);
-        first = end;
     }
-    stapes_activate(q, call->output, (uint32_t)p->columns * all);
+    stapes_activate(&p->requantize, call->output, p->columns * t.step);
 }
 
 #endif
