@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 from collections.abc import Callable
@@ -119,6 +120,31 @@ def test_any_number_of_tensors_is_joined(check: Check) -> None:
 
 def test_what_tflm_has_not(check: Check) -> None:
     check(tiled(), tflm=False)
+
+
+FOREIGN = {
+    "fc_25_1_32": "TFLM",
+    "fc_2_3_4_8": "TFLM",
+    "mcunet__detection": "TFLM",
+    "mlonmcu__rnnoise_INT8": "TFLM",
+    "own__keras_crnn_gru_unrolled": "TFLM",
+    "own__keras_crnn_lstm_unrolled": "TFLM",
+    "own__keras_tcn_batchNone": "TFLM",
+    "own__onnx2tf_dscnn_full_integer": "TFLM",
+    "own__torch_litert_crnn_gru": "NumPy",  # TFLM joins ten tensors at most
+    "own__torch_litert_dscnn_gelu": "NumPy",  # TFLM has no GELU
+    "tflm__person_detect": "TFLM",
+}
+"""Networks that others trained or converted, and who can be their reference."""
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_networks_of_others(check: Check, name: str) -> None:
+    folder = os.environ.get("STAPES_MODELS")
+    if not folder or not (Path(folder) / "foreign").is_dir():
+        pytest.skip("STAPES_MODELS does not name a directory with a folder foreign")
+    data = (Path(folder) / f"foreign/{name}.tflite").read_bytes()
+    check(data, tflm=FOREIGN[name] == "TFLM")
 
 
 @settings(max_examples=12, deadline=None)

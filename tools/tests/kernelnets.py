@@ -291,6 +291,12 @@ def resized() -> bytes:
             outputs.append(maker.resize(kind, size, align, half, source=source).last)
     outputs.append(maker.unary("ABS", 0.04, 9, source=source).last)
     outputs.append(maker.unary("ELU", 0.06, -4, source=source).last)
+    outputs.append(maker.unary("LOG_SOFTMAX", 1 / 16, 127, source=source).last)
+    mean = maker.reduce("MEAN", (3,), keep_dims=True, scale=0.03, zero_point=4, source=source).last
+    variance = maker.binary("SQUARED_DIFFERENCE", source, mean, 0.02, -128).last
+    outputs += [mean, variance]
+    divisors = maker.constant([[[3, -7, 90]]], "INT8", scale=0.03, zero_point=5)
+    outputs.append(maker.binary("DIV", source, divisors, 0.02, 3, "RELU").last)
     return maker.build(outputs)
 
 

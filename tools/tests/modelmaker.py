@@ -309,6 +309,8 @@ class ModelMaker:
         shape = np.broadcast_shapes(self.shape(left), self.shape(right))
         if kind in ("MAXIMUM", "MINIMUM"):
             return self.op(kind, [left, right], shape)
+        if kind == "SQUARED_DIFFERENCE":
+            return self.op(kind, [left, right], shape, scale, zero_point)
         return self.op(kind, [left, right], shape, scale, zero_point, activation=activation)
 
     def unary(

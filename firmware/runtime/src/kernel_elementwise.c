@@ -133,6 +133,42 @@ void stapes_add(const stapes_call_t *call) {
     stapes_limit(call->output, row, o->minimum, o->maximum);
 }
 
+static inline int32_t square(const void *parameters, int32_t first, int32_t second) {
+    const stapes_squared_difference_t *p = parameters;
+    const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
+    const int32_t difference = stapes_multiply(first * scale, p->multiplier1, p->shift1) -
+                               stapes_multiply(second * scale, p->multiplier2, p->shift2);
+    return stapes_multiply(difference * difference, p->multiplier, p->shift);
+}
+
+void stapes_squared_difference(const stapes_call_t *call) {
+    apply(call, &((const stapes_squared_difference_t *)call->layer->parameters)->operands, square);
+}
+
+static inline int32_t quotient(const void *parameters, int32_t first, int32_t second) {
+    const stapes_div_t *p = parameters;
+    const stapes_divisor_t *divisor = &p->divisors[second];
+    int32_t headroom = 0;
+    first *= divisor->sign;
+    for (uint32_t rest = (uint32_t)(first < 0 ? ~first : first); rest < 0x40000000u && headroom < 31;
+         rest <<= 1) {
+        headroom++;
+    }
+    const int32_t shifted = (int32_t)((uint32_t)first << headroom);
+    const int32_t exact = stapes_high_multiply(shifted, divisor->reciprocal);
+    const int32_t high = stapes_high_multiply(exact, p->multiplier);
+    const int32_t right = divisor->bits + headroom - p->shift;
+    if (right < 0) {
+        const int64_t wide = (int64_t)high * ((int64_t)1 << (right < -31 ? 31 : -right));
+        return (int32_t)(wide > INT32_MAX / 2 ? INT32_MAX / 2 : wide < INT32_MIN / 2 ? INT32_MIN / 2 : wide);
+    }
+    return right > 31 ? 0 : stapes_rounding_shift(high, right);
+}
+
+void stapes_div(const stapes_call_t *call) {
+    apply(call, &((const stapes_div_t *)call->layer->parameters)->operands, quotient);
+}
+
 static inline int32_t product(const void *parameters, int32_t first, int32_t second) {
     const stapes_mul_t *p = parameters;
     return stapes_multiply(first * second, p->multiplier, p->shift);

@@ -1,4 +1,5 @@
-/* SOFTMAX in fixed point, as gemmlowp computes it: sums in Q12, exponentials in Q31 of arguments in Q26. */
+/* SOFTMAX and LOG_SOFTMAX in fixed point, as gemmlowp computes it: sums in Q12, exponentials in Q31 of
+ * arguments in Q26. */
 #include "requantize.h"
 
 /* value * 2^exponent, saturated. */
@@ -101,5 +102,60 @@ STAPES_COLD void stapes_softmax(const stapes_call_t *call) {
         }
         in += p->channels;
         output += p->channels;
+    }
+}
+
+/* log(x) in Q26 for x >= 1 in Q19: x is 2^power * r with r about 1, both to the nearest half power of two. */
+STAPES_COLD static int32_t logarithm(int32_t x) {
+    const int32_t root_half = 1518500250, fourth_root_half = 1805811301, quarter = 1 << 23;
+    const int32_t headroom = leading_zeros((uint32_t)x);
+    const int32_t other = leading_zeros((uint32_t)multiply(x, root_half)) - 1;
+    const int32_t first =
+        shift_left_saturating(multiply(shift_left_saturating(x, headroom - 1), root_half), 1);
+    const int32_t second = shift_left_saturating(x, other);
+    const int32_t first_power = (12 - headroom) * (1 << 25) + quarter;
+    const int32_t second_power = (12 - other) * (1 << 25) - quarter;
+    const int32_t r = first < second ? first : second;
+    const int32_t power = first_power > second_power ? first_power : second_power;
+    const int32_t p = (int32_t)(((int64_t)r + fourth_root_half + 1) / 2);
+    const int32_t q = 2 * (r - fourth_root_half);
+    const int32_t square = multiply(q, q);
+    const int32_t numerator = multiply(q, r) + multiply(multiply(q, square), 117049297);
+    const int32_t denominator =
+        multiply(p, 1057819769 + q + multiply(square, 127690142)) + multiply(q, 638450708);
+    const int32_t fraction = multiply(stapes_rounding_shift(numerator, 6), reciprocal(denominator));
+    return shift_left_saturating(multiply(power, 1488522236) + fraction, 1);
+}
+
+STAPES_COLD void stapes_log_softmax(const stapes_call_t *call) {
+    const stapes_log_softmax_t *p = call->layer->parameters;
+    const int8_t *in = call->rows[0];
+    int8_t *output = call->output;
+    for (uint32_t column = 0; column < p->columns; column++) {
+        int32_t largest = -128;
+        for (uint32_t i = 0; i < p->channels; i++) {
+            largest = in[i] > largest ? in[i] : largest;
+        }
+        int32_t sum = 0;
+        for (uint32_t i = 0; i < p->channels; i++) {
+            const int32_t difference = in[i] - largest;
+            if (difference >= p->minimum_difference) {
+                const int32_t power = exp_negative(stapes_multiply(difference, p->multiplier, p->shift));
+                sum += stapes_rounding_shift(power, 12);
+            }
+        }
+        const int32_t log_sum = logarithm(sum);
+        int32_t least = stapes_multiply(log_sum + INT32_MIN, p->reverse_multiplier, p->reverse_shift);
+        least = least > p->minimum_difference - 1 ? least : p->minimum_difference - 1;
+        for (uint32_t i = 0; i < p->channels; i++) {
+            const int32_t difference = in[i] - largest;
+            int32_t value = -128;
+            if (difference > least) {
+                value = stapes_multiply(difference, p->multiplier, p->shift) - log_sum;
+                value = stapes_clamp(stapes_rounding_shift(value, 22) + 127, -128, 127);
+            }
+            *output++ = (int8_t)value;
+        }
+        in += p->channels;
     }
 }

@@ -72,6 +72,9 @@ def compile_model(
         _explain(plan)
     for path in files:
         console.print(f"{path}  {path.stat().st_size:,} B", soft_wrap=True)
+    for role, edges in (("input", plan.inputs), ("output", plan.results)):
+        for number, edge in enumerate(edges):
+            console.print(f"{role} {number} {edge}", soft_wrap=True, markup=False, highlight=False)
     console.print(
         f"{len(plan.layers)} layers, {plan.macs:,} multiplications, arena {plan.arena_bytes:,} B, "
         f"constants {plan.weights_bytes:,} B",
@@ -82,6 +85,9 @@ def compile_model(
             "files": [path.name for path in files],
             "arena_bytes": plan.arena_bytes,
             "weights_bytes": plan.weights_bytes,
+            "macs": plan.macs,
+            "inputs": [edge.as_json() for edge in plan.inputs],
+            "outputs": [edge.as_json() for edge in plan.results],
             "unsupported": [],
             "layers": layer_costs(plan),
         },

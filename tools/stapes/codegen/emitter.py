@@ -70,6 +70,12 @@ def _c_integer(value: int) -> str:
     return str(value)
 
 
+def c_float(value: float) -> str:
+    """A float32 value as a C literal that reads back as the same."""
+    text = f"{value:.9g}"
+    return f"{text if '.' in text or 'e' in text else text + '.0'}f"
+
+
 def c_string(text: str) -> str:
     """`text` as a C string literal; anything but plain ASCII is escaped byte by byte."""
     out = []
@@ -113,7 +119,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for function in (c_array, c_pairs, c_rows, c_string, c_comment, c_identifier):
+    for function in (c_array, c_pairs, c_rows, c_float, c_string, c_comment, c_identifier):
         environment.filters[function.__name__] = function
     environment.globals["api_version"] = API_VERSION
     return environment

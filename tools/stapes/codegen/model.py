@@ -54,7 +54,8 @@ def generate_model(plan: Plan, out_dir: Path, provenance: Provenance, *, name: s
 def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str, str]:
     """The text of all four files by name."""
     prefix = c_prefix(name)
-    constants = _constants(prefix, plan)
+    names = _array_names(prefix, plan)
+    constants = _constants(prefix, plan, names)
     context = {
         "prefix": prefix,
         "macro": prefix.upper(),
@@ -62,18 +63,29 @@ def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str,
         "title": f"Network {plan.name}: {len(plan.layers)} layers, {plan.macs:,} multiplications a window",
         "plan": plan,
         "constants": constants,
-        "layers": [_layer_text(prefix, plan, layer) for layer in plan.layers],
+        "layers": [_layer_text(prefix, plan, layer, names) for layer in plan.layers],
         "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
     return {f"{prefix}_{file}": render(f"{file}.j2", **context) for file in FILES}
 
 
-def _constants(prefix: str, plan: Plan) -> list[Constant]:
-    found = []
+def _array_names(prefix: str, plan: Plan) -> dict[int, str]:
+    """The name of every array (by its identity), after the first layer that uses it."""
+    names: dict[int, str] = {}
     for layer in plan.layers:
         for name, array in layer_arrays(layer):
-            found.append(Constant(_array_name(prefix, layer, name), f"{layer.name}: {name}", array))
+            names.setdefault(id(array), f"{prefix}_layer_{layer.index}_{name}")
+    return names
+
+
+def _constants(prefix: str, plan: Plan, names: Mapping[int, str]) -> list[Constant]:
+    found, written = [], set[int]()
+    for layer in plan.layers:
+        for name, array in layer_arrays(layer):
+            if id(array) not in written:
+                written.add(id(array))
+                found.append(Constant(names[id(array)], f"{layer.name}: {name}", array))
     for number, storage in enumerate(plan.storages):
         if storage.data is not None:
             name = _constant_name(prefix, number)
@@ -89,10 +101,6 @@ def _constants(prefix: str, plan: Plan) -> list[Constant]:
     return found
 
 
-def _array_name(prefix: str, layer: Layer, field: str) -> str:
-    return f"{prefix}_layer_{layer.index}_{field}"
-
-
 def _constant_name(prefix: str, number: int) -> str:
     return f"{prefix}_constant_{number}"
 
@@ -101,14 +109,14 @@ def _outside_name(prefix: str, zero_point: int) -> str:
     return f"{prefix}_outside_{zero_point}".replace("-", "minus_")
 
 
-def _initialisers(fields: Mapping[str, Value], prefix: str = "", layer: Layer | None = None) -> list[str]:
+def _initialisers(fields: Mapping[str, Value], names: Mapping[int, str] | None = None) -> list[str]:
     parts = []
     for name, value in fields.items():
         if isinstance(value, Array):
-            assert layer is not None
-            text = _array_name(prefix, layer, name)
+            assert names is not None
+            text = names[id(value)]
         elif isinstance(value, dict):
-            text = "{" + ", ".join(_initialisers(value, prefix, layer)) + "}"
+            text = "{" + ", ".join(_initialisers(value, names)) + "}"
         elif isinstance(value, list):
             text = "{" + ", ".join(map(str, value)) + "}"
         else:
@@ -117,14 +125,14 @@ def _initialisers(fields: Mapping[str, Value], prefix: str = "", layer: Layer | 
     return parts
 
 
-def _layer_text(prefix: str, plan: Plan, layer: Layer) -> LayerText:
+def _layer_text(prefix: str, plan: Plan, layer: Layer, names: Mapping[int, str]) -> LayerText:
     state, scratch = (
         NOWHERE if offset is None else offset for offset in (layer.state_offset, layer.scratch_offset)
     )
     return LayerText(
         layer,
         [_input_text(prefix, plan, window) for window in layer.inputs],
-        _lines(_initialisers(layer.fields, prefix, layer)),
+        _lines(_initialisers(layer.fields, names)),
         ", ".join([f".state = {state}", f".scratch = {scratch}", *_initialisers(layer_fields(layer))]),
     )
 

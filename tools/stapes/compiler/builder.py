@@ -58,6 +58,8 @@ class Builder:
         self.storages: list[Storage] = []
         """Inputs, then one per layer."""
         self.constants: list[Storage] = []
+        self._constant_of: dict[tuple[int, int], int] = {}
+        """.tflite constant and its rows to storage."""
         self.storage_of: dict[int, int] = {}
         """.tflite tensor to storage; aliases (reshapes) share one. Constants count from -1 down."""
         self.pads: dict[int, Pad] = {}
@@ -100,11 +102,24 @@ class Builder:
 
     def constant(self, index: int, shape: Shape) -> int:
         """A constant tensor as rows in flash; returns its storage (negative)."""
+        known = self._constant_of.get((index, shape.rows))
+        if known is not None:
+            return known
         tensor = self.tensor(index)
         assert tensor.data is not None
         data = np.ascontiguousarray(tensor.data).astype(np.int8).reshape(-1)
         self.constants.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point, data))
+        self._constant_of[index, shape.rows] = -len(self.constants)
         return -len(self.constants)
+
+    def whole(self, index: int) -> int:
+        """The storage of an operand in whatever rows it has."""
+        tensor = self.tensor(index)
+        return (
+            self.storage_of[index]
+            if tensor.data is None
+            else self.constant(index, Shape(1, 1, tensor.elements))
+        )
 
     def source(self, op: Op, index: int, shape: Shape | None = None) -> int:
         """The storage of an operand in the row shape that its .tflite shape asks for (or `shape`)."""

@@ -10,7 +10,7 @@ from stapes.compiler import builder, lower_conv, lower_elementwise, lower_forest
 from stapes.compiler.builder import Builder, Lowering
 from stapes.compiler.explain import layer_notes
 from stapes.compiler.memory import Buffer, align, place
-from stapes.compiler.plan import Layer, Plan, Region, Slide, Storage
+from stapes.compiler.plan import Edge, Layer, Plan, Region, Slide, Storage, share_arrays
 from stapes.compiler.schedule import last_consumers, simulate
 from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
 from stapes.compiler.widths import check_widths
@@ -40,6 +40,8 @@ class Network:
     layers: list[Layer]
     storages: list[Storage]
     outputs: tuple[int, ...]
+    inputs: tuple[Edge, ...]
+    results: tuple[Edge, ...]
 
 
 def compile_bundle(bundle: Bundle) -> Plan:
@@ -106,7 +108,21 @@ def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -
     outputs = tuple(found.output(index) for index in graph.outputs)
     layers, storages = found.finished()
     storages = _with_padding(layers, storages)
-    return Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs), found.notes
+    inputs = tuple(_edge(graph, *pair) for pair in zip(graph.inputs, storages, strict=False))
+    results = tuple(
+        _edge(graph, index, storages[number]) for index, number in zip(graph.outputs, outputs, strict=True)
+    )
+    count = len(graph.inputs)
+    network = Network(name, graph.sha256, count, share_arrays(layers), storages, outputs, inputs, results)
+    return network, found.notes
+
+
+def _edge(graph: Graph, index: int, storage: Storage) -> Edge:
+    tensor = graph.tensor(index)
+    stripped = graph.stripped.get(index, "")
+    return Edge(
+        tensor.name, tensor.shape, tensor.scale, tensor.zero_point, storage.rows, storage.row_bytes, stripped
+    )
 
 
 def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:
@@ -175,6 +191,8 @@ def _lay_out(
         layers=tuple(placed),
         storages=tuple(storages),
         outputs=outputs,
+        inputs=network.inputs,
+        results=network.results,
         buffer_bytes=align(end, 8),
         row_pointers=max((sum(window.height for window in layer.inputs) for layer in layers), default=1),
         by_layers=by_layers,

@@ -294,7 +294,7 @@ def fully_connected(builder: Builder, op: Op) -> None:
     source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
     details = f"{depth} to {channels}, {op.text('activation')}"
     if source.elements == depth:
-        number = builder.storage_of[op.inputs[0]]
+        number = builder.whole(op.inputs[0])
         storage = builder.storage(number)
         sums, rows = 4 * (channels + 1), (storage.rows - 1) * storage.row_bytes
         scratch = 2 * (storage.row_bytes + 1)

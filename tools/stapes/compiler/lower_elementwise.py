@@ -13,9 +13,14 @@ from stapes.graph import Op, Tensor
 from stapes.int8.arithmetic import activation_range, quantize_multiplier
 from stapes.int8.elementwise import (
     ADD_LEFT_SHIFT,
+    SQUARED_LEFT_SHIFT,
     AddConstants,
+    LogSoftmaxConstants,
     product_multiplier,
+    quotient_constants,
+    reciprocals,
     rescale_multiplier,
+    squared_difference_constants,
     unary_table,
 )
 
@@ -38,6 +43,34 @@ def add(builder: Builder, op: Op) -> None:
             "subtracts": int(op.kind == "SUB"),
         },
     )
+
+
+def squared_difference(builder: Builder, op: Op) -> None:
+    """SQUARED_DIFFERENCE."""
+    constants = squared_difference_constants(builder.graph, op)
+    fields: Fields = {
+        "multiplier1": constants.left[0],
+        "multiplier2": constants.right[0],
+        "multiplier": constants.output[0],
+        "shift1": constants.left[1],
+        "shift2": constants.right[1],
+        "shift": constants.output[1],
+        "left_shift": SQUARED_LEFT_SHIFT,
+        "subtracts": 1,
+    }
+    _binary(builder, op, "squared_difference", fields)
+
+
+def div(builder: Builder, op: Op) -> None:
+    """DIV: the reciprocals of all 256 divisors are a table."""
+    multiplier, shift = quotient_constants(builder.graph, op)
+    table = reciprocals(builder.tensor(op.inputs[1]))
+    fields: Fields = {
+        "divisors": Array("stapes_divisor_t", table),
+        "multiplier": multiplier,
+        "shift": shift,
+    }
+    _binary(builder, op, "div", fields, offset2=128)
 
 
 def mul(builder: Builder, op: Op) -> None:
@@ -66,8 +99,8 @@ def prelu(builder: Builder, op: Op) -> None:
     _binary(builder, op, "prelu", fields)
 
 
-def _binary(builder: Builder, op: Op, kernel: str, fields: Fields) -> None:
-    """A layer with two operands that broadcast."""
+def _binary(builder: Builder, op: Op, kernel: str, fields: Fields, offset2: int | None = None) -> None:
+    """A layer with two operands that broadcast; `offset2` is added to the second instead of minus its zero point."""
     left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
     activation = str(op.attributes.get("activation", "NONE"))
     low, high = activation_range(activation, output.scale, output.zero_point)
@@ -95,7 +128,7 @@ def _binary(builder: Builder, op: Op, kernel: str, fields: Fields) -> None:
                 "minimum": low,
                 "maximum": high,
                 "offset1": -left.zero_point,
-                "offset2": -right.zero_point,
+                "offset2": -right.zero_point if offset2 is None else offset2,
                 "zero_point": output.zero_point,
             },
             **fields,
@@ -178,6 +211,27 @@ def softmax(builder: Builder, op: Op) -> None:
     )
 
 
+def log_softmax(builder: Builder, op: Op) -> None:
+    """Logarithm of the softmax over the last axis."""
+    source = builder.tensor(op.inputs[0])
+    constants = LogSoftmaxConstants.of(source.scale)
+    shape = Shape.of(source.shape)
+    builder.add_layer(
+        op=op,
+        kernel="log_softmax",
+        inputs=(Input(builder.source(op, op.inputs[0])),),
+        fields={
+            "multiplier": constants.multiplier,
+            "reverse_multiplier": constants.reverse_multiplier,
+            "minimum_difference": constants.minimum_difference,
+            "columns": shape.columns,
+            "channels": shape.channels,
+            "shift": constants.shift,
+            "reverse_shift": constants.reverse_shift,
+        },
+    )
+
+
 UNARY = (
     "ABS",
     "ELU",
@@ -189,12 +243,16 @@ UNARY = (
     "QUANTIZE",
     "RELU",
     "RELU6",
+    "RSQRT",
     "TANH",
 )
 """Functions of one int8: tables."""
 
 LOWERINGS = {
     "ADD": Lowering(add, ("add",)),
+    "DIV": Lowering(div, ("div",)),
+    "LOG_SOFTMAX": Lowering(log_softmax, ("log_softmax",)),
+    "SQUARED_DIFFERENCE": Lowering(squared_difference, ("squared_difference",)),
     "MAXIMUM": Lowering(maximum_or_minimum, ("maximum",)),
     "MINIMUM": Lowering(maximum_or_minimum, ("minimum",)),
     "MUL": Lowering(mul, ("mul",)),

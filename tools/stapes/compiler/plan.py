@@ -5,7 +5,8 @@ A plan is independent of C's syntax; codegen only prints it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -136,6 +137,46 @@ class Slide:
     """Rows from one window to the next, of the input and of each layer of the trunk."""
 
 
+@dataclass(frozen=True)
+class Edge:
+    """An input or output as who feeds or reads it must know it: int8 values, rows one after the other."""
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+    rows: int
+    row_bytes: int
+    stripped: str = ""
+    """The type that it has in the file ("FLOAT32", "UINT8"), where the network was made to begin or end in int8."""
+
+    def as_json(self) -> dict[str, str | int | float | list[int]]:
+        """The keys of `stapes compile --json`."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "type": "int8",
+            "scale": self.scale,
+            "zero_point": self.zero_point,
+            "rows": self.rows,
+            "row_bytes": self.row_bytes,
+            "type_in_file": self.stripped.lower() or "int8",
+        }
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.name}: int8 {list(self.shape)}, scale {self.scale:.9g}, zero point {self.zero_point}, "
+            f"{self.rows} {'row' if self.rows == 1 else 'rows'} of {self.row_bytes} B"
+        )
+        if self.stripped == "UINT8":
+            return text + "; uint8 in the file, taken off: subtract 128"
+        if self.stripped:
+            return (
+                text + f"; {self.stripped.lower()} in the file, taken off: round(value / scale) + zero point"
+            )
+        return text
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A compiled network. `storages` are the inputs, then one per layer, then the constants."""
@@ -155,6 +196,9 @@ class Plan:
     """Layer by layer rather than row by row."""
     events: int
     regions: tuple[Region, ...]
+    inputs: tuple[Edge, ...] = ()
+    results: tuple[Edge, ...] = ()
+    """What the outputs are, in their order."""
     slide: Slide | None = None
     """How overlapping windows share rows; None where they share nothing."""
     notes: tuple[str, ...] = field(default=())
@@ -173,7 +217,8 @@ class Plan:
     @property
     def weights_bytes(self) -> int:
         """Constants in flash: packed weights, requantisation, tables, rows of padding."""
-        arrays = sum(array.bytes for layer in self.layers for _, array in layer_arrays(layer))
+        every = {id(array): array for layer in self.layers for _, array in layer_arrays(layer)}
+        arrays = sum(array.bytes for array in every.values())
         constants = sum(s.data.size for s in self.storages if s.data is not None)
         return arrays + constants + sum(self.outside_rows.values())
 
@@ -193,6 +238,25 @@ class Plan:
     def macs(self) -> int:
         """Multiplications of one window."""
         return sum(layer.macs for layer in self.layers)
+
+
+def share_arrays(layers: Iterable[Layer]) -> list[Layer]:
+    """The layers with one array where several are equal: an unrolled recurrent layer has its weights once."""
+    known: dict[tuple[object, bytes], Array] = {}
+
+    def shared(value: Value) -> Value:
+        if isinstance(value, dict):
+            return {name: shared(inner) for name, inner in value.items()}
+        if not isinstance(value, Array):
+            return value
+        content = np.ascontiguousarray(value.values).astype(np.int64).tobytes()
+        kind = (value.ctype, value.carried, value.rows, value.fours, value.values.shape)
+        return known.setdefault((kind, content), value)
+
+    return [
+        replace(layer, fields={name: shared(value) for name, value in layer.fields.items()})
+        for layer in layers
+    ]
 
 
 def layer_arrays(layer: Layer) -> list[tuple[str, Array]]:

@@ -106,6 +106,8 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     sha256: str
+    stripped: Mapping[int, str] = field(default_factory=dict)
+    """Inputs and outputs that are of another type in the file ("FLOAT32", "UINT8"), which was taken off."""
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index."""

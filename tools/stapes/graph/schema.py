@@ -44,6 +44,7 @@ OPTIONS: dict[str, Options] = {
     "ADD": Options("AddOptions", _ACTIVATION),
     "SUB": Options("SubOptions", _ACTIVATION),
     "MUL": Options("MulOptions", _ACTIVATION),
+    "DIV": Options("DivOptions", _ACTIVATION),
     "CONCATENATION": Options("ConcatenationOptions", {"axis": "Axis", **_ACTIVATION}),
     "SOFTMAX": Options("SoftmaxOptions", {"beta": "Beta"}),
     "LEAKY_RELU": Options("LeakyReluOptions", {"alpha": "Alpha"}),

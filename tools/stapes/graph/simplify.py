@@ -26,8 +26,9 @@ _MAX_FOLDED_ELEMENTS = 64
 def simplify(graph: Graph) -> Graph:
     """`graph` without shape arithmetic, without float or uint8 edges, and without operators nobody needs.
 
-    - SHAPE and what follows from it (STRIDED_SLICE, PACK, GATHER, CONCATENATION, … of integers), which an
-      export with a dynamic batch leaves before RESHAPE, become constants, and so does the shape it gives.
+    - Constants in another shape are constants. SHAPE and what follows from it (STRIDED_SLICE, PACK, GATHER,
+      CONCATENATION, … of integers), which an export with a dynamic batch leaves before RESHAPE, become constants, and
+      so does the shape it gives.
     - A QUANTIZE from float32 or uint8 right at the input and a DEQUANTIZE or QUANTIZE to uint8 right at
       the output are taken off: the network then begins and ends in int8.
     - SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND become one dilated convolution; a PAD moves right before
@@ -38,7 +39,7 @@ def simplify(graph: Graph) -> Graph:
 
 
 def fold_shapes(graph: Graph) -> Graph:
-    """Integer operators on constants, and SHAPE, become constants."""
+    """Integer operators on constants, SHAPE, and constants in another shape become constants."""
     tensors = list(graph.tensors)
     kept: list[Op] = []
     for op in graph.ops:
@@ -57,10 +58,12 @@ def strip_edges(graph: Graph) -> Graph:
     """The network between its int8 tensors: see `simplify`."""
     ops = {op.index: op for op in graph.ops}
     inputs, outputs = list(graph.inputs), list(graph.outputs)
+    stripped = dict(graph.stripped)
     for position, index in enumerate(inputs):
         readers = [op for op in ops.values() if index in op.inputs]
         if len(readers) == 1 and index not in outputs and _is_edge(graph, readers[0], outside=index):
             inputs[position] = readers[0].outputs[0]
+            stripped[inputs[position]] = graph.tensors[index].type_name
             del ops[readers[0].index]
     for position, index in enumerate(outputs):
         makers = [op for op in ops.values() if index in op.outputs]
@@ -70,8 +73,11 @@ def strip_edges(graph: Graph) -> Graph:
             if inside in outputs or inside in inputs:
                 continue
             outputs[position] = inside
+            stripped[inside] = graph.tensors[index].type_name
             del ops[makers[0].index]
-    return replace(graph, ops=tuple(ops.values()), inputs=tuple(inputs), outputs=tuple(outputs))
+    return replace(
+        graph, ops=tuple(ops.values()), inputs=tuple(inputs), outputs=tuple(outputs), stripped=stripped
+    )
 
 
 def drop_unused(graph: Graph) -> Graph:
@@ -113,6 +119,13 @@ def _folded(op: Op, tensors: Sequence[Tensor]) -> Array | None:
     if fold is None or len(op.outputs) != 1 or any(index < 0 for index in op.inputs) or not op.inputs:
         return None
     output = tensors[op.outputs[0]]
+    given = tensors[op.inputs[0]]
+    if (
+        op.kind in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+        and given.data is not None
+        and given.dtype == output.dtype
+    ):
+        return given.data.reshape(output.shape) if given.elements == output.elements else None
     if output.type_name not in ("INT32", "INT64") or output.elements > _MAX_FOLDED_ELEMENTS:
         return None
     sources = [tensors[index] for index in op.inputs]

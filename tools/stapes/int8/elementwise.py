@@ -11,6 +11,10 @@ import numpy.typing as npt
 
 from stapes.graph import Graph, Op, Tensor
 from stapes.int8.arithmetic import (
+    INT8_MAX,
+    INT8_MIN,
+    INT32_MAX,
+    INT32_MIN,
     activation_range,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
@@ -18,7 +22,15 @@ from stapes.int8.arithmetic import (
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
-from stapes.int8.fixed_point import exp_on_negative_values, logistic, one_over_one_plus_x, tanh
+from stapes.int8.fixed_point import (
+    exp_on_negative_values,
+    inverse_square_root,
+    log_of_sum,
+    logistic,
+    one_over_one_plus_x,
+    reciprocal,
+    tanh,
+)
 
 Arrays = list[npt.NDArray[np.generic]]
 ADD_LEFT_SHIFT = 20
@@ -56,6 +68,78 @@ def add_or_sub(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     scaled = multiply_by_quantized_multiplier(raw, *constants.output) + output.zero_point
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
     return [np.minimum(np.maximum(scaled, low), high).astype(np.int8)]
+
+
+SQUARED_LEFT_SHIFT = 7
+
+
+def squared_difference_constants(graph: Graph, op: Op) -> AddConstants:
+    """SQUARED_DIFFERENCE: as ADD, after a left shift of 7; the output's factor is of squares."""
+    left, right, output = (graph.tensor(i).scale for i in (*op.inputs, op.outputs[0]))
+    twice_max = 2 * max(left, right)
+    return AddConstants(
+        quantize_multiplier(left / twice_max),
+        quantize_multiplier(right / twice_max),
+        quantize_multiplier(twice_max * twice_max / ((1 << 2 * SQUARED_LEFT_SHIFT) * output)),
+    )
+
+
+def squared_difference(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """The square of a difference, with broadcasting."""
+    constants = squared_difference_constants(graph, op)
+    left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    operands = [
+        multiply_by_quantized_multiplier(
+            (values.astype(np.int64) - tensor.zero_point) << SQUARED_LEFT_SHIFT, *scaling
+        )
+        for values, tensor, scaling in (
+            (inputs[0], left, constants.left),
+            (inputs[1], right, constants.right),
+        )
+    ]
+    difference = operands[0] - operands[1]
+    scaled = multiply_by_quantized_multiplier(difference * difference, *constants.output)
+    return [_int8(scaled + output.zero_point)]
+
+
+def quotient_constants(graph: Graph, op: Op) -> tuple[int, int]:
+    """`(multiplier, shift)` of DIV."""
+    left, right, output = (graph.tensor(i).scale for i in (*op.inputs, op.outputs[0]))
+    return quantize_multiplier(left / (right * output))
+
+
+def reciprocals(divisor: Tensor) -> npt.NDArray[np.int64]:
+    """Of every divisor, entry q + 128: its reciprocal as a multiplier, the bits behind it, its sign. By the zero point,
+    which TFLM does not divide by, a quotient is as large as it gets.
+    """
+    table = []
+    for centred in _every_input() - divisor.zero_point:
+        size = abs(int(centred))
+        multiplier, bits = reciprocal(size) if size else (INT32_MAX, -31)
+        table.append((multiplier, bits, -1 if centred < 0 else 1))
+    return np.array(table, np.int64)
+
+
+def div(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Quotient with broadcasting and a fused activation. Where it is so small that TFLM shifts by more than 31 bits,
+    which C does not define, it is 0 here.
+    """
+    left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    multiplier, shift = quotient_constants(graph, op)
+    table = reciprocals(right)[inputs[1].astype(np.int64) + 128]
+    dividend = (inputs[0].astype(np.int64) - left.zero_point) * table[..., 2]
+    bits = np.vectorize(int.bit_length, otypes=[np.int64])
+    headroom = 31 - bits(np.where(dividend < 0, ~dividend, dividend))
+    quotient = saturating_rounding_doubling_high_mul(dividend << headroom, table[..., 0])
+    total = table[..., 1] + headroom - shift
+    high = saturating_rounding_doubling_high_mul(quotient, multiplier)
+    shifted = np.where(
+        total < 0,
+        np.clip(high << np.clip(-total, 0, 31), INT32_MIN >> 1, INT32_MAX >> 1),
+        np.where(total > 31, 0, rounding_divide_by_pot(high, np.clip(total, 0, 31))),
+    )
+    low, top = activation_range(op.text("activation"), output.scale, output.zero_point)
+    return [np.minimum(np.maximum(shifted + output.zero_point, low), top).astype(np.int8)]
 
 
 def maximum_or_minimum(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -224,7 +308,25 @@ def _abs_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
     return _int8(sizes + output.zero_point)
 
 
+def _rsqrt_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    """1 / sqrt(x). Of 0 it is the largest value, and of what is negative, where TFLM fails, too."""
+    factor, factor_shift = quantize_multiplier(
+        1.0 / float(np.float32(np.sqrt(np.float32(source.scale))) * np.float32(output.scale))
+    )
+    table = []
+    for centred in _every_input() - source.zero_point:
+        if centred <= 0:
+            table.append(INT8_MAX)
+            continue
+        root, shift = inverse_square_root(int(centred))
+        data = multiply_by_quantized_multiplier(np.array([1]), root, shift + 20)
+        scaled = multiply_by_quantized_multiplier(data, factor, factor_shift - 20)
+        table.append(int(scaled[0]) + output.zero_point)
+    return _int8(np.array(table))
+
+
 _TABLES = {
+    "RSQRT": _rsqrt_table,
     "ABS": _abs_table,
     "ELU": _elu_table,
     "EXP": _exp_table,
@@ -271,8 +373,46 @@ def softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [_int8(scaled - 128)]
 
 
+@dataclass(frozen=True)
+class LogSoftmaxConstants:
+    """As TFLM's LOG_SOFTMAX has them: from steps to Q5, back again, and the least difference that counts."""
+
+    multiplier: int
+    shift: int
+    reverse_multiplier: int
+    reverse_shift: int
+    minimum_difference: int
+
+    @classmethod
+    def of(cls, input_scale: float) -> LogSoftmaxConstants:
+        """From the input's scale."""
+        multiplier, shift = quantize_multiplier(min(input_scale * (1 << 26), (1 << 31) - 1.0))
+        reverse = quantize_multiplier((1 << (31 - shift)) / multiplier)
+        return cls(multiplier, shift, *reverse, -int(31.0 * (1 << 26) / 2.0**shift))
+
+
+def log_softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Logarithm of the softmax over the last axis; output in steps of 1/16 down from 127."""
+    constants = LogSoftmaxConstants.of(graph.tensor(op.inputs[0]).scale)
+    values = inputs[0].astype(np.int64)
+    difference = values - values.max(axis=-1, keepdims=True)
+    fine = multiply_by_quantized_multiplier(difference, constants.multiplier, constants.shift)
+    counts = difference >= constants.minimum_difference
+    powers = rounding_divide_by_pot(exp_on_negative_values(np.where(counts, fine, 0)), 12)
+    logarithm = log_of_sum(np.where(counts, powers, 0).sum(axis=-1, keepdims=True))
+    least = multiply_by_quantized_multiplier(
+        logarithm + INT32_MIN, constants.reverse_multiplier, constants.reverse_shift
+    )
+    least = np.maximum(constants.minimum_difference - 1, least)
+    scaled = rounding_divide_by_pot(fine - logarithm, 22) + 127
+    return [_int8(np.where(difference > least, scaled, INT8_MIN))]
+
+
 KERNELS = {
-    **dict.fromkeys(("ABS", "ELU", "EXP", "GELU"), unary),
+    **dict.fromkeys(("ABS", "ELU", "EXP", "GELU", "RSQRT"), unary),
+    "DIV": div,
+    "LOG_SOFTMAX": log_softmax,
+    "SQUARED_DIFFERENCE": squared_difference,
     "ADD": add_or_sub,
     "HARD_SWISH": unary,
     "LEAKY_RELU": unary,

@@ -56,6 +56,59 @@ def tanh(a: Fixed, integer_bits: int = 4) -> Fixed:
     return np.sign(a) * size
 
 
+def reciprocal(x: int) -> tuple[int, int]:
+    """`(multiplier, bits)` with 1 / x ≈ multiplier * 2^-(31 + bits), for x ≥ 1 (`GetReciprocal`)."""
+    headroom = 32 - x.bit_length()
+    fraction = np.array([(x << headroom) - (1 << 31)], np.int64)
+    return int(one_over_one_plus_x(fraction)[0]), 31 - headroom
+
+
+def inverse_square_root(x: int) -> tuple[int, int]:
+    """`(multiplier, shift)` of 1 / sqrt(x) for 0 ≤ x < 2^29, a negative shift to the right
+    (`GetInvSqrtQuantizedMultiplierExp`); 0 is taken for 1.
+    """
+    if x <= 1:
+        return INT32_MAX, 0
+    pairs = (31 - x.bit_length()) // 2 - 1
+    half_input = rounding_divide_by_pot(np.array([(x << (2 * pairs)) >> 1]), 1)
+    mul = saturating_rounding_doubling_high_mul
+    root = np.array([1 << 28])
+    for _ in range(5):
+        cube = shift_left_saturating(mul(mul(root, root), root), 6)
+        step = mul(np.array([(1 << 28) + (1 << 27)]), root) - mul(half_input, cube)
+        root = shift_left_saturating(step, 3)
+    multiplier, shift = int(mul(root, 1518500250)[0]), 11 - pairs
+    return (multiplier << -shift, 0) if shift < 0 else (multiplier, -shift)
+
+
+def log_of_sum(x: Fixed) -> Fixed:
+    """log(x) in Q5 of x ≥ 1 in Q12 (`log_x_for_x_greater_than_or_equal_to_1`)."""
+    mul = saturating_rounding_doubling_high_mul
+    root_half, fourth_root_half, quarter = 1518500250, 1805811301, 1 << 23
+    bits = np.vectorize(int.bit_length, otypes=[np.int64])
+    headroom = 32 - bits(x)
+    first = shift_left_saturating(mul(_shifted(x, headroom - 1), root_half), 1)
+    first_power = ((12 - headroom) << 25) + quarter
+    other_headroom = 31 - bits(mul(x, root_half))
+    second = _shifted(x, other_headroom)
+    second_power = ((12 - other_headroom) << 25) - quarter
+    r = np.minimum(first, second)
+    power = np.maximum(first_power, second_power)
+    p = (r + fourth_root_half + 1) // 2  # both are positive
+    q = 2 * (r - fourth_root_half)
+    square = mul(q, q)
+    numerator = mul(q, r) + mul(mul(q, square), 117049297)
+    denominator = mul(p, 1057819769 + q + mul(square, 127690142)) + mul(q, 638450708)
+    inverse = one_over_one_plus_x(denominator)
+    total = mul(power, 1488522236) + mul(rounding_divide_by_pot(numerator, 6), inverse)
+    return shift_left_saturating(total, 1)
+
+
+def _shifted(x: Fixed, bits: Fixed) -> Fixed:
+    shifted: Fixed = np.clip(x << bits, INT32_MIN, INT32_MAX)
+    return shifted
+
+
 def _two_over_one_plus_x(a: Fixed) -> Fixed:
     """2 / (1 + a) for a in [0, 1) as Q2: three Newton steps."""
     mul = saturating_rounding_doubling_high_mul

@@ -45,6 +45,36 @@ def test_compile_writes_readable_code(tmp_path: Path) -> None:
     assert "DEPTHWISE_CONV_2D, 20 rows of 64 to 20x8x8, kernel 3x3" in code
 
 
+def test_compile_says_how_to_feed_it(tmp_path: Path) -> None:
+    """Shapes, scales, zero points and the float edge that was taken off: printed, in JSON, in the header."""
+    maker = ModelMaker().input((1, 6, 4), None, 0, "FLOAT32")
+    maker.op("QUANTIZE", [maker.last], (1, 6, 4), 0.1, -3).fully_connected(4, scale=0.25, zero_point=5)
+    model = tmp_path / "m.tflite"
+    model.write_bytes(maker.build())
+    result = tmp_path / "out.json"
+    done = stapes("compile", model, "--out", tmp_path / "c", "--json", result)
+    assert done.returncode == 0, done.stderr
+    assert "scale 0.100000001, zero point -3, 6 rows of 4 B; float32 in the file, taken off" in done.stdout
+    values = json.loads(result.read_text())
+    assert values["inputs"][0]["shape"] == [1, 6, 4] and values["inputs"][0]["type_in_file"] == "float32"
+    assert values["outputs"][0]["scale"] == 0.25 and values["outputs"][0]["type_in_file"] == "int8"
+    assert values["macs"] == 96
+    header = (tmp_path / "c/stapes_m_model.h").read_text()
+    program = tmp_path / "main.c"
+    program.write_text(
+        '#include "stapes_m_model.h"\n'
+        "static const int shape[] = STAPES_M_MODEL_INPUT_0_SHAPE;\n"
+        "int main(void) {\n"
+        "    return !(shape[0] == 1 && shape[1] == 6 && shape[2] == 4 && STAPES_M_MODEL_INPUT_0_SCALE == 0.1f &&\n"
+        "             STAPES_M_MODEL_OUTPUT_0_SCALE == 0.25f && STAPES_M_MODEL_OUTPUT_0_ZERO_POINT == 5 &&\n"
+        "             STAPES_M_MODEL_INPUT_0_ROWS == 6 && STAPES_M_MODEL_MACS == 96);\n"
+        "}\n"
+    )
+    includes = [f"-I{tmp_path / 'c'}", f"-I{Path(__file__).parents[3] / 'firmware/runtime/include'}"]
+    subprocess.run(["cc", *includes, program, "-o", tmp_path / "main"], check=True)
+    assert subprocess.run([tmp_path / "main"], check=False).returncode == 0, header
+
+
 def test_compiling_again_changes_nothing(tmp_path: Path) -> None:
     model = tmp_path / "m.tflite"
     model.write_bytes(NETWORKS["dense"]())

@@ -103,6 +103,20 @@ def plain_place(buffers: list[Buffer], events: list[set[int]], start: int) -> tu
     return min(found, key=lambda result: result[1])
 
 
+def test_weights_of_several_steps_are_there_once() -> None:
+    """An unrolled recurrent layer: every step has the same weights."""
+    maker = ModelMaker(0).input((1, 4, 8))
+    steps = maker.unpack(1)
+    maker.fully_connected(8, source=steps[0])
+    operands, scale = maker.ops[-1].inputs[1:], maker.scale()
+    alone = plan_of(maker.build()).weights_bytes
+    for step in steps[1:]:
+        maker.op("FULLY_CONNECTED", [step, *operands], (1, 8), scale, 4, activation="NONE")
+    plan = plan_of(maker.build([tensor.outputs[0] for tensor in maker.ops[1:]]))
+    assert sum(layer.kernel.startswith("conv_2d") for layer in plan.layers) == 4
+    assert plan.weights_bytes == alone
+
+
 def test_a_chain_keeps_only_the_kernel_height() -> None:
     maker = ModelMaker(0).input((1, 64, 8, 4))
     for _ in range(3):

@@ -422,6 +422,52 @@ def test_tables_that_tflm_has(kind, scale, out, zero, out_zero):
     check(ModelMaker().input((1, 256), scale, zero).unary(kind, out, out_zero).build())
 
 
+@quick
+@given(scale=st.floats(0.002, 4), out=st.floats(0.001, 0.1), out_zero=zero_points)
+def test_inverse_square_roots(scale, out, out_zero):
+    maker = ModelMaker().input((1, 256), float(np.float32(scale)), -128)
+    check(maker.unary("RSQRT", float(np.float32(out)), out_zero).build())
+
+
+@quick
+@given(
+    shape=st.lists(st.integers(1, 40), min_size=1, max_size=2),
+    scale=st.one_of(scales, st.floats(0.001, 40).map(lambda x: float(np.float32(x)))),
+    zero=zero_points,
+    seed=seeds,
+)
+def test_log_softmax(shape, scale, zero, seed):
+    maker = ModelMaker(seed).input((1, *shape), scale, zero)
+    check(maker.unary("LOG_SOFTMAX", 1 / 16, 127).build(), seed)
+
+
+@quick
+@given(left=scales, right=scales, out=scales, zero=zero_points, second=zero_points, seed=seeds)
+def test_squared_difference(left, right, out, zero, second, seed):
+    maker = ModelMaker(seed).input((1, 5, 4, 3), left, zero).input((1, 1, 4, 3), right, second)
+    check(maker.binary("SQUARED_DIFFERENCE", 0, 1, out, 7).build(), seed)
+
+
+@quick
+@given(
+    scale=st.floats(0.01, 0.2),
+    ratio=st.floats(70, 1000),
+    zero=zero_points,
+    second=zero_points,
+    activation=activations,
+    seed=seeds,
+)
+def test_div(scale, ratio, zero, second, activation, seed):
+    """By constants, as TFLM does not say what a division by 0 is; quotients for which it shifts by at most 31 bits."""
+    scale = np.float32(scale)
+    maker = ModelMaker(seed).input((1, 60, 4), float(scale), zero)
+    divisors = [value for value in range(-128, 128) if value != second]
+    random = np.random.default_rng(seed)
+    constant = maker.constant(random.choice(divisors, (60, 4)), "INT8", scale=0.02, zero_point=second)
+    out = float(np.float32(scale / 0.02 / ratio))
+    check(maker.binary("DIV", 0, constant, out, 5, activation).build(), seed)
+
+
 @pytest.mark.parametrize("kind", ["EXP", "GELU", "tanh"])
 def test_tables_that_only_tensorflow_lite_has(kind):
     """All 256 inputs, for many scales, against its interpreter."""

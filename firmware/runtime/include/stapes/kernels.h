@@ -174,15 +174,31 @@ typedef struct {
     int32_t zero_point;
 } stapes_operands_t;
 
-/* ADD and SUB. */
+/* ADD and SUB; SQUARED_DIFFERENCE. */
 typedef struct {
     stapes_operands_t operands;
     int32_t multiplier1, multiplier2, multiplier;
     int8_t shift1, shift2, shift;
     int8_t left_shift;
     uint8_t subtracts;
-} stapes_add_t;
+} stapes_add_t, stapes_squared_difference_t;
 void stapes_add(const stapes_call_t *call); /* faster with DSP */
+void stapes_squared_difference(const stapes_call_t *call);
+
+/* DIV: what to multiply with for each of 256 divisors, index value + 128 (the second operand's offset). */
+typedef struct {
+    int32_t reciprocal;
+    int16_t bits; /* behind it */
+    int16_t sign;
+} stapes_divisor_t;
+
+typedef struct {
+    stapes_operands_t operands;
+    const stapes_divisor_t *divisors;
+    int32_t multiplier;
+    int8_t shift;
+} stapes_div_t;
+void stapes_div(const stapes_call_t *call);
 
 typedef struct {
     stapes_operands_t operands;
@@ -290,6 +306,17 @@ typedef struct {
     int8_t shift;
 } stapes_softmax_t;
 void stapes_softmax(const stapes_call_t *call);
+
+/* LOG_SOFTMAX over the last axis. */
+typedef struct {
+    int32_t multiplier;
+    int32_t reverse_multiplier; /* from Q5 to steps of the input */
+    int32_t minimum_difference;
+    uint32_t columns;
+    uint16_t channels;
+    int8_t shift, reverse_shift;
+} stapes_log_softmax_t;
+void stapes_log_softmax(const stapes_call_t *call);
 
 /* stapes_statistics: six statistics of every band over all rows. */
 #define STAPES_STATISTICS_STATE_BYTES 24u /* a band */

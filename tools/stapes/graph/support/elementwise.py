@@ -138,6 +138,47 @@ def _hard_swish(check: Inspection) -> None:
         check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
 
 
+def _squared_difference(check: Inspection) -> None:
+    if _broadcasting(check):
+        twice_max = 2 * max(check.input(0).scale, check.input(1).scale)
+        check.rescale(twice_max * twice_max / check.output.scale)
+
+
+def _div(check: Inspection) -> None:
+    if not _elementwise_pair(check):
+        return
+    divisor = check.input(1)
+    if divisor.data is not None and np.any(divisor.data == divisor.zero_point):
+        check.refuse(f"a division by the constant {divisor.name}, which has zeros", "multiply instead")
+    ratio = check.input(0).scale / (divisor.scale * check.output.scale)
+    if not 2.0**-20 <= ratio <= 2.0**20:
+        check.refuse(f"a quotient rescaled by {ratio:.3g}", "calibrate again")
+
+
+def _rsqrt(check: Inspection) -> None:
+    if not _unary(check):
+        return
+    ratio = 1.0 / (np.sqrt(check.input(0).scale) * check.output.scale)
+    if not 2.0**-10 <= ratio <= 2.0**19:
+        check.refuse(f"a root rescaled by {ratio:.3g}", "calibrate again")
+
+
+def _log_softmax(check: Inspection) -> None:
+    check.arity(1, 1)
+    source, output = check.input(0), check.output
+    check.shape(source.shape)
+    check.require(len(source.shape) >= 1, "a scalar")
+    if not check.int8(source, output):
+        return
+    if output.scale != 1 / 16 or output.zero_point != 127:
+        check.refuse(
+            "output not in steps of 1/16 from 127", "convert with the TFLite converter's int8 log_softmax"
+        )
+    if not source.scale * 2**26 > 1:
+        check.refuse("an input scale below 2^-26", "calibrate again: the input is constant")
+    check.limit("SOFTMAX_CLASSES", source.shape[-1], "use fewer classes, or a sigmoid for each")
+
+
 def _table(check: Inspection) -> None:
     if _unary(check) and not check.input(0).scale <= 2.0**10:
         check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
@@ -145,6 +186,15 @@ def _table(check: Inspection) -> None:
 
 OPERATORS = {
     "ABS": Operator(_rescaling, "as a table of 256 entries"),
+    "DIV": Operator(
+        _div,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation; no constant 0",
+    ),
+    "LOG_SOFTMAX": Operator(_log_softmax, "last axis, output in steps of 1/16 from 127"),
+    "RSQRT": Operator(_rsqrt, "as a table of 256 entries"),
+    "SQUARED_DIFFERENCE": Operator(
+        _squared_difference, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions"
+    ),
     "ELU": Operator(_table, "as a table of 256 entries"),
     "EXP": Operator(_table, "as a table of 256 entries, as in TensorFlow Lite: TFLM has no int8 for it"),
     "GELU": Operator(_table, "as EXP, exact or approximate"),
