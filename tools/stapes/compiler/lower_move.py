@@ -18,6 +18,8 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 def concatenation(builder: Builder, op: Op) -> None:
     """Along rows, columns or channels."""
+    if builder.keeps(op):
+        return
     output = builder.tensor(op.outputs[0])
     rank = len(output.shape)
     axis = op.integer("axis") % rank
@@ -126,6 +128,17 @@ def _pick(
         start, row_step, row_bytes = column, 0, 0
     else:
         window = Input(number, height=storage.rows, stride=0)
+    run = math.prod(size for size, _ in inner)
+    is_run = [step for size, step in inner if size > 1] == [
+        math.prod(size for size, _ in inner[position + 1 :])
+        for position, (size, _) in enumerate(inner)
+        if size > 1
+    ]
+    if by_rows and is_run and window.stride == 1 and number >= 0:
+        out = Shape.of(shape)
+        builder.view(output, number, row, column, out.rows, run)
+        builder.notes.append(f"{op.kind} {builder.tensor(output).name}: no code, read where it is")
+        return
     padded = [(1, 0)] * (4 - len(inner)) + inner
     builder.add_layer(
         op=op,

@@ -26,7 +26,12 @@ def input_fields(window: Input) -> dict[str, int]:
 
 def layer_fields(layer: Layer) -> dict[str, int]:
     """The numbers of a stapes_layer_t that are always there."""
-    return {"steps": layer.steps, "input_count": len(layer.inputs), "accumulates": int(layer.accumulates)}
+    return {
+        "steps": layer.steps,
+        "kept": layer.state_bytes if layer.keeps_state else 0,
+        "input_count": len(layer.inputs),
+        "accumulates": int(layer.accumulates),
+    }
 
 
 def tensor_fields(plan: Plan, number: int) -> dict[str, int]:
@@ -38,6 +43,7 @@ def tensor_fields(plan: Plan, number: int) -> dict[str, int]:
         "rows": storage.rows,
         "padding": storage.padding,
         "last_consumer": storage.last_consumer,
+        "state": storage.state,
         "zero_point": storage.zero_point,
     }
 
@@ -87,6 +93,7 @@ def _findings(plan: Plan, headers: Headers) -> Iterator[str]:
         "input_count": plan.input_count,
         "layer_count": len(plan.layers),
         "output_count": len(plan.outputs),
+        "state_count": len(plan.states),
     }
     for misfit in headers.misfits("stapes_model_t", network):
         yield f"the network: {misfit}"

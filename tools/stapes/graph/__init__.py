@@ -1,7 +1,7 @@
 """A .tflite file as one small typed graph; what is unsupported is refused here, all of it named at once."""
 
 from stapes.graph.bundle import load_graph
-from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
+from stapes.graph.ir import Attribute, Graph, Op, Quantization, State, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
 from stapes.graph.support import STATISTICS_KINDS, STATISTICS_LAG, check_supported, operator_rows
@@ -14,6 +14,7 @@ __all__ = [
     "Graph",
     "Op",
     "Quantization",
+    "State",
     "Tensor",
     "check_supported",
     "load_graph",

@@ -96,6 +96,18 @@ class Op:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """A variable, kept from one run to the next: a run finds in tensor `read` what the run before it left in tensor
+    `assigned`, the first run finds `initial`.
+    """
+
+    name: str
+    read: int
+    assigned: int
+    initial: npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A whole network, operators in execution order."""
 
@@ -104,6 +116,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     sha256: str
+    states: tuple[State, ...] = ()
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index."""
