@@ -55,6 +55,8 @@ class ModelMaker:
         self.tensors: list[_Tensor] = []
         self.ops: list[_Op] = []
         self.inputs: list[int] = []
+        self.variables: dict[str, tuple[int, _Tensor]] = {}
+        """Handles and initial values."""
 
     @property
     def last(self) -> int:
@@ -382,35 +384,92 @@ class ModelMaker:
         self.raw_op("SPLIT", [self.constant(np.array(axis, np.int32)), source], parts, num_splits=count)
         return parts
 
+    # Variables
+
+    def variable(self, name: str, initial: npt.ArrayLike, scale: float = 0.05, zero_point: int = -3) -> int:
+        """A variable, kept from run to run; what it holds when the run begins is the tensor that is returned."""
+        values = np.asarray(initial, np.int8)
+        handle = self.tensor((), type_name="RESOURCE", name=f"{name} handle")
+        self.raw_op("VAR_HANDLE", [], [handle], container="", shared_name=name)
+        given = _Tensor(name, values.shape, "INT8", (scale,), (zero_point,), 0, values)
+        self.variables[name] = (handle, given)
+        return self.read(name)
+
+    def read(self, name: str) -> int:
+        """READ_VARIABLE of what a variable holds now; returns the tensor."""
+        handle, given = self.variables[name]
+        found = self.tensor(given.shape, given.scales[0], given.zero_points[0], name=f"{name} read {len(self.ops)}")
+        self.raw_op("READ_VARIABLE", [handle], [found])
+        return found
+
+    def assign(self, name: str, source: int | None = None) -> Self:
+        """ASSIGN_VARIABLE of a tensor (the last one made), which stays the last one."""
+        last = self.last if source is None else source
+        self.ops.append(_Op("ASSIGN_VARIABLE", (self.variables[name][0], last), (), {}))
+        return self
+
+    def remember(self, name: str, rows: int, initial: npt.ArrayLike | None = None) -> Self:
+        """The last `rows` rows of the runs before in front of the last tensor's rows (axis 1)."""
+        new = self.last
+        shape, scale, zero_point = self.shape(new), self.scale(new), self.zero_point(new)
+        kept = (1, rows, *shape[2:])
+        values = np.full(kept, zero_point) if initial is None else initial
+        old = self.variable(name, np.broadcast_to(values, kept), scale, zero_point)
+        self.concatenation([old, new], axis=1)
+        joined, rest = self.last, [0] * (len(shape) - 1)
+        whole = list(self.shape())
+        self.strided_slice(
+            [0, -rows, *rest[1:]], [0, 0, *whole[2:]], [1] * len(shape), kept, begin_mask=1, end_mask=3
+        )
+        self.assign(name)
+        self._last = joined
+        return self
+
     # The file
 
     def build(self, outputs: Sequence[int] | None = None) -> bytes:
         """The file's bytes; the outputs default to the last tensor made."""
         builder = flatbuffers.Builder(1024)
-        kinds = sorted({op.kind for op in self.ops})
+        main = self.ops
+        initialiser: list[_Op] = []
+        values: list[_Tensor] = []
+        for name, (_, given) in self.variables.items():
+            handle = _Tensor(f"{name} handle", (), "RESOURCE", (), (), 0, None)
+            at = len(values)
+            initialiser.append(_Op("VAR_HANDLE", (), (at,), {"container": "", "shared_name": name}))
+            initialiser.append(_Op("ASSIGN_VARIABLE", (at, at + 1), (), {}))
+            values += [handle, given]
+        if initialiser:
+            main = [_Op("CALL_ONCE", (), (), {"subgraph": 1}), *main]
+        kinds = sorted({op.kind for op in (*main, *initialiser)})
         buffers = [_buffer(builder, None)]
-        tensors = []
-        for tensor in self.tensors:
-            if tensor.data is None:
-                tensors.append(_tensor(builder, tensor, 0))
-            else:
-                tensors.append(_tensor(builder, tensor, len(buffers)))
-                buffers.append(_buffer(builder, tensor.data.tobytes()))
-        ops = [_operator(builder, op, kinds.index(op.kind)) for op in self.ops]
-        fields = {
-            "Tensors": _offsets(builder, tensors),
-            "Inputs": builder.CreateNumpyVector(np.array(self.inputs, np.int32)),
-            "Outputs": builder.CreateNumpyVector(
-                np.array([self.last] if outputs is None else outputs, np.int32)
-            ),
-            "Operators": _offsets(builder, ops),
-            "Name": builder.CreateString("main"),
-        }
-        subgraph = _table(builder, "SubGraph", fields)
+
+        def subgraph(name: str, of: Sequence[_Tensor], ops: Sequence[_Op], ends: tuple[Any, Any]) -> int:
+            tensors = []
+            for tensor in of:
+                if tensor.data is None:
+                    tensors.append(_tensor(builder, tensor, 0))
+                else:
+                    tensors.append(_tensor(builder, tensor, len(buffers)))
+                    buffers.append(_buffer(builder, tensor.data.tobytes()))
+            operators = [_operator(builder, op, kinds.index(op.kind)) for op in ops]
+            fields = {
+                "Tensors": _offsets(builder, tensors),
+                "Inputs": builder.CreateNumpyVector(np.array(ends[0], np.int32)),
+                "Outputs": builder.CreateNumpyVector(np.array(ends[1], np.int32)),
+                "Operators": _offsets(builder, operators),
+                "Name": builder.CreateString(name),
+            }
+            return _table(builder, "SubGraph", fields)
+
+        ends = (self.inputs, [self.last] if outputs is None else outputs)
+        subgraphs = [subgraph("main", self.tensors, main, ends)]
+        if initialiser:
+            subgraphs.append(subgraph("initialiser", values, initialiser, ([], [])))
         codes = [_operator_code(builder, kind) for kind in kinds]
         fields = {
             "OperatorCodes": _offsets(builder, codes),
-            "Subgraphs": _offsets(builder, [subgraph]),
+            "Subgraphs": _offsets(builder, subgraphs),
             "Description": builder.CreateString("made for a test"),
             "Buffers": _offsets(builder, buffers),
             "Version": 3,
@@ -518,7 +577,11 @@ def _operator(builder: flatbuffers.Builder, op: _Op, code: int) -> int:
         values = {}
         for attribute, value in op.attributes.items():
             field = options.fields[attribute]
-            values[field] = _ENUMS[field][value] if field in _ENUMS else value
+            if field in _ENUMS:
+                value = _ENUMS[field][value]
+            elif isinstance(value, str):
+                value = builder.CreateString(value)
+            values[field] = value
         fields["BuiltinOptions"] = _table(builder, options.table, values)
         fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, options.table)
     return _table(builder, "Operator", fields)
