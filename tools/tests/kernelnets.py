@@ -427,6 +427,25 @@ def recurrent_by_hand() -> bytes:
     return maker.build(outputs)
 
 
+def recurrent(seed: int) -> bytes:
+    """LSTM over rows of either order, one behind the other, and SVDF with either state."""
+    random = np.random.default_rng(600 + seed)
+    maker = ModelMaker(seed).input((1, 7, 9), scale=0.05, zero_point=int(random.integers(-128, 128)))
+    source, outputs = maker.last, []
+    for power, clip in ((-12, 10.0), (-11, 0.0), (-9, 3.0), (-15, 10.0)):
+        zero_point = int(random.integers(-128, 128))
+        maker.lstm(int(random.integers(1, 12)), 1 / 128, zero_point, power, cell_clip=clip, source=source)
+        outputs.append(maker.last)
+    maker.lstm(5)
+    maker.reshape((7, 1, 5)).lstm(6, time_major=True)
+    maker.reshape((1, 42)).svdf(6, 2, 5)
+    outputs.append(maker.last)
+    maker.svdf(4, 1, 8, "INT8", zero_point=3)
+    outputs.append(maker.last)
+    maker.svdf(3, 3, 1)
+    return maker.build([*outputs, maker.last])
+
+
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
     **{
@@ -449,4 +468,5 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"unpadded-{seed}": partial(unpadded, seed) for seed in range(3)},
     **{f"streaming-{seed}": partial(streaming, seed) for seed in range(3)},
     "variables": recurrent_by_hand,
+    **{f"recurrent-{seed}": partial(recurrent, seed) for seed in range(2)},
 }

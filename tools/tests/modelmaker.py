@@ -37,6 +37,7 @@ class _Tensor:
     zero_points: tuple[int, ...]
     axis: int
     data: npt.NDArray[Any] | None
+    is_variable: bool = False
 
 
 @dataclass
@@ -246,6 +247,65 @@ class ModelMaker:
             activation=activation,
             keep_num_dims=keep_num_dims,
         )
+
+    def lstm(
+        self,
+        units: int,
+        scale: float = 1 / 128,
+        zero_point: int = 0,
+        cell_power: int = -12,
+        time_major: bool = False,
+        cell_clip: float = 10.0,
+        source: int | None = None,
+    ) -> Self:
+        """UNIDIRECTIONAL_SEQUENCE_LSTM over [1, time, inputs], or [time, 1, inputs]."""
+        source = self.last if source is None else source
+        *around, depth = self.shape(source)
+        weights = [self._weights((units, size), 0, False) for size in 4 * [depth] + 4 * [units]]
+        biases = [self._bias(weight, source, units, True)[0] for weight in weights[:4]]
+        hidden = self._state((1, units), "INT8", scale, zero_point)
+        cell = self._state((1, units), "INT16", 2.0**cell_power, 0)
+        inputs = [source, *weights, -1, -1, -1, *biases, -1, -1, hidden, cell, -1, -1, -1, -1]
+        return self.op(
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            inputs,
+            (*around, units),
+            scale,
+            zero_point,
+            activation="TANH",
+            cell_clip=cell_clip,
+            time_major=time_major,
+        )
+
+    def svdf(
+        self,
+        units: int,
+        rank: int,
+        memory: int,
+        type_name: str = "INT16",
+        state_zero_point: int = 0,
+        zero_point: int = -128,
+        source: int | None = None,
+    ) -> Self:
+        """SVDF over [1, inputs] with a state and time weights of the type."""
+        source = self.last if source is None else source
+        filters, depth = units * rank, self.shape(source)[1]
+        feature = self._weights((filters, depth), 0, False)
+        limit = 127 if type_name == "INT8" else 4000
+        values = self.random.integers(-limit, limit + 1, (filters, memory))
+        time = self.tensor((filters, memory), 1 / limit, data=values, type_name=type_name)
+        of_state = self.scale(source) * self.scale(feature) * depth * 60 * 40 / (limit * 2)
+        state = self._state((1, filters * memory), type_name, of_state, state_zero_point)
+        biases = self.random.integers(-limit * 5, limit * 5, units)
+        bias = self.tensor((units,), of_state / limit, data=biases, type_name="INT32")
+        scale = of_state * limit / 100
+        inputs = [source, feature, time, bias, state]
+        return self.op("SVDF", inputs, (1, units), scale, zero_point, rank=rank, activation="RELU")
+
+    def _state(self, shape: Shape, type_name: str, scale: float, zero_point: int) -> int:
+        index = self.tensor(shape, scale, zero_point, type_name=type_name)
+        self.tensors[index].is_variable = True
+        return index
 
     # Layers without weights
 
@@ -556,6 +616,8 @@ def _tensor(builder: flatbuffers.Builder, tensor: _Tensor, buffer: int) -> int:
         "Buffer": buffer,
         "Name": builder.CreateString(tensor.name),
     }
+    if tensor.is_variable:
+        fields["IsVariable"] = True
     if tensor.scales:
         quantization = {
             "Scale": builder.CreateNumpyVector(np.array(tensor.scales, np.float32)),

@@ -178,6 +178,7 @@ class Builder:
         macs: int = 0,
         steps: int | None = None,
         state_bytes: int = 0,
+        keeps_state: bool = False,
         scratch_bytes: int = 0,
         details: str = "",
         knows_row: bool = False,
@@ -186,7 +187,8 @@ class Builder:
         """Append a layer for `op`'s output (or tensor `output`); returns the storage of its output.
 
         `steps`: number of input rows, for a layer that accumulates them into one output row. `knows_row`: what a row
-        is depends on its number in the window, so that windows cannot share it.
+        is depends on its number in the window, so that windows cannot share it. `keeps_state`: the state is kept from
+        window to window.
         """
         index = op.outputs[0] if output is None else output
         tensor = self.tensor(index)
@@ -212,6 +214,7 @@ class Builder:
                 accumulates=steps is not None,
                 knows_row=knows_row,
                 state_bytes=state_bytes,
+                keeps_state=keeps_state,
                 scratch_bytes=scratch_bytes,
             )
         )

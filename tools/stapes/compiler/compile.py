@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stapes.compiler import builder, lower_conv, lower_elementwise, lower_forest, lower_move, lower_pool
+from stapes.compiler import (
+    builder,
+    lower_conv,
+    lower_elementwise,
+    lower_forest,
+    lower_move,
+    lower_pool,
+    lower_recurrent,
+)
 from stapes.compiler.builder import Builder, Kept, Lowering
 from stapes.compiler.explain import layer_notes
 from stapes.compiler.memory import Buffer, align, place
@@ -28,6 +36,7 @@ LOWERINGS: dict[str, Lowering] = {
     **lower_forest.LOWERINGS,
     **lower_move.LOWERINGS,
     **lower_pool.LOWERINGS,
+    **lower_recurrent.LOWERINGS,
 }
 """How each operator becomes layers."""
 

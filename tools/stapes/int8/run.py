@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op
-from stapes.int8 import conv, elementwise, forest, move, pool
+from stapes.int8 import conv, elementwise, forest, move, pool, recurrent
 
 Array = npt.NDArray[np.generic]
 Kernel = Callable[[Graph, Op, list[Array]], list[Array]]
@@ -20,6 +20,7 @@ KERNELS: dict[str, Kernel] = {
     **pool.KERNELS,
     **move.KERNELS,
     **forest.KERNELS,
+    **recurrent.KERNELS,
 }
 """Every operator by its name in the file."""
 
@@ -30,7 +31,9 @@ def initial_state(graph: Graph) -> dict[int, Array]:
     for op in graph.ops:
         for index in op.inputs:
             if index >= 0 and graph.tensor(index).is_variable:
-                found[index] = np.zeros(graph.tensor(index).shape, graph.tensor(index).dtype)
+                tensor = graph.tensor(index)
+                zero = tensor.zero_point if tensor.type_name == "INT8" else 0
+                found[index] = np.full(tensor.shape, zero, tensor.dtype)
     return found
 
 

@@ -254,6 +254,40 @@ typedef struct {
 } stapes_softmax_t;
 void stapes_softmax(const stapes_call_t *call);
 
+/* UNIDIRECTIONAL_SEQUENCE_LSTM: a row a step; the state holds the cells (int16), then the hidden values (int8), less
+ * their zero point modulo 256: all zero in the beginning. Gates come in the order input, forget, cell, output; of each
+ * all units. Zero points of what weights multiply are in the biases. */
+typedef struct {
+    const int8_t *weights;           /* of a unit: one per input */
+    const int8_t *recurrent;         /* of a unit: one per unit */
+    const int32_t *biases;           /* of the sums over the row */
+    const int32_t *recurrent_biases; /* of the sums over the hidden values */
+    int32_t multipliers[4], recurrent_multipliers[4];
+    int32_t output_multiplier;
+    int8_t shifts[4], recurrent_shifts[4];
+    int8_t output_shift;
+    int8_t update_shift; /* input gate times cell gate, to the cell's steps */
+    int8_t tanh_shift;   /* right shift of three times the cell to the steps of tanh, negative: a left shift */
+    int8_t zero_point;   /* of the hidden values */
+    int16_t cell_clip;   /* 0: none */
+    uint16_t inputs, units;
+} stapes_lstm_t;
+void stapes_lstm(const stapes_call_t *call); /* faster with DSP */
+
+/* SVDF: filters over the row, then over the last values of each filter, which the state holds (int16), the newest last. */
+typedef struct {
+    const int8_t *feature_weights; /* of a filter: one per input */
+    const int16_t *time_weights;   /* of a filter: one per value */
+    const int32_t *feature_biases; /* minus the zero points of the inputs */
+    const int32_t *biases;         /* of a unit */
+    int32_t feature_multiplier, multiplier;
+    int8_t feature_shift, shift;
+    int8_t zero_point;
+    int16_t minimum, maximum; /* of a value */
+    uint16_t inputs, units, rank, memory;
+} stapes_svdf_t;
+void stapes_svdf(const stapes_call_t *call); /* faster with DSP */
+
 /* stapes_statistics: six statistics of every band over all rows. */
 #define STAPES_STATISTICS_STATE_BYTES 24u /* a band */
 typedef struct {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stapes.errors import UnsupportedModelError
 from stapes.graph.ir import Graph
 from stapes.graph.schema import OPTIONS
-from stapes.graph.support import conv, elementwise, forest, move, pool
+from stapes.graph.support import conv, elementwise, forest, move, pool, recurrent
 from stapes.graph.support.inspection import Inspection, Operator
 
 OPERATORS: dict[str, Operator] = {
@@ -14,6 +14,7 @@ OPERATORS: dict[str, Operator] = {
     **pool.OPERATORS,
     **move.OPERATORS,
     **forest.OPERATORS,
+    **recurrent.OPERATORS,
 }
 """Every supported operator by its name in the file."""
 
@@ -50,9 +51,10 @@ def check_supported(graph: Graph) -> None:
         ]
         for tensor in sparse:
             inspection.refuse(f"sparse constant {tensor.name}", "convert without sparsity")
-        variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable]
+        keeps = op.kind in recurrent.OPERATORS
+        variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable and not keeps]
         for tensor in variables:
-            inspection.refuse(f"state {tensor.name} kept between runs", "unroll the layer that keeps it")
+            inspection.refuse(f"state {tensor.name} kept between runs", "keep it in variables (tf.Variable) or in an LSTM")
         if not sparse and not variables:
             check(inspection)
     findings += _check_edges(graph)
