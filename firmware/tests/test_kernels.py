@@ -16,6 +16,7 @@ from kernelnets import (
     chain_by_rows,
     convolutions,
     flat_input_is_cut_into_rows,
+    many_joined,
     multipliers_of_every_size,
     pools,
     short_map,
@@ -38,7 +39,7 @@ FLAGS = [
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{FIRMWARE / 'runtime/include'}",
 ]  # fmt: skip
 
-Check = Callable[[bytes], Plan]
+Check = Callable[..., Plan]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     subprocess.run(["cc", *FLAGS, "-c", *map(str, sources)], check=True, cwd=objects)
     counter = iter(range(1_000_000))
 
-    def run(data: bytes) -> Plan:
+    def run(data: bytes, tflm: bool = True) -> Plan:
         graph = simplify(read_tflite(data))
         plan = compile_graph(graph)
         directory = tmp_path_factory.mktemp(f"model{next(counter)}")
@@ -76,7 +77,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
         ran = subprocess.run([program], input=given, capture_output=True)
         assert ran.returncode == 0, ran.stderr.decode()
         written = ran.stdout
-        oracle = TflmOracle(data) if TflmOracle.available() else None
+        oracle = TflmOracle(data) if tflm and TflmOracle.available() else None
         got = _parse(written)
         assert len(got) == len(windows)
         state = initial_state(graph)
@@ -113,6 +114,10 @@ def _parse(written: bytes) -> list[dict[int, bytes]]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_equals_the_reference(check: Check, name: str) -> None:
     check(NETWORKS[name]())
+
+
+def test_any_number_of_tensors_is_joined(check: Check) -> None:
+    assert len(check(many_joined(), tflm=False).layers) > 300  # TFLM joins ten at most
 
 
 @settings(max_examples=12, deadline=None)

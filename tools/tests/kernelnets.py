@@ -208,6 +208,43 @@ def parts_and_orders() -> bytes:
     return maker.build(outputs)
 
 
+def parts_and_joints() -> bytes:
+    """SLICE, SPLIT_V, UNPACK, PACK and GATHER along every axis, with one part and with several."""
+    maker = ModelMaker(9).input((1, 6, 5, 4))
+    source, outputs = maker.last, []
+    for begin, size in (
+        ((0, 2, 0, 0), (1, 3, -1, 4)),
+        ((0, 1, 2, 1), (1, -1, 2, 3)),
+        ((0, 5, 0, 0), (1, 1, 5, 4)),
+    ):
+        outputs.append(maker.slice(begin, size, source=source).last)
+    for axis, sizes in ((1, (1, 3, 2)), (2, (4, -1)), (3, (3, 1)), (1, (6,))):
+        outputs += maker.split_v(sizes, axis, source=source)
+    for axis in range(4):
+        parts = maker.unpack(axis, source=source)
+        outputs += [*parts, maker.pack(parts, axis).last, maker.pack(parts[:2], -1).last]
+    for axis, indices in (
+        (1, [3, 0, 0, 5]),
+        (2, [[1, 4, 2], [0, 0, 3]]),
+        (3, [2, 1]),
+        (1, [[4, 0], [1, 1]]),
+        (2, 3),
+    ):
+        outputs.append(maker.gather(indices, axis, source=source).last)
+    states = maker.reshape((4, 30), source=source).unpack(0)
+    outputs.append(maker.concatenation(states, 0).fully_connected(5, keep_num_dims=True).last)
+    return maker.build(outputs)
+
+
+def many_joined() -> bytes:
+    """More than TFLM joins at once, one of which is all there is of it."""
+    maker = ModelMaker(10).input((1, 300, 3))
+    steps = maker.unpack(1)
+    alone = maker.concatenation(steps[:1], 1).last
+    joined = maker.concatenation(steps, 1).last
+    return maker.build([maker.pack(steps, 1).last, joined, maker.unary("RELU", source=alone).last])
+
+
 def several_inputs() -> bytes:
     maker = ModelMaker(5).input((1, 7, 4, 3))
     left = maker.last
@@ -462,6 +499,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "elementwise": elementwise,
     "move": bytes_that_move,
     "parts": parts_and_orders,
+    "joints": parts_and_joints,
     "several inputs": several_inputs,
     "short map": short_map,
     "flat input": flat_input_is_cut_into_rows,

@@ -444,6 +444,57 @@ class ModelMaker:
         self.raw_op("SPLIT", [self.constant(np.array(axis, np.int32)), source], parts, num_splits=count)
         return parts
 
+    def split_v(self, sizes: Sequence[int], axis: int, source: int | None = None) -> list[int]:
+        """SPLIT_V into parts of `sizes`, one of which may be -1; returns their indices."""
+        source = self.last if source is None else source
+        shape = list(self.shape(source))
+        rest = shape[axis] - sum(size for size in sizes if size > 0)
+        parts = []
+        for size in sizes:
+            shape[axis] = rest if size == -1 else size
+            parts.append(self.tensor(shape, self.scale(source), self.zero_point(source)))
+        constants = [self.constant(np.array(values, np.int32)) for values in (sizes, axis)]
+        self.raw_op("SPLIT_V", [source, *constants], parts, num_splits=len(sizes))
+        return parts
+
+    def unpack(self, axis: int, source: int | None = None) -> list[int]:
+        """UNPACK; returns the indices of the parts."""
+        source = self.last if source is None else source
+        shape = list(self.shape(source))
+        count = shape.pop(axis)
+        parts = [self.tensor(shape, self.scale(source), self.zero_point(source)) for _ in range(count)]
+        self.raw_op("UNPACK", [source], parts, num=count, axis=axis)
+        return parts
+
+    def pack(self, sources: Sequence[int], axis: int) -> Self:
+        """PACK: one more axis, `axis` of the output."""
+        shape = list(self.shape(sources[0]))
+        shape.insert(axis % (len(shape) + 1), len(sources))
+        return self.op("PACK", sources, shape, values_count=len(sources), axis=axis)
+
+    def slice(self, begin: Sequence[int], size: Sequence[int], source: int | None = None) -> Self:
+        """SLICE; a size of -1 goes to the end."""
+        source = self.last if source is None else source
+        shape = [
+            length - first if count == -1 else count
+            for length, first, count in zip(self.shape(source), begin, size, strict=True)
+        ]
+        constants = [self.constant(np.array(values, np.int32)) for values in (begin, size)]
+        return self.op("SLICE", [source, *constants], shape)
+
+    def gather(self, indices: npt.ArrayLike, axis: int, source: int | None = None) -> Self:
+        """GATHER with constant indices of any shape."""
+        source = self.last if source is None else source
+        given, shape = np.array(indices, np.int32), self.shape(source)
+        axis %= len(shape)
+        return self.op(
+            "GATHER",
+            [source, self.constant(given)],
+            (*shape[:axis], *given.shape, *shape[axis + 1 :]),
+            axis=axis,
+            batch_dims=0,
+        )
+
     # Variables
 
     def variable(self, name: str, initial: npt.ArrayLike, scale: float = 0.05, zero_point: int = -3) -> int:

@@ -169,10 +169,8 @@ __attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
             }
         }
     }
-    for (uint32_t i = 0; i < model->layer_count; i++) {
-        if (model->layers[i].kept != 0) {
-            memset(place(engine, model->layers[i].state), 0, model->layers[i].kept);
-        }
+    for (uint32_t i = 0; i < model->kept_count; i++) {
+        memset(engine->arena + model->kept[i].offset, 0, model->kept[i].bytes);
     }
     return STAPES_OK;
 }

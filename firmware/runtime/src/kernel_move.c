@@ -47,6 +47,11 @@ void stapes_pick(const stapes_call_t *call) {
             for (uint32_t c = 0; c < p->counts[2]; c++) {
                 int32_t at =
                     start + (int32_t)a * p->steps[0] + (int32_t)b * p->steps[1] + (int32_t)c * p->steps[2];
+                if (p->input_bytes == 0 && p->steps[3] == 1) {
+                    memcpy(output, call->rows[0] + at, p->counts[3]);
+                    output += p->counts[3];
+                    continue;
+                }
                 for (uint32_t d = 0; d < p->counts[3]; d++) {
                     *output++ =
                         p->input_bytes == 0
@@ -56,6 +61,17 @@ void stapes_pick(const stapes_call_t *call) {
                 }
             }
         }
+    }
+}
+
+void stapes_gather(const stapes_call_t *call) {
+    const stapes_gather_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    const uint32_t base = p->bases[call->step];
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t at = base + p->offsets[i];
+        memcpy(output, call->rows[at / p->input_bytes] + at % p->input_bytes, p->piece_bytes);
+        output += p->piece_bytes;
     }
 }
 

@@ -65,6 +65,7 @@ def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str,
         "layers": [_layer_text(prefix, plan, layer) for layer in plan.layers],
         "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
         "states": [_state_text(prefix, plan, number) for number in range(len(plan.states))],
+        "keepers": [layer for layer in plan.layers if layer.keeps_state],
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
     return {f"{prefix}_{file}": render(f"{file}.j2", **context) for file in FILES}

@@ -11,7 +11,7 @@ import numpy as np
 from stapes.compiler.plan import Fields, Input, Layer, Storage
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op, State, Tensor
-from stapes.graph.slices import slice_of
+from stapes.graph.slices import PARTS, SOURCE_OF_PARTS, parts_of
 
 
 @dataclass(frozen=True)
@@ -222,13 +222,14 @@ class Builder:
         self.storages.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point))
         return self.storage_of[index]
 
-    def alias(self, op: Op) -> None:
-        """The output is the input's bytes in another shape."""
-        source = op.inputs[0]
+    def alias(self, op: Op, source: int | None = None, output: int | None = None) -> None:
+        """The output is the bytes of the (first) input in another shape."""
+        source = op.inputs[0] if source is None else source
+        output = op.outputs[0] if output is None else output
         if self.tensor(source).data is not None:
             raise self.refuse(op, "a reshaped constant", "convert with constants folded")
-        self.storage_of[op.outputs[0]] = self.storage_of[source]
-        self.notes.append(f"{op.kind} {self.tensor(op.outputs[0]).name}: no code, the same bytes")
+        self.storage_of[output] = self.storage_of[source]
+        self.notes.append(f"{op.kind} {self.tensor(output).name}: no code, the same bytes")
 
     # Views, and what is kept from window to window
 
@@ -359,15 +360,18 @@ def _is_rest(graph: Graph, state: State, op: Op) -> bool:
     """Whether a state's next rows are the last ones of what `op` joins along rows: its rows, then new ones."""
     joined, old = graph.tensors[op.outputs[0]], graph.tensors[state.read]
     maker = next((each for each in graph.ops if state.assigned in each.outputs), None)
-    if maker is None or maker.kind != "STRIDED_SLICE" or maker.inputs[0] != joined.index:
+    if maker is None or maker.kind not in PARTS:
+        return False
+    source = maker.inputs[SOURCE_OF_PARTS.get(maker.kind, 0)]
+    if source != joined.index:
         return False
     axis = op.integer("axis") % len(joined.shape)
     if Shape.of(joined.shape).rows <= Shape.of(old.shape).rows or any(size != 1 for size in joined.shape[:axis]):
         return False
-    numbers = [graph.tensors[index].data for index in maker.inputs[1:]]
-    assert all(each is not None for each in numbers)
     places = np.arange(joined.elements).reshape(joined.shape)
-    rest = places[slice_of(maker, joined.shape, *(each for each in numbers if each is not None))]
+    constants = [graph.tensors[index].data for index in maker.inputs]
+    given = [places if data is None else data for data in constants]
+    rest = parts_of(maker, given)[maker.outputs.index(state.assigned)]
     return bool(np.array_equal(rest.reshape(-1), np.arange(joined.elements)[-old.elements :]))
 
 

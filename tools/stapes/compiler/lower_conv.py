@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Lowering, Pad, Shape
+from stapes.compiler.builder import VIEWS, Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.compiler.structures import macro
@@ -294,7 +294,7 @@ def fully_connected(builder: Builder, op: Op) -> None:
         storage = builder.storage(number)
         sums, rows = 4 * (channels + 1), (storage.rows - 1) * storage.row_bytes
         scratch = 2 * (storage.row_bytes + 1)
-        if storage.rows > 1 and sums + scratch < rows + 2 * depth:
+        if storage.rows > 1 and number < VIEWS and sums + scratch < rows + 2 * depth:
             _add_accumulating(builder, op, weights, number, details)
             return
         window = Input(number, height=storage.rows, stride=0)

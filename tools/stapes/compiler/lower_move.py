@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
-from stapes.graph.slices import slice_of
+from stapes.graph.slices import PARTS, SOURCE_OF_PARTS, parts_of
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -20,34 +21,48 @@ def concatenation(builder: Builder, op: Op) -> None:
     """Along rows, columns or channels."""
     if builder.keeps(op):
         return
+    axis = op.integer("axis") % len(builder.tensor(op.outputs[0]).shape)
+    _join(builder, op, axis, [builder.tensor(index).shape for index in op.inputs])
+
+
+def pack(builder: Builder, op: Op) -> None:
+    """CONCATENATION of tensors with one axis more."""
+    axis = op.integer("axis") % len(builder.tensor(op.outputs[0]).shape)
+    shapes = [builder.tensor(index).shape for index in op.inputs]
+    _join(builder, op, axis, [(*shape[:axis], 1, *shape[axis:]) for shape in shapes])
+
+
+def _join(builder: Builder, op: Op, axis: int, shapes: Sequence[tuple[int, ...]]) -> None:
+    """The inputs, seen as `shapes`, one after the other."""
+    if len(op.inputs) == 1:
+        builder.alias(op)
+        return
     output = builder.tensor(op.outputs[0])
     rank = len(output.shape)
-    axis = op.integer("axis") % rank
     shape = Shape.of(output.shape)
     first = 1 if rank > 1 and output.shape[0] == 1 else 0
-    tensors = [builder.tensor(index) for index in op.inputs]
     if rank - first > 1 and axis == first:
-        parts = tuple(Shape.of((1, *tensor.shape[first:])) for tensor in tensors)
+        parts = tuple(Shape.of((1, *part[first:])) for part in shapes)
         starts = accumulate((part.rows for part in parts), initial=0)
         builder.add_layer(
             op=op,
             kernel="concatenation_rows",
             inputs=tuple(
-                Input(builder.source(op, tensor.index, part), before=start)
-                for tensor, part, start in zip(tensors, parts, starts, strict=False)
+                Input(builder.source(op, index, part), before=start)
+                for index, part, start in zip(op.inputs, parts, starts, strict=False)
             ),
             fields={"row_bytes": shape.row_bytes},
             knows_row=True,
         )
         return
     outer = math.prod(output.shape[first + 1 : axis]) if axis > first else 1
-    sizes = [Shape.of((1, *tensor.shape[first:])).row_bytes // outer for tensor in tensors]
+    sizes = [Shape.of((1, *part[first:])).row_bytes // outer for part in shapes]
     builder.add_layer(
         op=op,
         kernel="concatenation",
         inputs=tuple(
-            Input(builder.source(op, tensor.index, Shape(shape.rows, outer, size)))
-            for tensor, size in zip(tensors, sizes, strict=True)
+            Input(builder.source(op, index, Shape(shape.rows, outer, size)))
+            for index, size in zip(op.inputs, sizes, strict=True)
         ),
         fields={
             "columns": outer,
@@ -56,66 +71,83 @@ def concatenation(builder: Builder, op: Op) -> None:
     )
 
 
-def strided_slice(builder: Builder, op: Op) -> None:
-    """A regular part of the input."""
-    begin, end, strides = (builder.tensor(index).data for index in op.inputs[1:])
-    assert begin is not None and end is not None and strides is not None
-    whole = _whole(builder, op.inputs[0])
-    _pick(
-        builder, op, op.inputs[0], whole, whole[slice_of(op, whole.shape, begin, end, strides)], op.outputs[0]
+def parts(builder: Builder, op: Op) -> None:
+    """One layer for each part of the input; one part that is all of it costs nothing."""
+    index = op.inputs[SOURCE_OF_PARTS.get(op.kind, 0)]
+    # An array of the tensor's shape whose memory nobody touches: only views of it are taken.
+    whole = np.empty(builder.tensor(index).shape, np.int8)
+    constants = [builder.tensor(i).data for i in op.inputs]
+    given = [
+        whole if i == index or data is None else data for i, data in zip(op.inputs, constants, strict=True)
+    ]
+    for part, output in zip(parts_of(op, given), op.outputs, strict=True):
+        if part.size == whole.size and part.flags.c_contiguous and builder.tensor(index).data is None:
+            builder.alias(op, index, output)
+        else:
+            _pick(builder, op, index, whole, part, output)
+
+
+def gather(builder: Builder, op: Op) -> None:
+    """Rows, columns or channels in the order of the indices."""
+    source = builder.tensor(op.inputs[0])
+    indices = builder.tensor(op.inputs[1]).data
+    assert indices is not None
+    axis = op.integer("axis") % len(source.shape)
+    whole = np.arange(source.elements).reshape(source.shape)
+    taken = np.take(whole, indices.astype(np.int64), axis=axis)
+    inner = math.prod(source.shape[axis + 1 :])
+    add_gather(builder, op, taken.reshape(-1, inner)[:, 0], inner)
+
+
+def add_gather(builder: Builder, op: Op, starts: npt.NDArray[np.int64], inner: int) -> None:
+    """A layer that copies pieces of `inner` bytes that begin at `starts` in the first input."""
+    number = builder.source(op, op.inputs[0])
+    storage = builder.storage(number)
+    shape = Shape.of(builder.tensor(op.outputs[0]).shape)
+    piece = math.gcd(inner, shape.row_bytes, storage.row_bytes)  # never across a row of either side
+    pieces = (starts[:, None] + np.arange(0, inner, piece)).reshape(shape.rows, -1)
+    bases, offsets = pieces.min(axis=1), pieces[0] - pieces[0].min()
+    if np.any(pieces != bases[:, None] + offsets):
+        # Every row has pieces of its own: one long row, which readers cut.
+        shape = Shape(1, shape.rows * shape.columns, shape.channels)
+        bases, offsets = np.zeros(1, np.int64), pieces.reshape(-1)
+    builder.add_layer(
+        op=op,
+        kernel="gather",
+        shape=shape,
+        inputs=(Input(number, height=storage.rows, stride=0),),
+        fields={
+            "bases": Array("uint32_t", bases),
+            "offsets": Array("uint32_t", offsets),
+            "count": offsets.size,
+            "piece_bytes": piece,
+            "input_bytes": storage.row_bytes,
+        },
+        knows_row=True,
     )
-
-
-def split(builder: Builder, op: Op) -> None:
-    """One layer for each part."""
-    axis = builder.tensor(op.inputs[0]).data
-    assert axis is not None
-    whole = _whole(builder, op.inputs[1])
-    parts = np.split(whole, len(op.outputs), axis=int(axis.reshape(-1)[0]))
-    for part, output in zip(parts, op.outputs, strict=True):
-        _pick(builder, op, op.inputs[1], whole, part, output)
-
-
-def transpose(builder: Builder, op: Op) -> None:
-    """Axes in another order."""
-    order = builder.tensor(op.inputs[1]).data
-    assert order is not None
-    whole = _whole(builder, op.inputs[0])
-    _pick(
-        builder,
-        op,
-        op.inputs[0],
-        whole,
-        whole.transpose([int(axis) for axis in order.reshape(-1)]),
-        op.outputs[0],
-    )
-
-
-def _whole(builder: Builder, index: int) -> npt.NDArray[np.int8]:
-    """An array of the tensor's shape whose memory nobody touches: only views of it are taken."""
-    return np.empty(builder.tensor(index).shape, np.int8)
 
 
 def _pick(
     builder: Builder,
     op: Op,
     source: int,
-    whole: npt.NDArray[np.int8],
-    part: npt.NDArray[np.int8],
+    whole: npt.NDArray[np.generic],
+    part: npt.NDArray[np.generic],
     output: int,
 ) -> None:
     """The bytes that the view `part` takes from `whole`: NumPy's strides are the kernel's steps."""
-    shape = builder.tensor(output).shape
     start = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    # Axes that the operator took away have no stride; those of length one need none.
-    strides = iter([step for size, step in zip(part.shape, part.strides, strict=True) if size != 1])
-    steps = [next(strides) if size != 1 else 0 for size in shape]
-    first = 1 if len(shape) > 1 and shape[0] == 1 else 0
-    is_flat = len(shape) - first < 2
-    inner = list(zip(shape, steps, strict=True))[first if is_flat else first + 1 :]
-    row_step = 0 if is_flat else steps[first]
+    shape = Shape.of(builder.tensor(output).shape)
+    axes = [(size, step) for size, step in zip(part.shape, part.strides, strict=True) if size != 1]
+    row_step = axes.pop(0)[1] if shape.rows > 1 else 0
+    inner: list[tuple[int, int]] = []
+    for size, step in axes:
+        if inner and inner[-1][1] == size * step:
+            inner[-1] = (inner[-1][0] * size, step)
+        else:
+            inner.append((size, step))
     if len(inner) > 4:
-        raise builder.refuse(op, f"{len(shape)} dimensions", "reshape to at most 5")
+        raise builder.refuse(op, f"bytes along {len(inner)} axes in another order", "reshape first")
     number = builder.source(op, source)
     storage = builder.storage(number)
     row_bytes = storage.row_bytes
@@ -128,15 +160,9 @@ def _pick(
         start, row_step, row_bytes = column, 0, 0
     else:
         window = Input(number, height=storage.rows, stride=0)
-    run = math.prod(size for size, _ in inner)
-    is_run = [step for size, step in inner if size > 1] == [
-        math.prod(size for size, _ in inner[position + 1 :])
-        for position, (size, _) in enumerate(inner)
-        if size > 1
-    ]
-    if by_rows and is_run and window.stride == 1 and number >= 0:
-        out = Shape.of(shape)
-        builder.view(output, number, row, column, out.rows, run)
+    is_run = inner in ([], [(shape.row_bytes, 1)]) and (window.stride == 1 or shape.rows == 1)
+    if by_rows and is_run and number >= 0:
+        builder.view(output, number, row, column, shape.rows, shape.row_bytes)
         builder.notes.append(f"{op.kind} {builder.tensor(output).name}: no code, read where it is")
         return
     padded = [(1, 0)] * (4 - len(inner)) + inner
@@ -207,9 +233,9 @@ def pad(builder: Builder, op: Op) -> None:
 
 LOWERINGS = {
     "CONCATENATION": Lowering(concatenation, ("concatenation", "concatenation_rows")),
+    "GATHER": Lowering(gather, ("gather",)),
+    "PACK": Lowering(pack, ("concatenation", "concatenation_rows")),
     "PAD": Lowering(pad, ("pad",)),
     "PADV2": Lowering(pad, ("pad",)),
-    "SPLIT": Lowering(split, ("pick",)),
-    "STRIDED_SLICE": Lowering(strided_slice, ("pick",)),
-    "TRANSPOSE": Lowering(transpose, ("pick",)),
+    **dict.fromkeys(PARTS, Lowering(parts, ("pick",))),
 }

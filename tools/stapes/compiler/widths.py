@@ -26,12 +26,7 @@ def input_fields(window: Input) -> dict[str, int]:
 
 def layer_fields(layer: Layer) -> dict[str, int]:
     """The numbers of a stapes_layer_t that are always there."""
-    return {
-        "steps": layer.steps,
-        "kept": layer.state_bytes if layer.keeps_state else 0,
-        "input_count": len(layer.inputs),
-        "accumulates": int(layer.accumulates),
-    }
+    return {"steps": layer.steps, "input_count": len(layer.inputs), "accumulates": int(layer.accumulates)}
 
 
 def tensor_fields(plan: Plan, number: int) -> dict[str, int]:

@@ -47,6 +47,8 @@ OPTIONS: dict[str, Options] = {
     "SOFTMAX": Options("SoftmaxOptions", {"beta": "Beta"}),
     "LEAKY_RELU": Options("LeakyReluOptions", {"alpha": "Alpha"}),
     "SPLIT": Options("SplitOptions", {"num_splits": "NumSplits"}),
+    "SPLIT_V": Options("SplitVOptions", {"num_splits": "NumSplits"}),
+    "UNPACK": Options("UnpackOptions", {"num": "Num", "axis": "Axis"}),
     "STRIDED_SLICE": Options(
         "StridedSliceOptions",
         {

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph import Graph, Op
-from stapes.graph.slices import slice_of
+from stapes.graph.slices import PARTS, parts_of
 
 Arrays = list[npt.NDArray[np.generic]]
 
@@ -28,31 +28,33 @@ def pad(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [np.pad(inputs[0], [(int(a), int(b)) for a, b in amounts], constant_values=value)]
 
 
-def transpose(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """Axes in another order."""
-    return [np.ascontiguousarray(inputs[0].transpose([int(axis) for axis in inputs[1].reshape(-1)]))]
+def parts(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Parts of the input, its axes in another order: all that `stapes.graph.slices` knows."""
+    return [
+        np.ascontiguousarray(part).reshape(graph.tensor(output).shape)
+        for part, output in zip(parts_of(op, inputs), op.outputs, strict=True)
+    ]
 
 
-def strided_slice(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """A regular part of the input."""
-    part = inputs[0][slice_of(op, inputs[0].shape, *inputs[1:])]
-    return [np.ascontiguousarray(part).reshape(graph.tensor(op.outputs[0]).shape)]
+def pack(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Inputs one after the other along an axis of their own."""
+    return [np.stack(inputs, axis=op.integer("axis"))]
 
 
-def split(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
-    """Equal parts along an axis; the axis is the first input."""
-    parts = np.split(inputs[1], len(op.outputs), axis=int(inputs[0].reshape(-1)[0]))
-    return [np.ascontiguousarray(part) for part in parts]
+def gather(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Entries along an axis, in any order, any number of times."""
+    taken = np.take(inputs[0], inputs[1].astype(np.int64), axis=op.integer("axis"))
+    return [np.ascontiguousarray(taken)]
 
 
 KERNELS = {
     "CONCATENATION": concatenation,
     "EXPAND_DIMS": reshape,
+    "GATHER": gather,
+    "PACK": pack,
     "PAD": pad,
     "PADV2": pad,
     "RESHAPE": reshape,
-    "SPLIT": split,
     "SQUEEZE": reshape,
-    "STRIDED_SLICE": strided_slice,
-    "TRANSPOSE": transpose,
+    **dict.fromkeys(PARTS, parts),
 }

@@ -77,7 +77,6 @@ def with_weights(**changes: object) -> ModelMaker:
         (ModelMaker().input((1, 6), 100.0).unary("HARD_SWISH", 0.1, 0), "an input scale 1e+03 times"),
         (ModelMaker().input((1, 6), 1e-9).softmax(), "an input scale below 2"),
         (ModelMaker().input((1, 5000)).softmax(), "5000 values that a SOFTMAX runs over (at most 4095"),
-        (ModelMaker().input((1, 6)).concatenation([0] * 11), "11 joined tensors (at most 10"),
         (
             ModelMaker().input((1, 2, 2, 2, 2, 2)).pad([(0, 0)] * 6),
             "6 dimensions of PAD and PADV2 (at most 5",

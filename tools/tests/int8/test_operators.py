@@ -381,6 +381,29 @@ def test_split_and_concatenation(shape, count, axis, negative):
     check(maker.build([maker.last, *parts]))
 
 
+@quick
+@given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
+def test_parts_and_joints(shape, data):
+    rank = len(shape)
+    axis = data.draw(st.integers(-rank, rank - 1))
+    maker = ModelMaker().input(shape)
+    source, outputs = maker.last, []
+    begin = [data.draw(st.integers(0, size - 1)) for size in shape]
+    size = [data.draw(st.integers(1, size - first)) for size, first in zip(shape, begin, strict=True)]
+    size = [data.draw(st.sampled_from([count, -1])) for count in size]
+    outputs.append(maker.slice(begin, size, source=source).last)
+    cut = data.draw(st.integers(1, shape[axis]))
+    rest = data.draw(st.sampled_from([shape[axis] - cut, -1]))
+    outputs += maker.split_v([cut, rest] if cut < shape[axis] else [cut], axis, source=source)
+    if rank > 1:
+        parts = maker.unpack(axis, source=source)
+        outputs += parts
+        outputs.append(maker.pack(parts, data.draw(st.integers(-rank, rank - 1))).last)
+    positions = st.lists(st.integers(0, shape[axis] - 1), min_size=1, max_size=4)
+    outputs.append(maker.gather(data.draw(positions), axis, source=source).last)
+    check(maker.build(outputs))
+
+
 @pytest.mark.parametrize(
     ("kind", "shape"), [("RESHAPE", (2, 12)), ("SQUEEZE", (2, 3, 4)), ("EXPAND_DIMS", (1, 1, 2, 3, 4))]
 )

@@ -78,10 +78,15 @@ struct stapes_layer {
     uint32_t state; /* offset in the arena, STAPES_NOWHERE where there is none */
     uint32_t scratch;
     uint32_t steps; /* calls of the kernel */
-    uint16_t kept;  /* bytes of the state that are kept from one window to the next, zero after a reset */
-    uint8_t input_count;
+    uint16_t input_count;
     uint8_t accumulates; /* 1: one call per input row, one output row after the last */
 };
+
+/* The state of a layer that keeps it from one window to the next: zero after a reset. */
+typedef struct {
+    uint32_t offset; /* in the arena */
+    uint32_t bytes;
+} stapes_kept_t;
 
 #define STAPES_NOWHERE UINT32_MAX
 
@@ -93,6 +98,7 @@ typedef struct {
     uint16_t layer_count;  /* layer i writes tensor input_count + i */
     uint16_t output_count;
     uint16_t state_count;
+    uint16_t kept_count;
     uint32_t rows;      /* of input 0 */
     uint32_t row_bytes; /* of input 0 */
     uint32_t row_table; /* offset of the table of row pointers in the arena */
@@ -101,6 +107,7 @@ typedef struct {
     const stapes_tensor_t *tensors;
     const uint16_t *outputs; /* tensors that are outputs */
     const stapes_state_t *states;
+    const stapes_kept_t *kept;
 } stapes_model_t;
 
 /* Bytes of one row, without padding. */

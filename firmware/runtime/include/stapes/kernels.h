@@ -217,9 +217,9 @@ typedef struct {
 } stapes_reshape_t;
 void stapes_reshape(const stapes_call_t *call);
 
-/* STRIDED_SLICE, SPLIT, TRANSPOSE: a row of counts[0] * ... * counts[3] bytes that lie steps[...] apart in
- * the input. The input's rows are one after the other in the table, the first byte is at start + step *
- * row_step. */
+/* SLICE, STRIDED_SLICE, SPLIT, SPLIT_V, UNPACK, TRANSPOSE: a row of counts[0] * ... * counts[3] bytes that
+ * lie steps[...] apart in the input. The input's rows are one after the other in the table, the first byte is
+ * at start + step * row_step. */
 typedef struct {
     uint32_t counts[4];
     int32_t steps[4];
@@ -227,6 +227,17 @@ typedef struct {
     uint32_t input_bytes; /* of an input row; 0: everything is in the one row given */
 } stapes_pick_t;
 void stapes_pick(const stapes_call_t *call);
+
+/* GATHER: a row of `count` pieces, which lie at bases[step] + offsets[...] in the input; no piece lies in two
+ * of its rows. */
+typedef struct {
+    const uint32_t *bases;
+    const uint32_t *offsets;
+    uint32_t count;
+    uint32_t piece_bytes;
+    uint32_t input_bytes; /* of an input row */
+} stapes_gather_t;
+void stapes_gather(const stapes_call_t *call);
 
 /* PAD that no convolution can take: rows outside of the map are NULL. */
 typedef struct {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stapes.definitions import limit
 from stapes.errors import ModelError
-from stapes.graph.slices import slice_of
+from stapes.graph.slices import SOURCE_OF_PARTS, parts_of
 from stapes.graph.support.inspection import Inspection, Operator
 
 
@@ -48,70 +49,148 @@ def _concatenation(check: Inspection) -> None:
         check.shape((*source.shape[:axis], total, *source.shape[axis + 1 :]))
     if check.op.text("activation") != "NONE":
         check.refuse("activation fused into CONCATENATION", "put it into the layers before")
-    check.limit("CONCATENATION_INPUTS", count, "join fewer at once")
     if check.int8(*sources, output):
         for source in sources:
             check.same_quantization(source, output)
 
 
-def _transpose(check: Inspection) -> None:
+def _pack(check: Inspection) -> None:
+    count = len(check.op.inputs)
+    check.arity(count, count)
+    check.require(count >= 1 and check.op.integer("values_count") == count, f"{count} tensors to pack")
+    output, sources = check.output, [check.input(position) for position in range(count)]
+    axis = check.axis(check.op.integer("axis"), len(sources[0].shape) + 1)
+    for source in sources:
+        check.shape((*source.shape[:axis], count, *source.shape[axis:]))
+    if check.int8(*sources, output):
+        for source in sources:
+            check.same_quantization(source, output)
+
+
+def _gather(check: Inspection) -> None:
     check.arity(2, 2)
     source, output = check.input(0), check.output
+    if check.op.integer("batch_dims") != 0:
+        check.refuse(
+            f"batch_dims {check.op.integer('batch_dims')}", "gather with the same indices everywhere"
+        )
+        return
+    axis = check.axis(check.op.integer("axis"), len(source.shape))
+    indices = check.constant_ints(1, "indices")
+    if indices is None:
+        return
+    check.require(
+        indices.size > 0 and bool(np.all((indices >= 0) & (indices < source.shape[axis]))),
+        f"indices beyond an axis of {source.shape[axis]}",
+    )
+    check.shape((*source.shape[:axis], *check.input(1).shape, *source.shape[axis + 1 :]))
+    if check.int8(source, output):
+        check.same_quantization(source, output)
+
+
+def _transpose(check: Inspection) -> None:
+    check.arity(2, 2)
+    source = check.input(0)
     check.limit("TRANSPOSE_DIMENSIONS", len(source.shape), "reshape first")
     order = check.constant_ints(1, "permutation")
     if order is None:
         return
     axes = [int(value) for value in order]
     check.require(sorted(axes) == list(range(len(source.shape))), f"permutation {axes}")
-    check.shape(tuple(source.shape[axis] for axis in axes))
-    if check.int8(source, output):
-        check.same_quantization(source, output)
+    _parts(check, {1: order})
 
 
 def _strided_slice(check: Inspection) -> None:
     check.arity(4, 4)
-    source, output = check.input(0), check.output
-    op = check.op
+    source, op = check.input(0), check.op
     check.limit("SLICE_DIMENSIONS", len(source.shape), "reshape first")
     for mask in ("ellipsis_mask", "new_axis_mask", "offset"):
         if op.integer(mask):
             check.refuse(f"the {mask}", "slice with begin, end and strides only")
             return
-    indices = [check.constant_ints(i, name) for i, name in ((1, "begin"), (2, "end"), (3, "strides"))]
-    if any(values is None for values in indices):
+    constants = _constants(check, {1: "begin", 2: "end", 3: "strides"})
+    if constants is None:
         return
-    begin, end, strides = (values for values in indices if values is not None)
     rank = len(source.shape)
-    if not begin.size == end.size == strides.size == rank:
+    if any(values.size != rank for values in constants.values()):
         check.refuse(
-            f"{begin.size} begins for {rank} dimensions", "give begin, end and stride for every axis"
+            f"{constants[1].size} begins for {rank} dimensions", "give begin, end and stride for every axis"
         )
         return
-    try:
-        part = np.broadcast_to(np.int8(0), source.shape)[slice_of(op, source.shape, begin, end, strides)]
-    except ValueError as error:
-        raise ModelError(f"corrupt: {check.where}: {error}") from error
-    check.require(part.size > 0, "an empty slice")
-    check.shape(part.shape)
-    if check.int8(source, output):
-        check.same_quantization(source, output)
+    _parts(check, constants)
+
+
+def _slice(check: Inspection) -> None:
+    check.arity(3, 3)
+    check.limit("TRANSPOSE_DIMENSIONS", len(check.input(0).shape), "reshape first")
+    constants = _constants(check, {1: "begin", 2: "size"})
+    if constants is not None:
+        _parts(check, constants)
 
 
 def _split(check: Inspection) -> None:
     count = len(check.op.outputs)
     check.arity(2, 2, outputs=count)
     check.require(count >= 1 and check.op.integer("num_splits") == count, f"{count} parts")
-    source = check.input(1)
-    values = check.constant_ints(0, "split axis")
-    if values is None:
-        return
-    check.require(values.size == 1, f"{values.size} split axes")
-    axis = check.axis(int(values[0]), len(source.shape))
-    check.require(source.shape[axis] % count == 0, f"{source.shape[axis]} does not divide into {count} parts")
-    part = (*source.shape[:axis], source.shape[axis] // count, *source.shape[axis + 1 :])
-    for index in check.op.outputs:
+    constants = _axis_constant(check, {0: "split axis"}, 0)
+    if constants is not None:
+        _parts(check, constants)
+
+
+def _split_v(check: Inspection) -> None:
+    count = len(check.op.outputs)
+    check.arity(3, 3, outputs=count)
+    check.require(count >= 1 and check.op.integer("num_splits") == count, f"{count} parts")
+    constants = _axis_constant(check, {1: "sizes of the parts", 2: "split axis"}, 2)
+    if constants is not None:
+        check.require(constants[1].size == count, f"{constants[1].size} sizes for {count} parts")
+        _parts(check, constants)
+
+
+def _unpack(check: Inspection) -> None:
+    count = len(check.op.outputs)
+    check.arity(1, 1, outputs=count)
+    shape = check.input(0).shape
+    axis = check.axis(check.op.integer("axis"), len(shape))
+    check.require(count == check.op.integer("num") == shape[axis], f"{count} parts of {shape[axis]}")
+    _parts(check, {})
+
+
+Constants = dict[int, npt.NDArray[np.int64]]
+"""Those among an operator's inputs, by position."""
+
+
+def _constants(check: Inspection, names: dict[int, str]) -> Constants | None:
+    found = {position: check.constant_ints(position, name) for position, name in names.items()}
+    constants = {position: values for position, values in found.items() if values is not None}
+    return constants if len(constants) == len(names) else None
+
+
+def _axis_constant(check: Inspection, names: dict[int, str], position: int) -> Constants | None:
+    """The constants, of which that at `position` is an axis of the input."""
+    constants = _constants(check, names)
+    if constants is not None:
+        axis = constants[position]
+        check.require(axis.size == 1, f"{axis.size} split axes")
+        source = check.input(SOURCE_OF_PARTS.get(check.op.kind, 0))
+        check.axis(int(axis[0]), len(source.shape))
+    return constants
+
+
+def _parts(check: Inspection, constants: Constants) -> None:
+    """Outputs as `parts_of` would take them from the input, and of its scale and zero point."""
+    source = check.input(SOURCE_OF_PARTS.get(check.op.kind, 0))
+    whole = np.broadcast_to(np.int8(0), source.shape)
+    try:
+        parts = parts_of(check.op, [constants.get(i, whole) for i in range(len(check.op.inputs))])
+    except ValueError as error:
+        raise ModelError(f"corrupt: {check.where}: {error}") from error
+    for part, index in zip(parts, check.op.outputs, strict=True):
         output = check.graph.tensors[index]
-        check.require(output.shape == part, f"part shape {list(output.shape)}, not {list(part)}")
+        check.require(part.size > 0, "an empty slice")
+        check.require(
+            output.shape == part.shape, f"output shape {list(output.shape)}, not {list(part.shape)}"
+        )
         if check.int8(source, output):
             check.same_quantization(source, output)
 
@@ -144,13 +223,17 @@ def _pad(check: Inspection) -> None:
 OPERATORS = {
     "CONCATENATION": Operator(
         _concatenation,
-        f"any axis, up to {limit('CONCATENATION_INPUTS')} inputs of equal scale and zero point",
+        "any axis, any number of inputs of equal scale and zero point",
     ),
     "EXPAND_DIMS": Operator(_expand_dims, "costs nothing"),
+    "GATHER": Operator(_gather, "constant indices along any axis, batch_dims 0"),
+    "PACK": Operator(_pack, "any axis, any number of inputs of equal scale and zero point"),
     "PAD": Operator(_pad, f"up to {limit('PAD_DIMENSIONS')} dimensions, constant paddings"),
     "PADV2": Operator(_pad, "as PAD, with a constant value"),
     "RESHAPE": Operator(_reshape, "costs nothing"),
+    "SLICE": Operator(_slice, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant begin and size"),
     "SPLIT": Operator(_split, "equal parts along a constant axis"),
+    "SPLIT_V": Operator(_split_v, "parts of constant sizes along a constant axis"),
     "SQUEEZE": Operator(_squeeze, "costs nothing"),
     "STRIDED_SLICE": Operator(
         _strided_slice,
@@ -159,4 +242,5 @@ OPERATORS = {
     "TRANSPOSE": Operator(
         _transpose, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant permutation"
     ),
+    "UNPACK": Operator(_unpack, "any axis"),
 }
