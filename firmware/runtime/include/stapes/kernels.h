@@ -104,7 +104,7 @@ typedef struct {
     uint16_t quads;               /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier;          /* output channels per input channel */
     uint32_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
-} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
+} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t, stapes_depthwise_column_t;
 #define STAPES_QUAD_BYTES                                                                                    \
     76u /* of the scratch: constants of four channels where there are DSP instructions */
 void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
@@ -116,6 +116,14 @@ void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
 #else
 #define stapes_depthwise_3x3 stapes_depthwise_conv_2d
 #define stapes_depthwise_5x5 stapes_depthwise_conv_2d
+#endif
+
+/* The same for one output column and kernels one column wide, whatever their height, as over time; otherwise as
+ * those of one size. */
+#if STAPES_DSP && !STAPES_MVE
+void stapes_depthwise_column(const stapes_call_t *call); /* faster with DSP */
+#else
+#define stapes_depthwise_column stapes_depthwise_conv_2d
 #endif
 
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
