@@ -85,7 +85,10 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
             expected = run_graph(graph, window, state)
             if oracle is not None:
                 theirs = oracle.run(window, goes_on=number > 0)
-                assert all(np.array_equal(theirs[index], expected[index]) for index in theirs.keys() & expected.keys())
+                assert all(
+                    np.array_equal(theirs[index], expected[index])
+                    for index in theirs.keys() & expected.keys()
+                )
                 expected |= theirs
             for layer in plan.layers:
                 label = f"layer {layer.index} {layer.op} {layer.description}"

@@ -509,7 +509,9 @@ class ModelMaker:
     def read(self, name: str) -> int:
         """READ_VARIABLE of what a variable holds now; returns the tensor."""
         handle, given = self.variables[name]
-        found = self.tensor(given.shape, given.scales[0], given.zero_points[0], name=f"{name} read {len(self.ops)}")
+        found = self.tensor(
+            given.shape, given.scales[0], given.zero_points[0], name=f"{name} read {len(self.ops)}"
+        )
         self.raw_op("READ_VARIABLE", [handle], [found])
         return found
 

@@ -6,8 +6,8 @@
 
 #include "stapes/engine.h"
 
-/* The arena begins with one counter per input and layer (rows pushed, steps made), then one per state: where in
- * its tensor's ring row 0 is. */
+/* The arena begins with one counter per input and layer (rows pushed, steps made), then one per state: where
+ * in its tensor's ring row 0 is. */
 static inline uint32_t *counters(const stapes_engine_t *engine) {
     return (uint32_t *)(void *)engine->arena;
 }

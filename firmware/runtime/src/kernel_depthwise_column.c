@@ -1,5 +1,5 @@
-/* DEPTHWISE_CONV_2D of one output column with kernels one column wide, with the DSP instructions of Cortex-M4, M7 and
- * M33. Everywhere else stapes_depthwise_conv_2d takes its place. */
+/* DEPTHWISE_CONV_2D of one output column with kernels one column wide, with the DSP instructions of
+ * Cortex-M4, M7 and M33. Everywhere else stapes_depthwise_conv_2d takes its place. */
 #include "requantize.h"
 
 #if STAPES_DSP && !STAPES_MVE

@@ -117,7 +117,9 @@ def bench_model(
         for words in _lines(stream):
             if words[0] == "output":
                 window = windows[len(ticks)]
-                expected = oracle.run(window, goes_on=bool(ticks)) if oracle else run_graph(graph, window, state)
+                expected = (
+                    oracle.run(window, goes_on=bool(ticks)) if oracle else run_graph(graph, window, state)
+                )
                 wanted = b"".join(expected[index].tobytes() for index in graph.outputs).hex()
                 different += words[2] != wanted
                 ticks.append(int(words[1], 16))

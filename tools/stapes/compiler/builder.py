@@ -58,8 +58,8 @@ VIEWS = 1 << 24
 class View:
     """Rows of a storage, or a part of every one of them, that layers read where they are: a tensor that costs nothing.
 
-    `rows` of `row_bytes` each, the first one `row` rows behind the first that a window makes (before it: rows that are
-    kept), from byte `byte` on. `source` is a storage, or a state (`VIEWS` - 1 - its number), whose rows nobody has made.
+    It looks like `seen`; its first row is `row` rows behind the first that a window makes (before that: rows that are
+    kept), each begins at byte `byte`. `source` is a storage, or state n as `VIEWS` - 1 - n, whose rows nobody makes.
     """
 
     tensor: int
@@ -277,9 +277,7 @@ class Builder:
         if number is None or number >= VIEWS or any(kept.storage == number for kept in self.kept):
             return False
         layer = number - len(self.graph.inputs)
-        return self.storage(number).rows == shape.rows and not (
-            layer >= 0 and self.layers[layer].accumulates
-        )
+        return self.storage(number).rows == shape.rows and not (layer >= 0 and self.layers[layer].accumulates)
 
     def end_states(self) -> None:
         """Everything that a state gets comes from a storage of its own."""
@@ -366,7 +364,9 @@ def _is_rest(graph: Graph, state: State, op: Op) -> bool:
     if source != joined.index:
         return False
     axis = op.integer("axis") % len(joined.shape)
-    if Shape.of(joined.shape).rows <= Shape.of(old.shape).rows or any(size != 1 for size in joined.shape[:axis]):
+    if Shape.of(joined.shape).rows <= Shape.of(old.shape).rows or any(
+        size != 1 for size in joined.shape[:axis]
+    ):
         return False
     places = np.arange(joined.elements).reshape(joined.shape)
     constants = [graph.tensors[index].data for index in maker.inputs]

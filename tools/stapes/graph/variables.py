@@ -93,7 +93,9 @@ def _handle(op: Op, handles: dict[int, Key]) -> Key:
         _require(len(op.outputs) == 1, op, "a handle is one tensor")
         handles[op.outputs[0]] = (op.text("container"), op.text("shared_name"))
         return handles[op.outputs[0]]
-    _require(len(op.inputs) >= 1 and op.inputs[0] in handles, op, "its first input is no handle of a variable")
+    _require(
+        len(op.inputs) >= 1 and op.inputs[0] in handles, op, "its first input is no handle of a variable"
+    )
     return handles[op.inputs[0]]
 
 

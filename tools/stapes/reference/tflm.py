@@ -79,9 +79,7 @@ class _Worker:
             self._ask(self._loaded, "load", model, arena)
             return self._loaded
 
-    def run(
-        self, number: int, inputs: Sequence[Array], tensors: Sequence[int], resets: bool
-    ) -> list[Array]:
+    def run(self, number: int, inputs: Sequence[Array], tensors: Sequence[int], resets: bool) -> list[Array]:
         """The values of `tensors` after a run, from the beginning if it `resets`."""
         with self._lock:
             found: list[Array] = self._ask(number, "run", inputs, tensors, resets)
@@ -179,7 +177,7 @@ class TflmOracle:
         """Every activation by tensor index, after running on `inputs`, int8 as for `run_graph`.
 
         A network that keeps something from run to run starts from the beginning, or, if it `goes_on`, from what the
-        last run left (which another network that ended the interpreter takes along). Where the file itself begins in float32 or uint8, its input is the same value in that type.
+        last run left. Where the file itself begins in float32 or uint8, its input is the same value in that type.
         """
         graph = self._graph
         if len(inputs) != len(graph.inputs):

@@ -52,8 +52,8 @@ typedef struct {
     int8_t zero_point;      /* what padding is filled with */
 } stapes_tensor_t;
 
-/* The last rows of a tensor, kept from one window to the next, where they are its first ones: the tensor's rows
- * are these, then those that are made. Nothing is copied: the ring goes on turning. */
+/* The last rows of a tensor are kept from one window to the next, where they are its first ones; behind them
+ * come those that are made. Nothing is copied: the ring goes on turning. */
 typedef struct {
     const int8_t *initial; /* the rows after a reset, NULL: all zero points */
     uint32_t rows;
@@ -147,12 +147,12 @@ typedef struct {
  * below return STAPES_E_ARGUMENT for NULL and before a successful init (of a structure that is all zeros). */
 int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes);
 
-/* Starts a new window; what the network keeps from window to window (its state) is as in the beginning. Returns
- * STAPES_OK or an error. */
+/* Starts a new window; what the network keeps from window to window, its state, is as in the beginning.
+ * Returns STAPES_OK or an error. */
 int stapes_engine_reset(stapes_engine_t *engine);
 
-/* Starts a new window that goes on from the state which the one before has left. Returns STAPES_OK or an error
- * (STAPES_E_STATE: in the middle of a window of a network with state, which is not done to it by halves). */
+/* Starts a new window that goes on from the state which the one before has left. Returns STAPES_OK or an
+ * error (STAPES_E_STATE: in the middle of a window whose rows are to be kept: push the others, or reset). */
 int stapes_engine_next(stapes_engine_t *engine);
 
 /* Gives the next row (model->row_bytes) of input 0. Returns 0: more rows are needed, 1: outputs complete, <0:
@@ -166,9 +166,9 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
  * such output. */
 const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index);
 
-/* Runs the next whole window: all inputs one after the other to all outputs one after the other. State is kept:
- * call stapes_engine_reset() before a window that has nothing to do with the one before. Returns STAPES_OK or an
- * error. */
+/* Runs the next whole window: all inputs one after the other to all outputs one after the other. State goes
+ * on: call stapes_engine_reset() before a window that has nothing to do with the one before. Returns
+ * STAPES_OK or an error. */
 int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output);
 
 /* NULL: none. Returns STAPES_OK or an error. */

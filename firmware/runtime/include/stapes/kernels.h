@@ -118,8 +118,8 @@ void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
 #define stapes_depthwise_5x5 stapes_depthwise_conv_2d
 #endif
 
-/* The same for one output column and kernels one column wide, whatever their height, as over time; otherwise as
- * those of one size. */
+/* The same for one output column and kernels one column wide, whatever their height, as over time; otherwise
+ * as those of one size. */
 #if STAPES_DSP && !STAPES_MVE
 void stapes_depthwise_column(const stapes_call_t *call); /* faster with DSP */
 #else
@@ -273,9 +273,9 @@ typedef struct {
 } stapes_softmax_t;
 void stapes_softmax(const stapes_call_t *call);
 
-/* UNIDIRECTIONAL_SEQUENCE_LSTM: a row a step; the state holds the cells (int16), then the hidden values (int8), less
- * their zero point modulo 256: all zero in the beginning. Gates come in the order input, forget, cell, output; of each
- * all units. Zero points of what weights multiply are in the biases. */
+/* UNIDIRECTIONAL_SEQUENCE_LSTM: a row a step; the state holds the cells (int16), then the hidden values
+ * (int8), less their zero point modulo 256: all zero in the beginning. Gates come in the order input, forget,
+ * cell, output; of each all units. Zero points of what weights multiply are in the biases. */
 typedef struct {
     const int8_t *weights;           /* of a unit: one per input */
     const int8_t *recurrent;         /* of a unit: one per unit */
@@ -286,14 +286,15 @@ typedef struct {
     int8_t shifts[4], recurrent_shifts[4];
     int8_t output_shift;
     int8_t update_shift; /* input gate times cell gate, to the cell's steps */
-    int8_t tanh_shift;   /* right shift of three times the cell to the steps of tanh, negative: a left shift */
-    int8_t zero_point;   /* of the hidden values */
-    int16_t cell_clip;   /* 0: none */
+    int8_t tanh_shift; /* right shift of three times the cell to the steps of tanh, negative: a left shift */
+    int8_t zero_point; /* of the hidden values */
+    int16_t cell_clip; /* 0: none */
     uint16_t inputs, units;
 } stapes_lstm_t;
 void stapes_lstm(const stapes_call_t *call); /* faster with DSP */
 
-/* SVDF: filters over the row, then over the last values of each filter, which the state holds (int16), the newest last. */
+/* SVDF: filters over the row, then over the last values of each filter, which the state holds (int16), the
+ * newest last. */
 typedef struct {
     const int8_t *feature_weights; /* of a filter: one per input */
     const int16_t *time_weights;   /* of a filter: one per value */

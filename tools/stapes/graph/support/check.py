@@ -51,10 +51,11 @@ def check_supported(graph: Graph) -> None:
         ]
         for tensor in sparse:
             inspection.refuse(f"sparse constant {tensor.name}", "convert without sparsity")
-        keeps = op.kind in recurrent.OPERATORS
-        variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable and not keeps]
+        variables = []
+        if op.kind not in recurrent.OPERATORS:
+            variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable]
         for tensor in variables:
-            inspection.refuse(f"state {tensor.name} kept between runs", "keep it in variables (tf.Variable) or in an LSTM")
+            inspection.refuse(f"state {tensor.name} kept between runs", "keep it in a tf.Variable")
         if not sparse and not variables:
             check(inspection)
     findings += _check_edges(graph)

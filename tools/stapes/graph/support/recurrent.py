@@ -118,7 +118,9 @@ def _weights(
 ) -> bool:
     """Constant weights with one symmetric scale whose sums over inputs (less than `reach` each) fit 32 bits."""
     if tensor.data is None or tensor.type_name not in ("INT8", "INT16"):
-        check.refuse(f"{tensor.type_name} weights {tensor.name}", "convert to full int8 with constant weights")
+        check.refuse(
+            f"{tensor.type_name} weights {tensor.name}", "convert to full int8 with constant weights"
+        )
         return False
     check.require(tensor.shape == shape, f"weights of the shape {list(tensor.shape)}, not {list(shape)}")
     if tensor.quantization is None or tensor.quantization.scale.size != 1 or tensor.zero_point != 0:
