@@ -1,5 +1,5 @@
-/* What stapes_engine_next and stapes_engine_reset do to a network with state; the windows' bytes come from standard
- * input. */
+/* What stapes_engine_next and stapes_engine_reset do to a network with state; the windows' bytes come from
+ * standard input. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

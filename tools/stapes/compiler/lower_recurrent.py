@@ -8,7 +8,7 @@ import numpy.typing as npt
 from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
-from stapes.int8.recurrent import BIASES, GATES, HIDDEN, RECURRENT, LstmConstants, svdf_scalings
+from stapes.int8.recurrent import BIASES, GATES, HIDDEN, RECURRENT, LstmConstants, svdf_limits, svdf_scalings
 
 
 def lstm(builder: Builder, op: Op) -> None:
@@ -57,10 +57,10 @@ def lstm(builder: Builder, op: Op) -> None:
 
 def svdf(builder: Builder, op: Op) -> None:
     """The last values of every filter are the layer's state."""
-    source, state, output = (builder.tensor(i) for i in (op.inputs[0], op.inputs[4], op.outputs[0]))
+    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
     feature, time, biases = (_data(builder, index) for index in op.inputs[1:4])
     first, second = svdf_scalings(builder.graph, op)
-    limits = np.iinfo(state.dtype)
+    low, high = svdf_limits(builder.graph, op)
     builder.add_layer(
         op=op,
         kernel="svdf",
@@ -75,8 +75,8 @@ def svdf(builder: Builder, op: Op) -> None:
             "feature_shift": first[1],
             "shift": second[1],
             "zero_point": output.zero_point,
-            "minimum": int(limits.min),
-            "maximum": int(limits.max),
+            "minimum": low,
+            "maximum": high,
             "inputs": source.elements,
             "units": output.elements,
             "rank": op.integer("rank"),
@@ -100,7 +100,8 @@ def _with_zero_point(
     weights: npt.NDArray[np.int64], zero_point: int, biases: npt.NDArray[np.int64] | int = 0
 ) -> npt.NDArray[np.int32]:
     """Biases of sums of values with their zero point: sum((q - z) w) = sum(q w) - z sum(w), modulo 2^32."""
-    return (biases - zero_point * weights.sum(axis=1)).astype(np.int32)
+    folded: npt.NDArray[np.int64] = biases - zero_point * weights.sum(axis=1)
+    return folded.astype(np.int32)
 
 
 LOWERINGS = {

@@ -125,12 +125,13 @@ def unidirectional_sequence_lstm(graph: Graph, op: Op, inputs: Arrays) -> Arrays
             theirs = _scaled_int16(recurrent[gate] @ before, constants.recurrent[gate])
             total = _int16(ours + theirs)
             gates.append(tanh_int16(total, -12) if GATES[gate] == "cell" else sigmoid_int16(total))
-        kept = _scaled_int16(gates[1] * cell, FORGET)
+        kept = _scaled_int16(gates[1] * cell.astype(np.int64), FORGET)
         added = _scaled_int16(gates[0] * gates[2], constants.update)
-        cell[:] = _int16(kept + added)
+        now = _int16(kept + added)
         if constants.cell_clip > 0:
-            cell[:] = np.clip(cell, -constants.cell_clip, constants.cell_clip)
-        activated = tanh_int16(cell, constants.cell_power)
+            now = np.clip(now, -constants.cell_clip, constants.cell_clip)
+        cell[:] = now
+        activated = tanh_int16(now, constants.cell_power)
         scaled = multiply_by_quantized_multiplier(gates[3] * activated, *constants.output)
         state[:] = np.clip(scaled + hidden.zero_point, -128, 127)
         found[step] = state
@@ -158,6 +159,12 @@ def svdf_scalings(graph: Graph, op: Op) -> tuple[Scaling, Scaling]:
     )
 
 
+def svdf_limits(graph: Graph, op: Op) -> tuple[int, int]:
+    """The lowest and the highest value of the state."""
+    half = 1 << (8 * graph.tensor(op.inputs[4]).dtype.itemsize - 1)
+    return -half, half - 1
+
+
 def svdf(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Filters over the input, then over the last values of each filter; the state is changed where it is."""
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
@@ -167,9 +174,8 @@ def svdf(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     past = inputs[4].reshape(filters, memory)
     past[:, :-1] = past[:, 1:]
     sums = feature @ (inputs[0].reshape(-1).astype(np.int64) - source.zero_point)
-    limits = np.iinfo(past.dtype)
     newest = multiply_by_quantized_multiplier(wrap_int32(sums), *first)
-    past[:, -1] = np.clip(newest, limits.min, limits.max)
+    past[:, -1] = np.clip(newest, *svdf_limits(graph, op))
     each = (time * past.astype(np.int64)).sum(axis=1)
     totals = each.reshape(-1, op.integer("rank")).sum(axis=1) + inputs[3].astype(np.int64)
     scaled = multiply_by_quantized_multiplier(wrap_int32(totals), *second) + output.zero_point
