@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernelnets import (
     NETWORKS,
+    any_rank,
     chain_by_rows,
     convolutions,
     flat_input_is_cut_into_rows,
@@ -21,6 +22,7 @@ from kernelnets import (
     pools,
     short_map,
     streaming,
+    tiled,
 )
 
 from stapes.bench.model import bench_model
@@ -123,8 +125,15 @@ def test_any_number_of_tensors_is_joined(check: Check) -> None:
     assert len(check(many_joined(), tflm=False).layers) > 300  # TFLM joins ten at most
 
 
+def test_what_tflm_has_not(check: Check) -> None:
+    check(tiled(), tflm=False)
+
+
 @settings(max_examples=12, deadline=None)
-@given(make=st.sampled_from([convolutions, chain_by_rows, pools, streaming]), seed=st.integers(0, 2**32 - 1))
+@given(
+    make=st.sampled_from([convolutions, chain_by_rows, pools, any_rank, streaming]),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_any_network_equals_the_reference(check: Check, make: Callable[[int], bytes], seed: int) -> None:
     check(make(seed))
 

@@ -236,6 +236,91 @@ def parts_and_joints() -> bytes:
     return maker.build(outputs)
 
 
+def any_rank(seed: int) -> bytes:
+    """Operators over a tensor of two to five dimensions, none of which need be 1."""
+    random = np.random.default_rng(400 + seed)
+    rank = 2 + seed % 4
+    shape = tuple(int(size) for size in random.integers(1, 5, rank))
+    if random.integers(2):
+        shape = (int(random.integers(2, 5)), *shape[1:])
+    maker = ModelMaker(seed).input(shape, zero_point=int(random.integers(-128, 128)))
+    source, outputs = maker.last, []
+
+    def some_axes() -> tuple[int, ...]:
+        return tuple(int(axis) for axis in random.permutation(rank)[: int(random.integers(1, rank + 1))])
+
+    def operand(ones: tuple[int, ...]) -> int:
+        sizes = [1 if axis in ones else size for axis, size in enumerate(shape)]
+        values = random.integers(
+            -128, 128, sizes[int(random.integers(2)) if sizes[0] == 1 and rank > 2 else 0 :]
+        )
+        return maker.constant(values, "INT8", scale=0.04, zero_point=-5)
+
+    maker.fully_connected(int(random.integers(1, 9)), keep_num_dims=True, source=source)
+    outputs.append(maker.last)
+    maker.fully_connected(int(random.integers(1, 9)), source=source)
+    outputs.append(maker.last)
+    outputs.append(maker.unary("LOGISTIC", 1 / 256, -128, source=source).softmax().last)
+    for kind in ("ADD", "SUB", "MUL"):
+        pair = [source, operand(some_axes()[: rank - 1])]
+        random.shuffle(pair)
+        outputs.append(maker.binary(kind, *pair, 0.1, 7).last)
+    for kind in ("MEAN", "SUM", "REDUCE_MAX"):
+        scale = None if kind == "REDUCE_MAX" else 0.06
+        keep = bool(random.integers(2)) or rank == 2
+        outputs.append(maker.reduce(kind, some_axes(), keep, scale, source=source).last)
+    axis = int(random.integers(rank))
+    outputs.append(maker.concatenation([source, source], axis).last)
+    parts = maker.unpack(axis, source=source)
+    outputs += [*parts[:2], maker.pack(parts[:3], int(random.integers(rank))).last]
+    outputs.append(maker.gather(random.integers(0, shape[axis], 3), axis, source=source).last)
+    outputs.append(maker.transpose([int(axis) for axis in random.permutation(rank)], source=source).last)
+    amounts = [(int(low), int(high)) for low, high in random.integers(0, 3, (rank, 2))]
+    outputs.append(maker.pad(amounts, int(random.integers(-128, 128)), source=source).last)
+    first = [int(random.integers(size)) for size in shape]
+    outputs.append(maker.slice(first, [-1] * rank, source=source).last)
+    return maker.build(outputs)
+
+
+def resized() -> bytes:
+    """Maps made larger and smaller, and tables of functions."""
+    maker = ModelMaker(17).input((1, 5, 4, 3), scale=0.05, zero_point=-20)
+    source, outputs = maker.last, []
+    for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
+        for size, align, half in (((10, 8), False, False), ((7, 3), False, True), ((9, 7), True, False)):
+            outputs.append(maker.resize(kind, size, align, half, source=source).last)
+    outputs.append(maker.unary("ABS", 0.04, 9, source=source).last)
+    outputs.append(maker.unary("ELU", 0.06, -4, source=source).last)
+    return maker.build(outputs)
+
+
+def tiled() -> bytes:
+    """TILE, which TFLM does not have, along every axis."""
+    maker = ModelMaker(18).input((1, 5, 4, 3))
+    source = maker.last
+    counts = ((1, 2, 1, 1), (1, 1, 3, 1), (1, 3, 1, 2), (2, 1, 2, 1))
+    return maker.build([maker.tile(count, source=source).last for count in counts])
+
+
+def aliases() -> bytes:
+    """Outputs that are an input's bytes, that a padded convolution reads too, that are one tensor twice."""
+    maker = ModelMaker(14).input((1, 6, 5, 2))
+    source = maker.last
+    whole = maker.reshape((6, 10), source=source).last
+    convolved = maker.conv_2d(3, source=source).last
+    again = maker.reshape((1, 90), source=convolved).last
+    return maker.build([whole, convolved, again, maker.conv_2d(2, source=convolved).last])
+
+
+def one_reshape() -> bytes:
+    return ModelMaker(15).input((1, 6, 5)).reshape((1, 5, 6)).build()
+
+
+def scalar() -> bytes:
+    """One value, without a dimension."""
+    return ModelMaker(16).input(()).unary("LOGISTIC", 1 / 256, -128).build()
+
+
 def many_joined() -> bytes:
     """More than TFLM joins at once, one of which is all there is of it."""
     maker = ModelMaker(10).input((1, 300, 3))
@@ -500,6 +585,11 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "move": bytes_that_move,
     "parts": parts_and_orders,
     "joints": parts_and_joints,
+    **{f"rank-{2 + seed % 4}-{seed}": partial(any_rank, seed) for seed in range(4)},
+    "resized": resized,
+    "aliases": aliases,
+    "one reshape": one_reshape,
+    "scalar": scalar,
     "several inputs": several_inputs,
     "short map": short_map,
     "flat input": flat_input_is_cut_into_rows,

@@ -495,6 +495,31 @@ class ModelMaker:
             batch_dims=0,
         )
 
+    def tile(self, counts: Sequence[int], source: int | None = None) -> Self:
+        """TILE."""
+        source = self.last if source is None else source
+        shape = [size * count for size, count in zip(self.shape(source), counts, strict=True)]
+        return self.op("TILE", [source, self.constant(np.array(counts, np.int32))], shape)
+
+    def resize(
+        self,
+        kind: str,
+        size: tuple[int, int],
+        align_corners: bool = False,
+        half_pixel_centers: bool = False,
+        source: int | None = None,
+    ) -> Self:
+        """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR."""
+        source = self.last if source is None else source
+        batch, _, _, channels = self.shape(source)
+        return self.op(
+            kind,
+            [source, self.constant(np.array(size, np.int32))],
+            (batch, *size, channels),
+            align_corners=align_corners,
+            half_pixel_centers=half_pixel_centers,
+        )
+
     # Variables
 
     def variable(self, name: str, initial: npt.ArrayLike, scale: float = 0.05, zero_point: int = -3) -> int:

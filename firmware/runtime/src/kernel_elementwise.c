@@ -6,15 +6,19 @@ typedef int32_t (*function_t)(const void *parameters, int32_t first, int32_t sec
 /* One output row of a function of two operands. */
 STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, function_t function) {
     int8_t *output = call->output;
-    for (uint32_t column = 0; column < o->columns; column++) {
-        const int8_t *first = call->rows[0] + column * o->column_step1;
-        const int8_t *second = call->rows[1] + column * o->column_step2;
-        for (uint32_t channel = 0; channel < o->channels; channel++) {
-            const int32_t value =
-                function(call->layer->parameters, *first + o->offset1, *second + o->offset2);
-            *output++ = (int8_t)stapes_clamp(value + o->zero_point, o->minimum, o->maximum);
-            first += o->channel_step1;
-            second += o->channel_step2;
+    for (uint32_t plane = 0; plane < o->planes; plane++) {
+        const int8_t *columns1 = call->rows[0] + plane * o->plane_step1;
+        const int8_t *columns2 = call->rows[1] + plane * o->plane_step2;
+        for (uint32_t column = 0; column < o->columns; column++) {
+            const int8_t *first = columns1 + column * o->column_step1;
+            const int8_t *second = columns2 + column * o->column_step2;
+            for (uint32_t channel = 0; channel < o->channels; channel++) {
+                const int32_t value =
+                    function(call->layer->parameters, *first + o->offset1, *second + o->offset2);
+                *output++ = (int8_t)stapes_clamp(value + o->zero_point, o->minimum, o->maximum);
+                first += o->channel_step1;
+                second += o->channel_step2;
+            }
         }
     }
 }
@@ -50,10 +54,10 @@ STAPES_INLINE int32_t scaled(const operand_t o, int32_t x) {
     return (stapes_high_word_plus(twice, o.multiplier, o.half) + ((twice >> 31) & o.is_shifted)) >> o.shift;
 }
 
-/* Right shifts only, and none of the sums leaves 32 bits. */
+/* Right shifts only, none of the sums leaves 32 bits, and the first operand is no single channel. */
 static int is_short(const stapes_add_t *p) {
     return p->left_shift == 20 && p->shift1 <= 0 && p->shift2 <= 0 && p->shift < 0 && p->shift >= -22 &&
-           p->operands.channel_step1 != 0;
+           p->operands.channel_step1 != 0 && p->operands.planes == 1;
 }
 
 /* A run of elements; a step of 0 repeats the second operand. */

@@ -75,16 +75,38 @@ void stapes_gather(const stapes_call_t *call) {
     }
 }
 
+void stapes_resize_bilinear(const stapes_call_t *call) {
+    const stapes_resize_bilinear_t *p = call->layer->parameters;
+    int8_t *output = call->output;
+    const stapes_between_t row = p->rows[call->step];
+    const int8_t *above = call->rows[row.lower], *below = call->rows[row.upper];
+    for (uint32_t column = 0; column < p->columns; column++) {
+        const stapes_between_t at = p->positions[column];
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            const uint32_t left = at.lower + channel, right = at.upper + channel;
+            const int32_t upper = above[left] * (1024 - at.weight) + above[right] * at.weight;
+            const int32_t lower = below[left] * (1024 - at.weight) + below[right] * at.weight;
+            const int32_t sum = upper * (1024 - row.weight) + lower * row.weight;
+            *output++ = (int8_t)((sum > 0 ? sum + (1 << 19) : sum - (1 << 19)) / (1 << 20));
+        }
+    }
+}
+
 void stapes_pad(const stapes_call_t *call) {
     const stapes_pad_t *p = call->layer->parameters;
-    const uint32_t channels = p->channels_before + p->channels + p->channels_after;
-    const uint32_t columns = p->columns_before + p->columns + p->columns_after;
-    memset(call->output, p->value, columns * channels);
-    if (call->rows[0] == NULL) {
+    memset(call->output, p->value, p->row_bytes);
+    const int8_t *input = call->rows[0];
+    if (input == NULL) {
         return;
     }
-    int8_t *output = call->output + p->columns_before * channels + p->channels_before;
-    for (uint32_t column = 0; column < p->columns; column++) {
-        memcpy(output + column * channels, call->rows[0] + column * p->channels, p->channels);
+    for (uint32_t a = 0; a < p->counts[0]; a++) {
+        for (uint32_t b = 0; b < p->counts[1]; b++) {
+            int8_t *output = call->output + p->start + a * p->steps[0] + b * p->steps[1];
+            for (uint32_t c = 0; c < p->counts[2]; c++) {
+                memcpy(output, input, p->run_bytes);
+                input += p->run_bytes;
+                output += p->steps[2];
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.model import generate_model
 from stapes.compiler import Layer, Plan, compile_graph, layer_costs
-from stapes.errors import TargetError
+from stapes.errors import ModelError, TargetError
 from stapes.files import sha256
 from stapes.firmware import build_firmware
 from stapes.graph import Graph, read_tflite, simplify
@@ -42,6 +42,8 @@ class ModelBench:
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
+    reference: str
+    """What the outputs were compared with, and why not with TFLM."""
 
     @property
     def equal(self) -> bool:
@@ -54,6 +56,7 @@ class ModelBench:
         counted = self.layer_instructions or (None,) * len(plan.layers)
         return {
             "equal_to_reference": self.equal,
+            "reference": self.reference,
             "inputs": self.inputs,
             "different_outputs": self.different_outputs,
             "different_layers": list(self.different_layers),
@@ -87,9 +90,9 @@ def bench_model(
     inputs: int = 200,
     progress: Progress = no_progress,
 ) -> ModelBench:
-    """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter
-    (the NumPy reference where that is not installed), which keeps its state from input to input as the target does.
-    `hop` as for `compile_graph`.
+    """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter (the NumPy
+    reference where that is not installed, or does not take the network), which keeps its state from input to input as
+    the target does. `hop` as for `compile_graph`.
     """
     board = board_for_target(target)
     if board is None:
@@ -107,7 +110,7 @@ def bench_model(
         definitions={"CMAKE_C_FLAGS": flags},
         progress=progress,
     )
-    oracle = TflmOracle(model) if TflmOracle.available() else None
+    oracle, reference = _oracle(model)
     windows = _windows(graph, inputs)
     state = initial_state(graph)
     different = 0
@@ -151,7 +154,18 @@ def bench_model(
         result.flash_bytes,
         result.ram_bytes,
         stack,
+        reference,
     )
+
+
+def _oracle(model: bytes) -> tuple[TflmOracle | None, str]:
+    """The TFLM interpreter with the network, or None; and what to call the reference."""
+    if not TflmOracle.available():
+        return None, "NumPy (tflite-micro is not installed)"
+    try:
+        return TflmOracle(model), "TFLM"
+    except ModelError as error:
+        return None, f"NumPy ({error.message})"
 
 
 def _lines(stream: Any) -> Any:

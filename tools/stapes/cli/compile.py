@@ -137,6 +137,6 @@ def _print_bench(result: ModelBench) -> None:
         parts = ", ".join(f"{name} {size:,}" for name, size in values[what].items())
         console.print(f"{what.partition('_')[0]}: {parts} B")
     verdict = "equal" if result.equal else f"{result.different_outputs} DIFFERENT"
-    console.print(f"{result.inputs} windows against the reference: {verdict}")
+    console.print(f"{result.inputs} windows against {result.reference}: {verdict}", soft_wrap=True)
     for name in result.different_layers:
         console.print(f"  different: {name}")

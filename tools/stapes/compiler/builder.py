@@ -149,6 +149,23 @@ class Builder:
             return number
         return self._rechunk(op, index, number, wanted)
 
+    def output(self, index: int) -> int:
+        """The storage of a network output: a copy where its bytes are an input's or kept, or have padding beside their
+        rows.
+        """
+        number = self.storage_of[index]
+        storage = self.storage(number)
+        is_padded = storage.rows > 1 and any(
+            window.tensor == number and (window.left or window.right)
+            for layer in self.layers
+            for window in layer.inputs
+        )
+        is_kept = number >= VIEWS or any(kept.storage == number for kept in self.kept)
+        if number >= len(self.graph.inputs) and not is_padded and not is_kept:
+            return number
+        maker = next(op for op in self.graph.ops if index in op.outputs)
+        return self._rechunk(maker, index, number, Shape(storage.rows, 1, storage.row_bytes))
+
     def _rechunk(self, op: Op, index: int, number: int, shape: Shape) -> int:
         """A layer that cuts the same bytes into other rows."""
         source = self.storage(number)
@@ -201,7 +218,7 @@ class Builder:
                 name=name or tensor.name,
                 op=op.kind,
                 kernel=kernel,
-                tensor=index,
+                tensor=index if tensor.same_as is None else tensor.same_as,
                 rows=shape.rows,
                 row_bytes=shape.row_bytes,
                 macs=macs,
@@ -289,14 +306,6 @@ class Builder:
             if not self._can_keep(index, shape):
                 self._copy(index)
             kept.storage = self.storage_of[index]
-
-    def end_outputs(self) -> None:
-        """Outputs of the network are whole tensors in storages of their own."""
-        rings = {kept.storage for kept in self.kept}
-        for index in self.graph.outputs:
-            number = self.storage_of[index]
-            if number >= VIEWS or number in rings:
-                self._copy(index)
 
     def _copy(self, index: int) -> None:
         """A layer that makes tensor `index`, wherever it is, in a storage of its own."""

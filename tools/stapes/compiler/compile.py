@@ -107,14 +107,10 @@ def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -
         LOWERINGS[op.kind].lower(found, op)
         progress("operators", number + 1, len(graph.ops))
     found.end_states()
-    found.end_outputs()
+    outputs = tuple(found.output(index) for index in graph.outputs)
     layers, storages = found.finished()
     states = tuple(_kept_rows(kept, storages) for kept in found.kept)
-    outputs = tuple(found.storage_of[index] for index in graph.outputs)
     storages = _with_padding(layers, storages)
-    if any(storages[number].padding and storages[number].rows > 1 for number in outputs):
-        finding = "a network output that a padded convolution also reads"
-        raise UnsupportedModelError(finding, [finding], hint="end the network after the convolution")
     return Network(name, graph.sha256, len(graph.inputs), layers, storages, outputs, states), found.notes
 
 

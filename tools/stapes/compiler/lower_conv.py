@@ -303,7 +303,7 @@ def fully_connected(builder: Builder, op: Op) -> None:
         shape = Shape(1, 1, channels)
         segment = storage.row_bytes
     else:
-        shape = Shape.of((1, *output.shape[1:-1], channels) if len(output.shape) > 2 else output.shape)
+        shape = Shape.of(output.shape)
         wanted = Shape(shape.rows, shape.columns, depth)
         window = Input(builder.source(op, op.inputs[0], wanted))
         segment = depth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -70,23 +71,27 @@ def _binary(builder: Builder, op: Op, kernel: str, fields: Fields) -> None:
     left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
     activation = str(op.attributes.get("activation", "NONE"))
     low, high = activation_range(activation, output.scale, output.zero_point)
-    shape = Shape.of(output.shape)
-    first, second = (_operand_shape(builder, op, tensor) for tensor in (left, right))
+    first, second = (_operand(tensor, output) for tensor in (left, right))
+    levels = _levels(builder, op, first, second)
+    (planes, columns, channels), steps1, steps2 = zip(*levels, strict=True)
     builder.add_layer(
         op=op,
         kernel=kernel,
         inputs=tuple(
-            Input(builder.source(op, tensor.index, operand), stride=int(operand.rows > 1))
+            Input(builder.source(op, tensor.index, operand.shape), stride=int(operand.shape.rows > 1))
             for tensor, operand in ((left, first), (right, second))
         ),
         fields={
             "operands": {
-                "columns": shape.columns,
-                "channels": shape.channels,
-                "column_step1": first.channels if first.columns > 1 else 0,
-                "column_step2": second.channels if second.columns > 1 else 0,
-                "channel_step1": int(first.channels > 1),
-                "channel_step2": int(second.channels > 1),
+                "planes": planes,
+                "columns": columns,
+                "channels": channels,
+                "plane_step1": steps1[0],
+                "plane_step2": steps2[0],
+                "column_step1": steps1[1],
+                "column_step2": steps2[1],
+                "channel_step1": steps1[2],
+                "channel_step2": steps2[2],
                 "minimum": low,
                 "maximum": high,
                 "offset1": -left.zero_point,
@@ -99,19 +104,44 @@ def _binary(builder: Builder, op: Op, kernel: str, fields: Fields) -> None:
     )
 
 
-def _operand_shape(builder: Builder, op: Op, operand: Tensor) -> Shape:
-    """An operand's shape, each of rows, columns and channels the output's or 1."""
-    full = builder.tensor(op.outputs[0]).shape
-    aligned = (1,) * (len(full) - len(operand.shape)) + operand.shape
-    output = Shape.of(full)
+@dataclass(frozen=True)
+class Operand:
+    """One of two operands, along the axes of a row of the output."""
+
+    shape: Shape
+    sizes: tuple[int, ...]
+    """Of the output."""
+    steps: tuple[int, ...]
+    """Bytes from one to the next; 0 where it has a single one."""
+
+
+def _operand(operand: Tensor, output: Tensor) -> Operand:
+    full = output.shape or (1,)
     first = 1 if len(full) > 1 and full[0] == 1 else 0
-    inner = aligned[first:]
-    if len(inner) < 2:
-        return Shape(1, 1, math.prod(inner))
-    shape = Shape(inner[0], math.prod(inner[1:-1]), inner[-1])
-    if shape.columns not in (1, output.columns):
-        raise builder.refuse(op, "broadcasting along part of the inner axes", "reshape to four dimensions")
-    return shape
+    has_rows = len(full) - first > 1
+    aligned = ((1,) * (len(full) - len(operand.shape)) + operand.shape)[first:]
+    sizes = aligned[1:] if has_rows else aligned
+    steps = [math.prod(sizes[axis + 1 :]) if size > 1 else 0 for axis, size in enumerate(sizes)]
+    shape = Shape(aligned[0] if has_rows else 1, 1, math.prod(sizes))
+    return Operand(shape, full[first + has_rows :], tuple(steps))
+
+
+def _levels(builder: Builder, op: Op, first: Operand, second: Operand) -> list[tuple[int, int, int]]:
+    """A row as planes, columns and channels: how many, and the operands' steps. Channels are the last axis; those
+    before it are taken together where both operands allow it.
+    """
+    axes = list(zip(first.sizes, first.steps, second.steps, strict=True))
+    found: list[tuple[int, int, int]] = []
+    for size, step1, step2 in axes[:-1]:
+        if size == 1:
+            continue
+        if found and found[-1][1:] == (size * step1, size * step2):
+            found[-1] = (found[-1][0] * size, step1, step2)
+        else:
+            found.append((size, step1, step2))
+    if len(found) > 2:
+        raise builder.refuse(op, "broadcasting in three places of a row", "reshape to four dimensions")
+    return [(1, 0, 0)] * (2 - len(found)) + found + [axes[-1]]
 
 
 def lookup(builder: Builder, op: Op) -> None:
@@ -148,7 +178,19 @@ def softmax(builder: Builder, op: Op) -> None:
     )
 
 
-UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
+UNARY = (
+    "ABS",
+    "ELU",
+    "EXP",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "QUANTIZE",
+    "RELU",
+    "RELU6",
+    "TANH",
+)
 """Functions of one int8: tables."""
 
 LOWERINGS = {

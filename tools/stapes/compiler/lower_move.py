@@ -13,6 +13,7 @@ from stapes.compiler.builder import Builder, Lowering, Pad, Shape
 from stapes.compiler.plan import Array, Input
 from stapes.graph import Op
 from stapes.graph.slices import PARTS, SOURCE_OF_PARTS, parts_of
+from stapes.graph.windows import Interpolation, alignment_of, nearest
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -96,10 +97,63 @@ def gather(builder: Builder, op: Op) -> None:
     whole = np.arange(source.elements).reshape(source.shape)
     taken = np.take(whole, indices.astype(np.int64), axis=axis)
     inner = math.prod(source.shape[axis + 1 :])
-    add_gather(builder, op, taken.reshape(-1, inner)[:, 0], inner)
+    _gather(builder, op, taken.reshape(-1, inner)[:, 0], inner)
 
 
-def add_gather(builder: Builder, op: Op, starts: npt.NDArray[np.int64], inner: int) -> None:
+def tile(builder: Builder, op: Op) -> None:
+    """The input's pieces again and again."""
+    source = builder.tensor(op.inputs[0])
+    times = builder.tensor(op.inputs[1]).data
+    assert times is not None
+    counts = [int(count) for count in times.reshape(-1)]
+    # Axes at the end that are taken once stay together.
+    kept = max((axis + 1 for axis, count in enumerate(counts) if count > 1), default=0)
+    inner = math.prod(source.shape[kept:])
+    starts = np.tile(np.arange(0, source.elements, inner).reshape(source.shape[:kept]), counts[:kept])
+    _gather(builder, op, starts.reshape(-1), inner)
+
+
+def resize_nearest_neighbor(builder: Builder, op: Op) -> None:
+    """Rows and columns of the input, some of them several times."""
+    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
+    _, height, width, channels = source.shape
+    whole = np.arange(height * width).reshape(height, width) * channels
+    alignment = alignment_of(op)
+    rows = nearest(height, output.shape[1], *alignment)
+    columns = nearest(width, output.shape[2], *alignment)
+    _gather(builder, op, whole[rows][:, columns].reshape(-1), channels)
+
+
+def resize_bilinear(builder: Builder, op: Op) -> None:
+    """Between two rows and two columns of the input."""
+    source, output = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
+    _, height, width, channels = source.shape
+    alignment = alignment_of(op)
+    rows = Interpolation.of(height, output.shape[1], *alignment)
+    columns = Interpolation.of(width, output.shape[2], *alignment)
+    builder.add_layer(
+        op=op,
+        kernel="resize_bilinear",
+        inputs=(
+            Input(builder.source(op, op.inputs[0], Shape(height, width, channels)), height=height, stride=0),
+        ),
+        shape=Shape(output.shape[1], output.shape[2], channels),
+        fields={
+            "rows": Array("stapes_between_t", _between(rows, 1)),
+            "positions": Array("stapes_between_t", _between(columns, channels)),
+            "columns": output.shape[2],
+            "channels": channels,
+        },
+        knows_row=True,
+    )
+
+
+def _between(along: Interpolation, step: int) -> npt.NDArray[np.int64]:
+    lower, upper = (np.array(values, np.int64) * step for values in (along.lower, along.upper))
+    return np.stack([lower, upper, np.array(along.weights, np.int64)], axis=1)
+
+
+def _gather(builder: Builder, op: Op, starts: npt.NDArray[np.int64], inner: int) -> None:
     """A layer that copies pieces of `inner` bytes that begin at `starts` in the first input."""
     number = builder.source(op, op.inputs[0])
     storage = builder.storage(number)
@@ -199,7 +253,7 @@ def pad(builder: Builder, op: Op) -> None:
         len(pairs) == 4
         and pairs[0] == pairs[3] == (0, 0)
         and value == source.zero_point
-        and output.index not in builder.graph.outputs
+        and output.index not in builder.graph.ends
         and all(reader.kind in CONVOLUTIONS for reader in readers)
         and op.inputs[0] not in builder.pads
     ):
@@ -207,33 +261,47 @@ def pad(builder: Builder, op: Op) -> None:
         builder.notes.append(f"PAD {output.name}: folded into {len(readers)} convolution(s)")
         return
     first = 1 if len(pairs) > 1 and output.shape[0] == 1 else 0
-    inner = pairs[first:]
-    shape = Shape.of(source.shape)
-    if len(inner) > 3 or (first and pairs[0] != (0, 0)):
-        raise builder.refuse(op, "padding of more than three axes", "pad rows, columns and channels only")
-    rows = inner[0] if len(inner) > 1 else (0, 0)
-    columns = inner[1] if len(inner) > 2 else (0, 0)
-    channels = inner[-1]
+    has_rows = len(pairs) - first > 1
+    above = pairs[first][0] if has_rows else 0
+    rows = source.shape[first] if has_rows else 1
+    inner = range(first + 1 if has_rows else first, len(pairs))
+    # Runs of bytes that stay together, and the axes along which they lie apart.
+    run, step, start = 1, 1, 0
+    axes: list[tuple[int, int]] = []
+    for axis in reversed(inner):
+        start += pairs[axis][0] * step
+        if run == step:
+            run *= source.shape[axis]
+        elif source.shape[axis] > 1:
+            axes.insert(0, (source.shape[axis], step))
+        step *= output.shape[axis]
+    if len(axes) > 3:
+        raise builder.refuse(op, "padding of more than four axes", "pad one after the other")
+    padded = [(1, 0)] * (3 - len(axes)) + axes
     builder.add_layer(
         op=op,
         kernel="pad",
-        inputs=(Input(builder.source(op, op.inputs[0]), before=rows[0]),),
+        inputs=(
+            Input(builder.source(op, op.inputs[0], Shape(rows, 1, source.elements // rows)), before=above),
+        ),
         fields={
-            "columns": shape.columns,
-            "channels": shape.channels,
-            "columns_before": columns[0],
-            "columns_after": columns[1],
-            "channels_before": channels[0],
-            "channels_after": channels[1],
+            "counts": [size for size, _ in padded],
+            "steps": [step for _, step in padded],
+            "start": start,
+            "run_bytes": run,
+            "row_bytes": Shape.of(output.shape).row_bytes,
             "value": value,
         },
-        details=f"padding {inner} with {value}",
+        details=f"padding {pairs} with {value}",
     )
 
 
 LOWERINGS = {
     "CONCATENATION": Lowering(concatenation, ("concatenation", "concatenation_rows")),
     "GATHER": Lowering(gather, ("gather",)),
+    "RESIZE_BILINEAR": Lowering(resize_bilinear, ("resize_bilinear",)),
+    "RESIZE_NEAREST_NEIGHBOR": Lowering(resize_nearest_neighbor, ("gather",)),
+    "TILE": Lowering(tile, ("gather",)),
     "PACK": Lowering(pack, ("concatenation", "concatenation_rows")),
     "PAD": Lowering(pad, ("pad",)),
     "PADV2": Lowering(pad, ("pad",)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.lower_conv import window_of
 from stapes.compiler.plan import Fields, Input
@@ -51,7 +49,7 @@ def pool_2d(builder: Builder, op: Op) -> None:
 
 
 def reduce(builder: Builder, op: Op) -> None:
-    """MEAN, SUM and REDUCE_MAX over any axes that are one block of a row, over all rows, or both."""
+    """MEAN, SUM and REDUCE_MAX over any axes: one or two groups of them in a row, all rows, or both."""
     source, target = builder.tensor(op.inputs[0]), builder.tensor(op.outputs[0])
     data = builder.tensor(op.inputs[1]).data
     assert data is not None
@@ -60,21 +58,25 @@ def reduce(builder: Builder, op: Op) -> None:
     shape = Shape.of(source.shape)
     first = 1 if rank > 1 and source.shape[0] == 1 else 0
     over_rows = rank - first > 1 and first in axes and shape.rows > 1
-    inner = range(min(first + 1, rank - 1), rank)
-    reduced = [axis for axis in inner if axis in axes and source.shape[axis] > 1]
-    low, high = (reduced[0], reduced[-1] + 1) if reduced else (rank, rank)
-    if any(source.shape[axis] > 1 and axis not in axes for axis in range(low, high)):
-        raise builder.refuse(op, f"reduction over axes {sorted(axes)}", "reduce neighbouring axes")
-    outer, added, kept = (
-        math.prod(source.shape[axis] for axis in part)
-        for part in (range(inner.start, low), range(low, high), range(high, rank))
-    )
+    # A row as kept, reduced, kept, … axes in turn, those that follow each other taken together.
+    runs: list[tuple[bool, int]] = []
+    for axis in range(min(first + 1, rank - 1), rank):
+        if source.shape[axis] > 1:
+            size = runs.pop()[1] if runs and runs[-1][0] == (axis in axes) else 1
+            runs.append((axis in axes, size * source.shape[axis]))
+    outer, added, middle, last_added, kept = _groups(builder, op, runs)
     rows = shape.rows if over_rows else 1
-    fields: Fields = {"outer": outer, "added": added, "inner": kept}
+    fields: Fields = {
+        "outer": outer,
+        "outer_added": added,
+        "middle": middle,
+        "added": last_added,
+        "inner": kept,
+    }
     kernel = "reduce_max"
     if op.kind != "REDUCE_MAX":
         kernel = "reduce_sum"
-        count = rows * added
+        count = rows * added * last_added
         multiplier, shift = mean_constants(source.scale, target.scale, count if op.kind == "MEAN" else 1)
         fields = {
             "multiplier": multiplier,
@@ -87,12 +89,28 @@ def reduce(builder: Builder, op: Op) -> None:
         op=op,
         kernel=kernel,
         inputs=(Input(builder.source(op, op.inputs[0])),),
-        shape=Shape(1 if over_rows else shape.rows, outer, kept),
+        shape=Shape(1 if over_rows else shape.rows, outer * middle, kept),
         fields=fields,
         steps=rows if over_rows else None,
-        state_bytes=4 * outer * kept if over_rows and kernel == "reduce_sum" else 0,
-        details=f"over {rows} rows of {added}",
+        state_bytes=4 * outer * middle * kept if over_rows and kernel == "reduce_sum" else 0,
+        details=f"over {rows} rows of {added * last_added}",
     )
+
+
+def _groups(builder: Builder, op: Op, runs: list[tuple[bool, int]]) -> tuple[int, ...]:
+    """Outer, reduced, middle, reduced and inner elements: two groups of reduced axes, the second used first."""
+    groups = [1]
+    for is_reduced, size in runs:
+        if is_reduced != (len(groups) % 2 == 0):
+            groups.append(size)
+        else:
+            groups[-1] *= size
+    groups += [1] * (1 - len(groups) % 2)
+    if len(groups) > 5:
+        raise builder.refuse(op, "a reduction over axes in three places", "reduce them one after the other")
+    if len(groups) < 5:
+        groups = [groups[0], 1, 1, *groups[1:]] if len(groups) == 3 else [1, 1, 1, 1, groups[0]]
+    return tuple(groups)
 
 
 LOWERINGS = {

@@ -30,7 +30,8 @@ class Tensor:
 
     `type_name` is the element type as TFLite calls it ("INT8", …); where NumPy has no such type (INT4,
     STRING), `dtype` is one opaque byte. `is_variable` marks state kept between runs, `is_sparse` a
-    constant whose zeros are left out.
+    constant whose zeros are left out. A pass may add tensors behind those of the file: `same_as` is the one of the
+    file with the same bytes, where there is one.
     """
 
     index: int
@@ -42,6 +43,7 @@ class Tensor:
     type_name: str = ""
     is_variable: bool = False
     is_sparse: bool = False
+    same_as: int | None = None
 
     @property
     def elements(self) -> int:
@@ -117,6 +119,11 @@ class Graph:
     outputs: tuple[int, ...]
     sha256: str
     states: tuple[State, ...] = ()
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tensors that are needed when all operators have run: outputs, and what states become."""
+        return frozenset((*self.outputs, *(state.assigned for state in self.states)))
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index."""

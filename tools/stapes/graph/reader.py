@@ -180,6 +180,8 @@ class _Reader:
         axis = None
         if len(scale) > 1:
             axis = int(table.QuantizedDimension())
+            if len(shape) == 1:
+                axis = 0  # early converters give a bias the axis of its weights
             if not 0 <= axis < len(shape) or shape[axis] != len(scale):
                 raise ModelError(
                     f"corrupt: {where} has {len(scale)} scales along axis {axis} of the shape {list(shape)}"

@@ -22,6 +22,7 @@ _ACTIVATION = {"activation": "FusedActivationFunction"}
 _POOL = Options(
     "Pool2DOptions", {**_WINDOW, "kernel_h": "FilterHeight", "kernel_w": "FilterWidth", **_ACTIVATION}
 )
+_RESIZE = {"align_corners": "AlignCorners", "half_pixel_centers": "HalfPixelCenters"}
 _REDUCE = Options("ReducerOptions", {"keep_dims": "KeepDims"})
 
 # Operators that have options the compiler or the reference needs; others have none, or are unsupported.
@@ -60,6 +61,9 @@ OPTIONS: dict[str, Options] = {
             "offset": "Offset",
         },
     ),
+    "GELU": Options("GeluOptions", {"approximate": "Approximate"}),
+    "RESIZE_BILINEAR": Options("ResizeBilinearOptions", _RESIZE),
+    "RESIZE_NEAREST_NEIGHBOR": Options("ResizeNearestNeighborOptions", _RESIZE),
     "CALL_ONCE": Options("CallOnceOptions", {"subgraph": "InitSubgraphIndex"}),
     "VAR_HANDLE": Options("VarHandleOptions", {"container": "Container", "shared_name": "SharedName"}),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Options(

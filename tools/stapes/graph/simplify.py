@@ -1,6 +1,7 @@
 """Passes that make a graph smaller without changing a bit of what it computes.
 
-Tensors keep their indices and names, operators their indices; only operators disappear.
+Tensors keep their indices and names, operators their indices; operators disappear, and a pass may add tensors behind
+those of the file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ModelError
+from stapes.graph.dilation import fold_dilations, raise_pads
 from stapes.graph.ir import Graph, Op, Tensor
 from stapes.graph.slices import slice_of
 
@@ -28,9 +30,11 @@ def simplify(graph: Graph) -> Graph:
       export with a dynamic batch leaves before RESHAPE, become constants, and so does the shape it gives.
     - A QUANTIZE from float32 or uint8 right at the input and a DEQUANTIZE or QUANTIZE to uint8 right at
       the output are taken off: the network then begins and ends in int8.
+    - SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND become one dilated convolution; a PAD moves right before
+      the convolution that can take it.
     - Operators whose results reach no output are dropped.
     """
-    return drop_unused(strip_edges(fold_shapes(graph)))
+    return drop_unused(raise_pads(fold_dilations(strip_edges(fold_shapes(graph)))))
 
 
 def fold_shapes(graph: Graph) -> Graph:
@@ -56,8 +60,7 @@ def strip_edges(graph: Graph) -> Graph:
     assigned = {state.assigned for state in graph.states}
     for position, index in enumerate(inputs):
         readers = [op for op in ops.values() if index in op.inputs]
-        is_kept = index in outputs or index in assigned
-        if len(readers) == 1 and not is_kept and _is_edge(graph, readers[0], outside=index):
+        if len(readers) == 1 and index not in graph.ends and _is_edge(graph, readers[0], outside=index):
             inputs[position] = readers[0].outputs[0]
             del ops[readers[0].index]
     for position, index in enumerate(outputs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,7 @@ from stapes.int8.arithmetic import (
     activation_range,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
+    round_half_away,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
@@ -179,7 +182,53 @@ def _high_mul_int16(values: npt.NDArray[np.int64], factor: int) -> npt.NDArray[n
     return (values * factor + (1 << 14)) >> 15
 
 
+def _float_table(function: Callable[[float], float], source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    """A function of the real value, in float32, rounded to the output's steps (TensorFlow Lite's `LUTPopulate`)."""
+    inverse = np.float32(1) / np.float32(output.scale)
+    table = []
+    for centred in _every_input() - source.zero_point:
+        value = np.float32(function(float(np.float32(source.scale) * np.float32(centred))))
+        table.append(round_half_away(float(value * inverse)) + output.zero_point)
+    return _int8(np.array(table))
+
+
+def _gelu_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    """x times the normal distribution's share below x; or its approximation by tanh."""
+
+    def exact(x: float) -> float:
+        argument = np.float32(x) * np.float32(-math.sqrt(0.5))
+        return float(np.float32(0.5) * np.float32(x) * np.float32(math.erfc(float(argument))))
+
+    def approximate(x: float) -> float:
+        real = np.float32(x)
+        cube = np.float32(0.044715) * real * real * real
+        inner = np.float32(math.tanh(float(np.float32(math.sqrt(2 / math.pi)) * (real + cube))))
+        return float(np.float32(0.5) * real * (np.float32(1) + inner))
+
+    return _float_table(approximate if op.integer("approximate") else exact, source, output)
+
+
+def _elu_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    return _float_table(lambda x: math.expm1(x) if x < 0 else x, source, output)
+
+
+def _exp_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    return _float_table(lambda x: math.exp(min(x, 88.0)), source, output)
+
+
+def _abs_table(op: Op, source: Tensor, output: Tensor) -> npt.NDArray[np.int8]:
+    sizes = np.abs(_every_input() - source.zero_point)
+    if source.scale != output.scale:
+        ratio = float(np.float32(source.scale) / np.float32(output.scale))  # divided in float32
+        sizes = multiply_by_quantized_multiplier(sizes, *quantize_multiplier(ratio))
+    return _int8(sizes + output.zero_point)
+
+
 _TABLES = {
+    "ABS": _abs_table,
+    "ELU": _elu_table,
+    "EXP": _exp_table,
+    "GELU": _gelu_table,
     "HARD_SWISH": _hard_swish_table,
     "LEAKY_RELU": _leaky_relu_table,
     "LOGISTIC": _sigmoid_table,
@@ -223,6 +272,7 @@ def softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
 
 
 KERNELS = {
+    **dict.fromkeys(("ABS", "ELU", "EXP", "GELU"), unary),
     "ADD": add_or_sub,
     "HARD_SWISH": unary,
     "LEAKY_RELU": unary,

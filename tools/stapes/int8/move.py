@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from stapes.graph import Graph, Op
 from stapes.graph.slices import PARTS, parts_of
+from stapes.graph.windows import Interpolation, alignment_of, nearest
 
 Arrays = list[npt.NDArray[np.generic]]
 
@@ -47,6 +48,32 @@ def gather(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [np.ascontiguousarray(taken)]
 
 
+def tile(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """The whole input several times along each axis."""
+    return [np.tile(inputs[0], [int(count) for count in inputs[1].reshape(-1)])]
+
+
+def resize_nearest_neighbor(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Every output row and column is one of the input's."""
+    output = graph.tensor(op.outputs[0])
+    rows, columns = (nearest(inputs[0].shape[axis], output.shape[axis], *alignment_of(op)) for axis in (1, 2))
+    return [np.ascontiguousarray(inputs[0][:, rows][:, :, columns])]
+
+
+def resize_bilinear(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Between two rows and two columns of the input, in 10 bits each, rounded to nearest, ties away from zero."""
+    output = graph.tensor(op.outputs[0])
+    values = inputs[0].astype(np.int64)
+    for axis in (1, 2):
+        along = Interpolation.of(values.shape[axis], output.shape[axis], *alignment_of(op))
+        shape = [-1 if other == axis else 1 for other in range(4)]
+        weights = np.array(along.weights, np.int64).reshape(shape)
+        low, high = (np.take(values, list(positions), axis) for positions in (along.lower, along.upper))
+        values = low * (1024 - weights) + high * weights
+    nudged = values + np.where(values > 0, 1 << 19, -(1 << 19))
+    return [(np.sign(nudged) * (np.abs(nudged) >> 20)).astype(np.int8)]
+
+
 KERNELS = {
     "CONCATENATION": concatenation,
     "EXPAND_DIMS": reshape,
@@ -55,6 +82,9 @@ KERNELS = {
     "PAD": pad,
     "PADV2": pad,
     "RESHAPE": reshape,
+    "RESIZE_BILINEAR": resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": resize_nearest_neighbor,
     "SQUEEZE": reshape,
+    "TILE": tile,
     **dict.fromkeys(PARTS, parts),
 }

@@ -142,8 +142,8 @@ class TflmOracle:
     """
 
     def __init__(self, model: bytes) -> None:
-        self._model = model
         self._graph = read_tflite(model)
+        self._model = _with_batches(model, self._graph)
         self._inputs = simplify(self._graph).inputs
         self._made = sorted({index for op in self._graph.ops for index in op.outputs})
         self._keeps = bool(initial_state(self._graph))
@@ -186,8 +186,9 @@ class TflmOracle:
             self._worker = _the_worker()
             self._number = self._load()
         given = [
-            np.ascontiguousarray(
-                _at_edge(values, graph.tensor(self._inputs[position]), graph.tensor(graph.inputs[position]))
+            np.asarray(  # ascontiguousarray would give a scalar a dimension
+                _at_edge(values, graph.tensor(self._inputs[position]), graph.tensor(graph.inputs[position])),
+                order="C",
             )
             for position, values in enumerate(inputs)
         ]
@@ -200,6 +201,34 @@ class TflmOracle:
         results: dict[int, Array] = dict(zip(self._made, found, strict=True))
         results.update(zip(self._inputs, inputs, strict=True))
         return results
+
+
+def _with_batches(model: bytes, graph: Graph) -> bytes:
+    """The file with the batch that SPACE_TO_BATCH_ND multiplies in its shapes. Written for an unknown batch, they only
+    hold a placeholder, which TFLM, other than TensorFlow Lite, takes at its word: it writes beyond the tensors.
+    """
+    import tflite
+
+    factors: dict[int, int] = {}
+    for op in graph.ops:
+        factor = max((factors.get(index, 1) for index in op.inputs), default=1)
+        if op.kind == "SPACE_TO_BATCH_ND" and len(op.inputs) == 3:
+            blocks = graph.tensor(op.inputs[1]).data
+            if blocks is not None and graph.tensor(op.outputs[0]).shape[:1] == (1,):
+                factor = int(np.prod(blocks.astype(np.int64)))
+        elif op.kind == "BATCH_TO_SPACE_ND":
+            factor = 1
+        if factor > 1:
+            factors.update(dict.fromkeys(op.outputs, factor))
+    if not factors:
+        return model
+    changed = bytearray(model)
+    tensors = tflite.Model.GetRootAs(changed).Subgraphs(0)
+    for index, factor in factors.items():
+        shape = tensors.Tensors(index).ShapeAsNumpy()
+        if not isinstance(shape, int) and len(shape):
+            shape[0] *= factor
+    return bytes(changed)
 
 
 def _died(error: _Died) -> ModelError:

@@ -404,6 +404,44 @@ def test_parts_and_joints(shape, data):
     check(maker.build(outputs))
 
 
+@quick
+@given(
+    kind=st.sampled_from(["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"]),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    output=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    where=st.sampled_from([(False, False), (True, False), (False, True)]),
+    channels=st.integers(1, 3),
+)
+def test_resize(kind, size, output, where, channels):
+    check(ModelMaker().input((1, *size, channels)).resize(kind, output, *where).build())
+
+
+@quick
+@given(kind=st.sampled_from(["ABS", "ELU"]), scale=scales, out=scales, zero=zero_points, out_zero=zero_points)
+def test_tables_that_tflm_has(kind, scale, out, zero, out_zero):
+    check(ModelMaker().input((1, 256), scale, zero).unary(kind, out, out_zero).build())
+
+
+@pytest.mark.parametrize("kind", ["EXP", "GELU", "tanh"])
+def test_tables_that_only_tensorflow_lite_has(kind):
+    """All 256 inputs, for many scales, against its interpreter."""
+    tensorflow = pytest.importorskip("tensorflow")
+    random = np.random.default_rng(0)
+    values = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
+    for _ in range(20):
+        scale, out = (float(np.float32(10 ** random.uniform(-3, -0.5))) for _ in range(2))
+        maker = ModelMaker().input((1, 256), scale, int(random.integers(-128, 128)))
+        name, attributes = ("EXP", {}) if kind == "EXP" else ("GELU", {"approximate": kind == "tanh"})
+        data = maker.unary(name, out, int(random.integers(-128, 128)), **attributes).build()
+        interpreter = tensorflow.lite.Interpreter(model_content=data)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
+        interpreter.invoke()
+        theirs = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        graph = read_tflite(data)
+        np.testing.assert_array_equal(run_graph(graph, [values])[graph.outputs[0]], theirs)
+
+
 @pytest.mark.parametrize(
     ("kind", "shape"), [("RESHAPE", (2, 12)), ("SQUEEZE", (2, 3, 4)), ("EXPAND_DIMS", (1, 1, 2, 3, 4))]
 )

@@ -144,26 +144,28 @@ void stapes_max_pool_2d(const stapes_call_t *call);     /* faster with DSP, MVE 
 void stapes_average_pool_rows(const stapes_call_t *call); /* faster with DSP, MVE */
 void stapes_max_pool_rows(const stapes_call_t *call);     /* faster with DSP, MVE */
 
-/* MEAN, SUM and REDUCE_MAX. In a row, `added` elements `inner` apart make one output; over several rows the
- * results are kept (sums in the state, maxima in the output) while the rows come. */
+/* MEAN, SUM and REDUCE_MAX. A row is [outer][outer_added][middle][added][inner] elements, of which the added
+ * ones make one output; over several rows the results are kept (sums in the state, maxima in the output)
+ * while the rows come. */
 typedef struct {
     int32_t multiplier;
     int32_t bias; /* added to the sum: minus its zero points */
     int16_t zero_point;
     int8_t shift;
-    uint32_t outer, added, inner;
+    uint32_t outer, outer_added, middle, added, inner;
 } stapes_reduce_sum_t;
 void stapes_reduce_sum(const stapes_call_t *call);
 
 typedef struct {
-    uint32_t outer, added, inner;
+    uint32_t outer, outer_added, middle, added, inner;
 } stapes_reduce_max_t;
 void stapes_reduce_max(const stapes_call_t *call);
 
-/* Two operands of a row of columns of channels; a step of 0 repeats one that has a single column or channel.
- */
+/* Two operands of a row of planes of columns of channels; a step of 0 repeats one that has a single plane,
+ * column or channel. */
 typedef struct {
-    uint32_t columns, channels;
+    uint32_t planes, columns, channels;
+    uint32_t plane_step1, plane_step2;
     uint32_t column_step1, column_step2;
     uint8_t channel_step1, channel_step2;
     int8_t minimum, maximum;  /* of the output */
@@ -236,8 +238,8 @@ typedef struct {
 } stapes_pick_t;
 void stapes_pick(const stapes_call_t *call);
 
-/* GATHER: a row of `count` pieces, which lie at bases[step] + offsets[...] in the input; no piece lies in two
- * of its rows. */
+/* GATHER, TILE, RESIZE_NEAREST_NEIGHBOR: a row of `count` pieces, which lie at bases[step] + offsets[...] in
+ * the input; no piece lies in two of its rows. */
 typedef struct {
     const uint32_t *bases;
     const uint32_t *offsets;
@@ -247,11 +249,26 @@ typedef struct {
 } stapes_gather_t;
 void stapes_gather(const stapes_call_t *call);
 
-/* PAD that no convolution can take: rows outside of the map are NULL. */
+/* RESIZE_BILINEAR: between two rows, and two positions in a row, weight / 1024 of the way. */
 typedef struct {
-    uint32_t columns, channels; /* of the input */
-    uint32_t columns_before, columns_after;
-    uint32_t channels_before, channels_after;
+    uint32_t lower, upper;
+    int32_t weight;
+} stapes_between_t;
+
+typedef struct {
+    const stapes_between_t *rows;
+    const stapes_between_t *positions; /* bytes, of every output column */
+    uint32_t columns, channels;
+} stapes_resize_bilinear_t;
+void stapes_resize_bilinear(const stapes_call_t *call);
+
+/* PAD that no convolution can take: runs of `run_bytes` of the input, counts[0] * counts[1] * counts[2] of
+ * them, that lie `steps` apart from `start` on in the output; rows outside of the map are NULL. */
+typedef struct {
+    uint32_t counts[3];
+    uint32_t steps[3];
+    uint32_t start, run_bytes;
+    uint32_t row_bytes; /* of the output */
     int8_t value;
 } stapes_pad_t;
 void stapes_pad(const stapes_call_t *call);

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
+
 from stapes.errors import UnsupportedModelError
 from stapes.graph.ir import Graph
 from stapes.graph.schema import OPTIONS
@@ -18,10 +22,25 @@ OPERATORS: dict[str, Operator] = {
 }
 """Every supported operator by its name in the file."""
 
-_FIXED_BATCH = "export the network with a fixed batch of 1 (batch_shape=(1, …)), which makes it disappear"
-_HINTS = dict.fromkeys(
-    ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "SHAPE", "PACK", "GATHER", "REDUCE_PROD"), _FIXED_BATCH
+_AROUND = (
+    "only around one convolution, as a dilated one is written; export with a fixed batch (batch_shape=(1, …))"
 )
+_COMPUTED = "shapes must be known when the network is converted: export it with a fixed batch of 1 (batch_shape=(1, …))"
+_FLOAT_ONLY = "TFLM and TensorFlow Lite have no int8 for it: "
+_HINTS = {
+    "SPACE_TO_BATCH_ND": _AROUND,
+    "BATCH_TO_SPACE_ND": _AROUND,
+    "SHAPE": _COMPUTED,
+    "REDUCE_PROD": _COMPUTED,
+    "FILL": _COMPUTED,
+    "CAST": "convert to full int8, with indices and shapes that are constants",
+    "SQUARE": _FLOAT_ONLY + "multiply the tensor by itself",
+    "NEG": _FLOAT_ONLY + "subtract the tensor from 0",
+    "POW": _FLOAT_ONLY + "multiply",
+    "WHILE": "unroll the recurrent layer (unroll=True)",
+    "IF": "export a network without conditions",
+    "ARG_MAX": "end the network with the scores: the decision takes the largest",
+}
 
 
 def operator_rows() -> list[tuple[str, str, str]]:
@@ -35,9 +54,15 @@ def operator_rows() -> list[tuple[str, str, str]]:
 def check_supported(graph: Graph) -> None:
     """Return when everything in `graph` is supported.
 
-    Raises `UnsupportedModelError` naming every unsupported operator, attribute and type at once, each as
-    "what, where: what to do"; `ModelError` where the file contradicts itself.
+    Raises `UnsupportedModelError` naming every unsupported operator, attribute and type at once: its `unsupported`
+    has each as "what, where: what to do", its message says them once each, with how often; `ModelError` where the file
+    contradicts itself.
     """
+    whole = _not_int8(graph)
+    if whole is not None:
+        raise UnsupportedModelError(
+            whole, [whole], hint="convert it to full int8 with a representative data set"
+        )
     findings: list[str] = []
     for op in graph.ops:
         inspection = Inspection(graph, op, findings)
@@ -60,12 +85,60 @@ def check_supported(graph: Graph) -> None:
             check(inspection)
     findings += _check_edges(graph)
     if findings:
-        count = len(findings)
         raise UnsupportedModelError(
-            f"{count} unsupported {'thing' if count == 1 else 'things'}: " + "; ".join(findings),
-            findings,
-            hint="stapes runs full-int8 networks with static shapes",
+            headline(findings), findings, hint="stapes runs full-int8 networks with static shapes"
         )
+
+
+_SHOWN = 8
+"""Different findings in a message."""
+
+
+def headline(findings: Sequence[str]) -> str:
+    """One line for all findings: those that only differ in their place are said once, the most frequent first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        subject, _, place = finding.partition(": ")[0].partition(" in operator ")
+        kind = place.split(" ")[1] if place else ""
+        groups.setdefault((_without_names(subject), kind), []).append(finding)
+    found = sorted(groups.items(), key=lambda group: -len(group[1]))
+    texts = []
+    for (subject, kind), alike in found[:_SHOWN]:
+        if len(alike) == 1:
+            texts.append(_short(alike[0]))
+            continue
+        what = subject if subject == f"operator {kind}" or not kind else f"{subject} in {kind}"
+        texts.append(f"{what}, {len(alike)} times: {alike[0].partition(': ')[2]}")
+    rest = len(found) - _SHOWN
+    count = len(findings)
+    return (
+        f"{count} unsupported {'thing' if count == 1 else 'things'}: "
+        + "; ".join(texts)
+        + (f"; and {rest} other {'kind' if rest == 1 else 'kinds'}" if rest > 0 else "")
+    )
+
+
+def _without_names(subject: str) -> str:
+    """ "INT32 tensor a/b" and "INT32 tensor c" are alike."""
+    return re.sub(r"\b(tensor|weights|bias|state|slopes|constant|from) \S+( to \S+)?$", r"\1", subject)
+
+
+def _short(finding: str) -> str:
+    return finding if len(finding) <= 300 else f"{finding[:140]} … {finding[-140:]}"
+
+
+def _not_int8(graph: Graph) -> str | None:
+    """What to say of a network that is of another type as a whole."""
+    types = Counter(graph.tensors[i].type_name for op in graph.ops for i in op.outputs)
+    kind, count = max(types.items(), key=lambda item: item[1], default=("", 0))
+    if kind not in ("FLOAT32", "FLOAT16", "INT16", "UINT8") or types["INT8"] * 4 > count:
+        return None
+    name = {"FLOAT32": "float32", "FLOAT16": "float16", "INT16": "int16", "UINT8": "uint8"}[kind]
+    operators = Counter(op.kind for op in graph.ops).most_common(4)
+    listed = ", ".join(f"{op} {count} times" if count > 1 else op for op, count in operators)
+    weights = any(graph.tensors[i].type_name == "INT8" for op in graph.ops for i in op.inputs if i >= 0)
+    only = "; only its weights are int8" if weights and kind != "UINT8" else ""
+    return f"this network is {name}: {count} of {sum(types.values())} activations are{only} ({listed})"
 
 
 def _check_edges(graph: Graph) -> list[str]:

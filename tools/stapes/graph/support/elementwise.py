@@ -42,7 +42,9 @@ def _mul(check: Inspection) -> None:
 def _maximum_or_minimum(check: Inspection) -> None:
     if _broadcasting(check):
         for position in (0, 1):
-            check.same_quantization(check.input(position), check.output)
+            # As in TFLM, bytes are compared: a constant's are what they are.
+            if check.input(position).data is None:
+                check.same_quantization(check.input(position), check.output)
 
 
 def _prelu(check: Inspection) -> None:
@@ -136,7 +138,16 @@ def _hard_swish(check: Inspection) -> None:
         check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
 
 
+def _table(check: Inspection) -> None:
+    if _unary(check) and not check.input(0).scale <= 2.0**10:
+        check.refuse(f"an input scale of {check.input(0).scale:.3g}", "calibrate again")
+
+
 OPERATORS = {
+    "ABS": Operator(_rescaling, "as a table of 256 entries"),
+    "ELU": Operator(_table, "as a table of 256 entries"),
+    "EXP": Operator(_table, "as a table of 256 entries, as in TensorFlow Lite: TFLM has no int8 for it"),
+    "GELU": Operator(_table, "as EXP, exact or approximate"),
     "ADD": Operator(
         _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
     ),
@@ -148,7 +159,7 @@ OPERATORS = {
     "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
     "MAXIMUM": Operator(
         _maximum_or_minimum,
-        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; equal scale and zero point everywhere",
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; equal steps, but of constants",
     ),
     "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM"),
     "MUL": Operator(_mul, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"),

@@ -9,6 +9,7 @@ from stapes.definitions import limit
 from stapes.errors import ModelError
 from stapes.graph.slices import SOURCE_OF_PARTS, parts_of
 from stapes.graph.support.inspection import Inspection, Operator
+from stapes.graph.windows import Interpolation, alignment_of
 
 
 def _copy(check: Inspection) -> None:
@@ -220,6 +221,45 @@ def _pad(check: Inspection) -> None:
             check.same_quantization(value, output)
 
 
+def _tile(check: Inspection) -> None:
+    check.arity(2, 2)
+    source, output = check.input(0), check.output
+    times = check.constant_ints(1, "multiples")
+    if times is None:
+        return
+    check.require(
+        times.size == len(source.shape) and bool(np.all(times >= 1)),
+        f"multiples {[int(count) for count in times]} for {len(source.shape)} axes",
+    )
+    check.shape(tuple(size * int(count) for size, count in zip(source.shape, times, strict=True)))
+    if check.int8(source, output):
+        check.same_quantization(source, output)
+
+
+def _resize(check: Inspection) -> None:
+    check.arity(2, 2)
+    source, output = check.input(0), check.output
+    check.rank4(source, output)
+    sizes = check.constant_ints(1, "the new size")
+    if sizes is None:
+        return
+    check.require(sizes.size == 2 and bool(np.all(sizes >= 1)), f"the new size {[int(n) for n in sizes]}")
+    check.shape((source.shape[0], int(sizes[0]), int(sizes[1]), source.shape[3]))
+    if source.shape[0] != 1:
+        check.refuse(f"a batch of {source.shape[0]}", "export the network with a batch of 1")
+    if check.op.kind == "RESIZE_BILINEAR":
+        for axis in (1, 2):
+            along = Interpolation.of(source.shape[axis], output.shape[axis], *alignment_of(check.op))
+            if max(along.upper + along.lower) >= source.shape[axis]:
+                check.refuse(
+                    f"{output.shape[axis]} of {source.shape[axis]} rows or columns", "resize in steps"
+                )
+    if check.op.integer("align_corners") and check.op.integer("half_pixel_centers"):
+        check.refuse("align_corners with half_pixel_centers", "use one of the two")
+    if check.int8(source, output):
+        check.same_quantization(source, output)
+
+
 OPERATORS = {
     "CONCATENATION": Operator(
         _concatenation,
@@ -230,6 +270,10 @@ OPERATORS = {
     "PACK": Operator(_pack, "any axis, any number of inputs of equal scale and zero point"),
     "PAD": Operator(_pad, f"up to {limit('PAD_DIMENSIONS')} dimensions, constant paddings"),
     "PADV2": Operator(_pad, "as PAD, with a constant value"),
+    "RESIZE_BILINEAR": Operator(
+        _resize, "any size, align_corners or half_pixel_centers; equal scale and zero point"
+    ),
+    "RESIZE_NEAREST_NEIGHBOR": Operator(_resize, "as RESIZE_BILINEAR"),
     "RESHAPE": Operator(_reshape, "costs nothing"),
     "SLICE": Operator(_slice, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant begin and size"),
     "SPLIT": Operator(_split, "equal parts along a constant axis"),
@@ -239,6 +283,7 @@ OPERATORS = {
         _strided_slice,
         f"up to {limit('SLICE_DIMENSIONS')} dimensions, constant begin, end, strides of either sign",
     ),
+    "TILE": Operator(_tile, "constant multiples"),
     "TRANSPOSE": Operator(
         _transpose, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant permutation"
     ),
