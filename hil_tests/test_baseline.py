@@ -1,5 +1,5 @@
 """Nothing became worse than in the last accepted run: bits, instructions, flash, RAM, stack, accuracy."""
 
 
-def test_no_regression(baseline: list[str]) -> None:
-    assert not baseline, "\n".join(baseline)
+def test_no_regression(stapes_baseline: list[str]) -> None:
+    assert not stapes_baseline, "\n".join(stapes_baseline)

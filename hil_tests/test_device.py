@@ -10,23 +10,23 @@ from stapes.reference import Reference
 
 
 @pytest.mark.stapes_needs("stack", "build")
-def test_stack_stays_below_the_worst_case(report: CheckReport) -> None:
-    assert report.build is not None
-    if not report.build.stack_bytes:
+def test_stack_stays_below_the_worst_case(stapes_report: CheckReport) -> None:
+    assert stapes_report.build is not None
+    if not stapes_report.build.stack_bytes:
         pytest.skip("the compiler cannot tell the worst case")
-    assert 0 < report.stack_high_water <= report.build.stack_bytes
+    assert 0 < stapes_report.stack_high_water <= stapes_report.build.stack_bytes
 
 
-def test_constants_in_flash_are_sound(device: tuple[Client, Hello]) -> None:
-    client, _ = device
+def test_constants_in_flash_are_sound(stapes_device: tuple[Client, Hello]) -> None:
+    client, _ = stapes_device
     assert client.self_test().passed
 
 
 def test_the_same_clip_twice_gives_the_same(
-    device: tuple[Client, Hello], clips: ClipSet, prepared: Prepared
+    stapes_device: tuple[Client, Hello], stapes_clips: ClipSet, stapes_prepared: Prepared
 ) -> None:
-    client, _ = device
-    pcm = clips.clips[0].pcm
+    client, _ = stapes_device
+    pcm = stapes_clips.clips[0].pcm
     runs = []
     for _ in range(2):
         client.reset()
@@ -43,11 +43,13 @@ def test_the_same_clip_twice_gives_the_same(
     assert runs[0] == runs[1]
 
 
-def test_any_chunking_gives_the_same(device: tuple[Client, Hello], clips: ClipSet, bundle) -> None:
-    client, _ = device
-    reference = Reference(bundle)
-    pcm = reference.fit(clips.clips[0].pcm)[
-        : bundle.manifest.frontend.samples(bundle.manifest.window.frames) + 700
+def test_any_chunking_gives_the_same(
+    stapes_device: tuple[Client, Hello], stapes_clips: ClipSet, stapes_bundle
+) -> None:
+    client, _ = stapes_device
+    reference = Reference(stapes_bundle)
+    pcm = reference.fit(stapes_clips.clips[0].pcm)[
+        : stapes_bundle.manifest.frontend.samples(stapes_bundle.manifest.window.frames) + 700
     ]
     expected = next(iter(reference.windows(pcm)))
     random = np.random.default_rng(7)

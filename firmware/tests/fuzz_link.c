@@ -1,10 +1,14 @@
-/* The harness server under libFuzzer. An input is either raw bytes of the line (first byte even) or a list of
+/* The harness server under libFuzzer, or with FUZZ_LIVE the program that listens. An input is either raw bytes of the line (first byte even) or a list of
  * requests (odd): type, flags, length, payload. The latter are sealed and numbered here, so that the fuzzer
  * gets past the CRC. */
 #include <stdlib.h>
 
-#define main hil_main
+#define main app_main
+#ifdef FUZZ_LIVE
+#include "../app/live.c"
+#else
 #include "../app/hil.c"
+#endif
 #undef main
 
 #define LONGEST 255u
@@ -71,15 +75,35 @@ static void request(uint16_t sequence, uint8_t type, const uint8_t *payload, siz
     device_receive(stuffed, stuffed_count);
 }
 
+/* Without the right count of samples hardly any sound would be taken. */
+#ifdef FUZZ_LIVE
+static void put_position(uint8_t type, uint8_t *payload, size_t length) {
+    if (type == STAPES_MESSAGE_LIVE_PCM && length >= 8u) {
+        stapes_put_u64(payload, stapes_live_samples(&app.live) + payload[7]); /* sometimes some are lost */
+    }
+}
+
+static int initialise(void) {
+    return stapes_live_init(&app.live, &stapes_app, memory, sizeof memory, live_queue_add, &app.queue);
+}
+#else
+static void put_position(uint8_t type, uint8_t *payload, size_t length) {
+    if (type == STAPES_MESSAGE_PCM && length >= 4u) {
+        stapes_put_u32(payload, hil.samples);
+    }
+}
+
+static int initialise(void) {
+    return stapes_classifier_init(&hil.classifier, &stapes_app, memory, sizeof memory);
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static bool ready;
-    if (!ready) {
-        hil.fault = stapes_classifier_init(&hil.classifier, &stapes_app, memory, sizeof memory);
-        ready = hil.fault == STAPES_OK;
-        if (!ready) {
-            abort();
-        }
+    if (!ready && initialise() != STAPES_OK) {
+        abort();
     }
+    ready = true;
     reset_stream();
     device_start(answer);
     if (size == 0u) {
@@ -102,8 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         uint8_t payload[LONGEST];
         memcpy(payload, data + at, length);
         at += length;
-        if (type == STAPES_MESSAGE_PCM && (flags & 2u) == 0u && length >= 4u) {
-            stapes_put_u32(payload, hil.samples); /* else the count of samples is hardly ever right */
+        if ((flags & 2u) == 0u) {
+            put_position(type, payload, length);
         }
         sequence = (uint16_t)(sequence + ((flags & 1u) == 0u ? 1u : 0u));
         request(sequence, type, payload, length);

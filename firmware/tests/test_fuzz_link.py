@@ -24,7 +24,8 @@ def records(*requests: tuple[int, bytes]) -> bytes:
 
 
 @pytest.mark.timeout(SECONDS + 180)
-def test_no_input_harms_the_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", ["hil", "live"])
+def test_no_input_harms_the_server(tmp_path: Path, app: str) -> None:
     compiler = shutil.which("clang")
     if compiler is None:
         pytest.skip("clang is not installed")
@@ -32,17 +33,19 @@ def test_no_input_harms_the_server(tmp_path: Path) -> None:
     sources = [
         *sorted((ROOT / "runtime/src").glob("*.c")),
         *sorted((ROOT / "link").glob("*.c")),
+        *sorted((ROOT / "audio").glob("*.c")),
         *sorted(generated.glob("*.c")),
         ROOT / "boards/common/defaults.c",
         ROOT / "app/device.c",
         ROOT / "tests/fuzz_link.c",
     ]
+    includes = [*(ROOT / name for name in ("runtime/include", "link", "boards", "audio")), generated]
     program = tmp_path / "fuzz_link"
     built = subprocess.run(
         [
             compiler, "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Werror", '-DSTAPES_BUILD_ID="fuzz"',
             "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all",
-            f"-I{ROOT / 'runtime/include'}", f"-I{ROOT / 'link'}", f"-I{ROOT / 'boards'}", f"-I{generated}",
+            *(["-DFUZZ_LIVE"] if app == "live" else []), *[f"-I{directory}" for directory in includes],
             "-o", program, *sources,
         ],
         capture_output=True,
@@ -54,7 +57,17 @@ def test_no_input_harms_the_server(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     sound = records(*[(Message.PCM, bytes(4) + os.urandom(240))] * 70)
+    heard = records(*[(Message.LIVE_PCM, bytes(8) + os.urandom(240))] * 70)
     seeds = {
+        "live": heard
+        + records(
+            (Message.LIVE_STATUS, bytes(2)),
+            (Message.LIVE_ROWS, b""),
+            (Message.LIVE_EVENTS, b""),
+            (Message.LIVE_FLUSH, b""),
+            (Message.LIVE_LISTEN, b"\1"),
+            (Message.RESET, b""),
+        )[1:],
         "window": sound
         + records((Message.WINDOW, bytes(4)), (Message.DECISION, bytes(2)), (Message.STATS, b""))[1:],
         "pages": sound + records((Message.FEATURES, bytes(4)), (Message.ACTIVATIONS, bytes(6)))[1:],

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import stapes
 from stapes.errors import ToolError
 
 
 @cache
 def firmware_dir() -> Path:
     """The directory `firmware/`: inside an installed package `stapes/_firmware`, else beside the checkout's tools."""
-    package = Path(stapes.__file__).resolve().parent
+    package = Path(__file__).resolve().parent
     for candidate in (package / "_firmware", package.parents[1] / "firmware"):
         if (candidate / "CMakeLists.txt").is_file():
             return candidate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -210,7 +211,7 @@ def check_bundle(
     bundle: Bundle,
     target: str,
     clips: ClipSet,
-    directory: Path,
+    directory: str | os.PathLike[str],
     *,
     full: bool = False,
     prepared: Prepared | None = None,
@@ -223,7 +224,7 @@ def check_bundle(
     `uart_log` is a file for every byte of the line.
     """
     progress("building", 0, 1)
-    prepared = prepared or prepare(bundle, target, directory)
+    prepared = prepared or prepare(bundle, target, Path(directory))
     reference = Reference(bundle)
     report = CheckReport(
         target=target,

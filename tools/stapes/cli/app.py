@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from stapes import __version__
 from stapes.cli import (
     augment,
     bench,
     boards,
     build,
     check,
+    classify,
     compile,
     cost,
     data,
@@ -30,6 +30,7 @@ from stapes.cli import (
     train,
 )
 from stapes.cli.common import console, guarded, log_to_console
+from stapes.version import __version__
 
 app = typer.Typer(
     help="From sound recordings to a microcontroller whose every bit is proven equal to Python's.",
@@ -68,6 +69,7 @@ app.command()(cost.cost)
 app.command()(sweep.sweep)
 app.command()(augment.augment)
 app.command()(evaluate.evaluate)
+app.command()(classify.classify)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)
 app.command()(boards.boards)

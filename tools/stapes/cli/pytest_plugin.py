@@ -3,7 +3,7 @@
     pytest hil_tests --target qemu:netduinoplus2 --bundle models/esc10 --data DIR --clips 20
 
 Loaded by pytest wherever stapes is installed; it does nothing unless a test asks for one of its fixtures. What the
-fixtures need is imported only then. A test directory that has a fixture of the same name uses its own.
+fixtures need is imported only then. All their names begin with `stapes_`, so that no other plugin's are hidden.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ NEEDS = {
 """Capabilities for `@pytest.mark.stapes_needs(…)`, and why a test without them is skipped."""
 
 Checks = dict[str, dict[str, Any]]
+Line = Callable[[], AbstractContextManager[None]]
 CHECKS = pytest.StashKey[Checks]()
 
 
@@ -82,7 +84,7 @@ def _is_free(parser: pytest.Parser, name: str) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and the fixture `target` with the targets of this run."""
+    """Register the marker, and the fixture `stapes_target` with the targets of this run."""
     config.addinivalue_line(
         "markers",
         f"stapes_needs(capability, ...): skip where the target or the run lacks one of {', '.join(NEEDS)}",
@@ -92,20 +94,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _targets(config: pytest.Config) -> ModuleType:
-    """A plugin with the fixture `target`: its parameters are known only now."""
+    """A plugin with the fixture `stapes_target`: its parameters are known only now."""
     names = config.getoption("stapes_target") or list(DEFAULT_TARGETS)
     port = config.getoption("stapes_port")
     if port:
         names = [f"{name}@{port}" if re.fullmatch(r"board:[^@]+", name) else name for name in names]
 
     @pytest.fixture(scope="session", params=names)
-    def target(request: pytest.FixtureRequest) -> str:
+    def stapes_target(request: pytest.FixtureRequest) -> str:
         """Name of the target: `host`, `qemu:MACHINE`, `board:NAME@PORT` or a pyserial URL."""
         name: str = request.param
         return name
 
     plugin = ModuleType("stapes_target")
-    plugin.target = target  # type: ignore[attr-defined]
+    plugin.stapes_target = stapes_target  # type: ignore[attr-defined]
     return plugin
 
 
@@ -128,13 +130,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not needs:
         return
     callspec = getattr(item, "callspec", None)
-    target = callspec.params.get("target") if callspec else None
+    target = callspec.params.get("stapes_target") if callspec else None
     able = capabilities(target or "", recordings=_data(item.config) is not None)
     for need in needs:
         if need not in NEEDS:
             pytest.fail(f"stapes_needs({need!r}): not one of {', '.join(NEEDS)}", pytrace=False)
         if target is None and need != "recordings":
-            pytest.fail(f"stapes_needs({need!r}) is for tests with the fixture target", pytrace=False)
+            pytest.fail(f"stapes_needs({need!r}) is for tests with the fixture stapes_target", pytrace=False)
         if need not in able:
             pytest.skip(f"{target}: {NEEDS[need]}" if need != "recordings" else NEEDS[need])
 
@@ -146,7 +148,7 @@ def _data(config: pytest.Config) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def bundle(request: pytest.FixtureRequest) -> Bundle:
+def stapes_bundle(request: pytest.FixtureRequest) -> Bundle:
     """The bundle under test."""
     from stapes.recipe import Bundle
 
@@ -155,16 +157,19 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def clips(request: pytest.FixtureRequest, bundle: Bundle) -> ClipSet:
+def stapes_clips(request: pytest.FixtureRequest, stapes_bundle: Bundle) -> ClipSet:
     """The clips of this run: recordings, or synthetic ones."""
     from stapes.check import select_clips
 
-    return select_clips(bundle, _data(request.config), request.config.getoption("stapes_clips"))
+    return select_clips(stapes_bundle, _data(request.config), request.config.getoption("stapes_clips"))
 
 
 @pytest.fixture(scope="session")
-def prepared(
-    request: pytest.FixtureRequest, bundle: Bundle, target: str, tmp_path_factory: pytest.TempPathFactory
+def stapes_prepared(
+    request: pytest.FixtureRequest,
+    stapes_bundle: Bundle,
+    stapes_target: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Prepared:
     """Firmware for the target, built once for its content: kept in pytest's cache, shared by all workers.
 
@@ -175,26 +180,44 @@ def prepared(
     from stapes.targets import require_target
 
     try:
-        require_target(target)
+        require_target(stapes_target)
     except ToolError as error:
         if request.config.getoption("stapes_target"):
             raise
         pytest.skip(str(error))
-    cache = getattr(request.config, "cache", None)
-    root = cache.mkdir("stapes") if cache else tmp_path_factory.mktemp("stapes")
-    directory = root / f"{bundle.manifest.name}-{bundle.hash[:12]}"
+    directory = _kept(request, tmp_path_factory) / f"{stapes_bundle.manifest.name}-{stapes_bundle.hash[:12]}"
     with _one_at_a_time(directory):
-        prepared = prepare(bundle, target, directory)
-        if request.config.getoption("stapes_flash") and target.startswith("board:") and prepared.build:
+        prepared = prepare(stapes_bundle, stapes_target, directory)
+        is_board = stapes_target.startswith("board:")
+        if request.config.getoption("stapes_flash") and is_board and prepared.build:
             from stapes.device.flash import flash_once
 
-            flash_once(bundle, target, prepared.build, probe=request.config.getoption("stapes_probe"))
+            probe = request.config.getoption("stapes_probe")
+            flash_once(stapes_bundle, stapes_target, prepared.build, probe=probe)
         return prepared
+
+
+def _kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all workers share, and later runs too."""
+    cache = getattr(request.config, "cache", None)
+    return cache.mkdir("stapes") if cache else tmp_path_factory.mktemp("stapes")
+
+
+@pytest.fixture(scope="session")
+def stapes_line(
+    request: pytest.FixtureRequest, stapes_target: str, tmp_path_factory: pytest.TempPathFactory
+) -> Line:
+    """What to hold while the target is open: workers of pytest-xdist take turns at a port."""
+    from stapes.files import safe_name
+
+    if capabilities(stapes_target, recordings=False) & {"hardware"}:
+        return partial(_one_at_a_time, _kept(request, tmp_path_factory) / f"port-{safe_name(stapes_target)}")
+    return nullcontext
 
 
 @contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock: pytest-xdist's workers build in it too."""
+    """Hold the directory's lock: pytest-xdist's workers use it too."""
     import fcntl  # here, because pytest loads this module on every system
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -204,35 +227,49 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def report(
-    request: pytest.FixtureRequest, bundle: Bundle, target: str, clips: ClipSet, prepared: Prepared
+def stapes_report(
+    request: pytest.FixtureRequest,
+    stapes_bundle: Bundle,
+    stapes_target: str,
+    stapes_clips: ClipSet,
+    stapes_prepared: Prepared,
+    stapes_line: Line,
 ) -> CheckReport:
     """One check of all clips on the target, shared by the tests that look at its parts."""
     from stapes.check import check_bundle
 
-    result = check_bundle(
-        bundle,
-        target,
-        clips,
-        prepared.generated.directory.parent,
-        prepared=prepared,
-        uart_log=_uart_log(request.config, f"check-{target}"),
-    )
-    request.config.stash[CHECKS][target] = result.as_json()
+    with stapes_line():
+        result = check_bundle(
+            stapes_bundle,
+            stapes_target,
+            stapes_clips,
+            stapes_prepared.generated.directory.parent,
+            prepared=stapes_prepared,
+            uart_log=_uart_log(request.config, f"check-{stapes_target}"),
+        )
+    request.config.stash[CHECKS][stapes_target] = result.as_json()
     if result.interrupted:
         raise KeyboardInterrupt
     return result
 
 
 @pytest.fixture
-def device(
-    request: pytest.FixtureRequest, bundle: Bundle, target: str, prepared: Prepared
+def stapes_device(
+    request: pytest.FixtureRequest,
+    stapes_bundle: Bundle,
+    stapes_target: str,
+    stapes_prepared: Prepared,
+    stapes_line: Line,
 ) -> Iterator[tuple[Client, Hello]]:
     """A freshly started device that runs the bundle."""
     from stapes.device import connect
 
     log = _uart_log(request.config, request.node.name)
-    with connect(bundle, target, prepared.elf, build_id=prepared.build_id, uart_log=log) as connected:
+    elf, build_id = stapes_prepared.elf, stapes_prepared.build_id
+    with (
+        stapes_line(),
+        connect(stapes_bundle, stapes_target, elf, build_id=build_id, uart_log=log) as connected,
+    ):
         yield connected
 
 
@@ -244,7 +281,7 @@ def _uart_log(config: pytest.Config, name: str) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def baseline(request: pytest.FixtureRequest, report: CheckReport) -> list[str]:
+def stapes_baseline(request: pytest.FixtureRequest, stapes_report: CheckReport) -> list[str]:
     """Regressions against `--baseline`, one line each; with `--update-baseline` this run becomes the baseline."""
     from stapes.check import compare_with_baseline
     from stapes.errors import StapesError
@@ -254,14 +291,13 @@ def baseline(request: pytest.FixtureRequest, report: CheckReport) -> list[str]:
         pytest.skip("no --baseline FILE to compare with")
     try:
         outcome = compare_with_baseline(
-            report, Path(given), update=request.config.getoption("stapes_update_baseline")
+            stapes_report, Path(given), update=request.config.getoption("stapes_update_baseline")
         )
     except StapesError as error:
         pytest.fail(str(error), pytrace=False)
-    for line in outcome.notes:
-        request.config.stash[CHECKS].setdefault(report.target, report.as_json()).setdefault(
-            "notes", []
-        ).append(line)
+    checks = request.config.stash[CHECKS]
+    check = checks.setdefault(stapes_report.target, stapes_report.as_json())
+    check.setdefault("notes", []).extend(outcome.notes)
     return outcome.regressions
 
 

@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stapes import __version__
 from stapes.codegen.initialisers import check_constants
 from stapes.files import write_all
+from stapes.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,11 +6,13 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stapes.device.connection import greet
+from stapes.device.constants import verify_constants
 from stapes.device.identity import verify_identity
 from stapes.device.prepared import APPS, build_directory
 from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
@@ -106,31 +108,41 @@ def run_flash(plan: FlashPlan, *, progress: Progress = no_progress) -> FlashResu
 
 
 def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hello:
-    """Let the board on `port` say who it is; `IdentityError` unless it runs this bundle on this board.
+    """Let the board on `port` say who it is and test its constants; `IdentityError` unless it runs this bundle on this
+    board, undamaged.
 
     `build_id`, where known, must be the firmware's.
     """
+
+    def verify(client: Client, hello: Hello) -> None:
+        if hello.board != board:
+            raise IdentityError(
+                f"on {port} is a {hello.board}, not the {board} that was flashed",
+                hint="name the right --port",
+            )
+        verify_identity(hello, bundle, build_id)
+        verify_constants(client, None)  # the programmer compared what is in flash with the file
+
     try:
-        hello = _hello(f"board:{board}@{port}")
+        return _ask(f"board:{board}@{port}", verify)
+    except IdentityError:
+        raise
     except LinkError as error:
         raise LinkError(
             f"{board} was flashed, but does not answer on {port}: {error.message}",
             hint="press RESET; check that this is the board's UART (docs/boards.md)",
         ) from error
-    if hello.board != board:
-        raise IdentityError(
-            f"on {port} is a {hello.board}, not the {board} that was flashed", hint="name the right --port"
-        )
-    verify_identity(hello, bundle, build_id)
-    return hello
 
 
-def _hello(target: str) -> Hello:
-    """The board's answer; a port that a reset took away may come back in `HELLO_SECONDS`."""
+def _ask(target: str, verify: Callable[[Client, Hello], None]) -> Hello:
+    """The board's answer to hello, which `verify` is content with; a port that a reset took away may come back in
+    `HELLO_SECONDS`.
+    """
     deadline = time.monotonic() + HELLO_SECONDS
     while True:
         try:
-            with greet(Client, target, hello_timeout=HELLO_SECONDS) as (_, hello):
+            with greet(Client, target, hello_timeout=HELLO_SECONDS) as (client, hello):
+                verify(client, hello)
                 return hello
         except TargetError as error:
             _log.debug("%s", error.message)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stapes import __version__
 from stapes.codegen import Generated, generate
 from stapes.codegen.emitter import c_identifier, c_prefix
 from stapes.definitions import firmware_dir
 from stapes.errors import ToolError
 from stapes.files import sha256
 from stapes.recipe import Bundle
+from stapes.version import __version__
 
 AUTHOR = "The stapes developers"
 STACK_KIB = 8

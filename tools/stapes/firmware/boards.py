@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
-from stapes.firmware.build import board_names
+from stapes.firmware.build import board_names, unknown_board
 
 Proof = Literal["board", "renode", "qemu", "build"]
 """Where an image was seen to work: on the board itself, in an emulator, or only that it builds and links."""
@@ -51,10 +51,14 @@ class Usb(_Table):
 
 
 class Wiring(_Table):
-    """Where a person connects what, as text for docs/boards.md."""
+    """Where a person connects what, as text for docs/boards.md, and how the host holds the line's DTR and RTS."""
 
     uart: str = ""
     microphone: str = ""
+    dtr: bool = Field(
+        False, description="active while the port is open; USB CDC of the chip itself may want it"
+    )
+    rts: bool = Field(False, description="active while the port is open")
 
 
 class Board(_Table):
@@ -83,7 +87,7 @@ class Board(_Table):
     def load(cls, name: str) -> Board:
         """Read a board's description; `BuildError` for an unknown board or a description that is wrong."""
         if name not in board_names():
-            raise BuildError(f"unknown board {name!r}", hint=f"choose one of {', '.join(board_names())}")
+            raise BuildError(unknown_board(name), hint=f"choose one of {', '.join(board_names())}")
         return read_board(firmware_dir() / "boards" / name / "board.toml")
 
 

@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,21 @@ def board_names() -> list[str]:
     return sorted(path.parent.name for path in (firmware_dir() / "boards").glob("*/board.cmake"))
 
 
+def unknown_board(name: str) -> str:
+    """What is wrong with a board's name, in one line; a machine of QEMU or Renode is told as that of its board."""
+    for path in sorted((firmware_dir() / "boards").glob("*/board.toml")):
+        described = tomllib.loads(path.read_text(encoding="utf-8"))
+        for emulator in ("qemu", "renode"):
+            if described.get(emulator) == name:
+                return f"{name!r} is {emulator}'s name of the board {path.parent.name}"
+    return f"unknown board {name!r}"
+
+
 def require_compiler(board: str) -> None:
     """Raise `BuildError` for an unknown board, `ToolError` for a missing compiler, CMake or Ninja."""
     description = firmware_dir() / "boards" / board / "board.cmake"
     if board not in board_names():
-        raise BuildError(f"unknown board {board!r}", hint=f"choose one of {', '.join(board_names())}")
+        raise BuildError(unknown_board(board), hint=f"choose one of {', '.join(board_names())}")
     found = re.search(r"set\(STAPES_TOOLCHAIN ([\w-]+)\)", description.read_text(encoding="utf-8"))
     if found is None or found.group(1) not in COMPILERS:
         raise BuildError(
@@ -103,7 +114,7 @@ def build_firmware(
     begin = time.monotonic()
     _configure(out_dir, variables)
     configured = time.monotonic()
-    _compile(out_dir, progress)
+    _compile(out_dir, board, progress)
     _log.debug(
         "%s for %s in %s: build %s, configured in %.1f s, compiled in %.1f s",
         app,
@@ -173,7 +184,7 @@ def _identity(stamp: str) -> tuple[str, ...]:
     return values["source"], values["STAPES_BOARD"]
 
 
-def _compile(out_dir: Path, progress: Progress) -> None:
+def _compile(out_dir: Path, board: str, progress: Progress) -> None:
     environment = {**os.environ, "NINJA_STATUS": "[%f/%t] ", "LC_ALL": "C"}
     lines: list[str] = []
     command = [require_program("ninja"), "-C", str(out_dir)]
@@ -188,16 +199,36 @@ def _compile(out_dir: Path, progress: Progress) -> None:
     log = "".join(lines)
     write_atomic(out_dir / "build.log", log)
     if process.returncode != 0:
+        missing = re.findall(r"region [`']?([\w.]+)' overflowed by (\d+) bytes", log)
+        if missing:
+            raise _too_large(out_dir, board, {region: int(count) for region, count in missing})
         raise BuildError(
             f"the firmware does not build: {_first_error(log)}", hint=f"see {out_dir / 'build.log'}"
         )
+
+
+def _too_large(out_dir: Path, board: str, missing: dict[str, int]) -> BuildError:
+    """What a linker's overflow means to a person: how much too small each memory is, and what takes the most."""
+    from stapes.firmware.size import largest_objects
+
+    regions = " and ".join(f"{name} is {count:,} bytes too small" for name, count in missing.items())
+    everything = largest_objects(out_dir)
+    data = [each for each in everything if each.memory == "RAM"]
+    if "FLASH" in missing or sum(each.size for each in data) < missing.get("RAM", 0):
+        data = everything  # where RAM holds the code too, it is not data that fills it
+    names = (f"{each.name} {each.size:,} B" for each in data[:3])
+    return BuildError(
+        f"the firmware does not fit {board}: {regions}; the largest things there are {', '.join(names)}",
+        hint="`stapes boards BUNDLE...` shows which bundle fits which board, `stapes cost RECIPE` what a recipe needs; "
+        f"the linker's words are in {out_dir / 'build.log'}",
+    )
 
 
 def _first_error(log: str) -> str:
     """The line that a person must see."""
     lines = log.splitlines()
     for pattern in (
-        r"undefined reference|overflowed|will not fit",
+        r"undefined reference",
         r"(?i)\berror:",
         r"CMake Error",
         r"FAILED|failed",

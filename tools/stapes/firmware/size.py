@@ -7,6 +7,7 @@ from pathlib import Path
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 STACK_SECTION = ".stack"
 
@@ -33,3 +34,29 @@ def measure(elf_path: Path) -> Sizes:
             if section["sh_flags"] & SH_FLAGS.SHF_WRITE:
                 ram += section["sh_size"]
     return Sizes(flash, ram)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A function or an object in memory: `size` in bytes, `memory` is "flash" or "RAM"."""
+
+    name: str
+    size: int
+    memory: str
+
+
+def largest_objects(out_dir: Path) -> list[Placed]:
+    """What is in the object files of a build that need not have been linked, the largest first."""
+    found = []
+    for path in sorted(out_dir.rglob("*.obj")):
+        with path.open("rb") as stream:
+            elf = ELFFile(stream)
+            symbols = elf.get_section_by_name(".symtab")
+            if not isinstance(symbols, SymbolTableSection):
+                continue
+            for symbol in symbols.iter_symbols():
+                section = symbol["st_shndx"]  # a name where it is none of the file's
+                if symbol["st_info"]["type"] in ("STT_OBJECT", "STT_FUNC") and isinstance(section, int):
+                    is_data = elf.get_section(section)["sh_flags"] & SH_FLAGS.SHF_WRITE
+                    found.append(Placed(symbol.name, symbol["st_size"], "RAM" if is_data else "flash"))
+    return sorted(found, key=lambda placed: -placed.size)

@@ -6,12 +6,13 @@
     metrics.json     accuracies (may be absent in a bundle made by hand)
     MODEL_CARD.md    the same for people
 
-`bundle.json` alone says what the device must do; nothing after training reads recipe.toml.
+`bundle.json` alone says what the device must do; after training, recipe.toml only tells how recordings are read.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -101,8 +102,9 @@ class Bundle:
         return sha256(canonical_json(device))
 
     @classmethod
-    def load(cls, directory: Path) -> Bundle:
+    def load(cls, directory: str | os.PathLike[str]) -> Bundle:
         """Read a bundle; raises `BundleError` when it is incomplete or its files were changed."""
+        directory = Path(directory)
         path = directory / "bundle.json"
         try:
             manifest = BundleManifest.model_validate(read_json(path, _MOST_MANIFEST, follow=False))

@@ -1,5 +1,6 @@
 """What a device must compute: the TFLM interpreter, the whole pipeline, decision and live loop."""
 
+from stapes.reference.classifier import Classification, Classifier
 from stapes.reference.decision import UNKNOWN, DecisionRule, Verdict
 from stapes.reference.live import LiveEvent, LiveKind, LiveReference, LiveRule, LiveTwin
 from stapes.reference.pipeline import (
@@ -15,6 +16,8 @@ from stapes.reference.votes import vote
 
 __all__ = [
     "UNKNOWN",
+    "Classification",
+    "Classifier",
     "ClipReference",
     "ClipRun",
     "DecisionRule",

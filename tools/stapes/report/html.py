@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from stapes import __version__
 from stapes.compiler.plan import Region
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
+from stapes.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -66,8 +66,12 @@ class SerialStream:
 
 
 @contextmanager
-def open_serial(url: str) -> Iterator[Stream]:
-    """The line behind a device name or a pyserial URL. Errors while it is open are `LinkError`."""
+def open_serial(url: str, *, dtr: bool | None = None, rts: bool | None = None) -> Iterator[Stream]:
+    """The line behind a device name or a pyserial URL. Errors while it is open are `LinkError`.
+
+    `dtr` and `rts` are set before the port is opened; None leaves them as pyserial has them (active). A port of this
+    computer is opened for this process alone: two that read one line would each get half of it.
+    """
     if url.startswith("socket://") and "?" not in url:
         # pyserial reads a socket byte by byte.
         stream = DescriptorStream(_connect(url), lambda: f" ({url} was closed)")
@@ -76,7 +80,7 @@ def open_serial(url: str) -> Iterator[Stream]:
         finally:
             stream.close()
         return
-    port = _open(url)
+    port = _open(url, dtr, rts)
     import serial
 
     try:
@@ -100,18 +104,28 @@ def _connect(url: str) -> int:
     return connection.detach()
 
 
-def _open(url: str) -> serial.Serial:
+def _open(url: str, dtr: bool | None, rts: bool | None) -> serial.Serial:
     import serial
 
     # pyserial's RFC 2217 client refuses a timeout for writing; TCP has its own.
-    limits = {} if url.startswith("rfc2217://") else {"write_timeout": 10.0}
+    limits: dict[str, float] = {} if url.startswith("rfc2217://") else {"write_timeout": 10.0}
     _log.debug("opening port %s at %d baud", url, BAUD)
     try:
-        return serial.serial_for_url(url, baudrate=BAUD, timeout=TURN, **limits)
+        port = serial.serial_for_url(url, do_not_open=True, baudrate=BAUD, timeout=TURN, **limits)
+        if "://" not in url:
+            port.exclusive = True
+        if dtr is not None:
+            port.dtr = dtr
+        if rts is not None:
+            port.rts = rts
+        port.open()
+        return port
     except (serial.SerialException, ValueError, OSError) as error:
         hint = "check the cable and the port's name"
         if "ermission" in str(error):
             hint = "allow this user the port: sudo usermod -aG dialout $USER, then log in again"
+        elif "exclusively lock" in str(error):
+            hint = "another program has it open: close it, or wait until it is done"
         elif "option 'control'" in str(error):
             hint = f"that server does not answer for flow control; give {url}?ign_set_control"
         raise TargetError(f"cannot open {url}: {error}", hint=hint) from error

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from stapes.errors import TargetError
 from stapes.firmware import board_names, require_program
-from stapes.firmware.build import require_compiler
+from stapes.firmware.boards import Board
+from stapes.firmware.build import require_compiler, unknown_board
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
 from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
@@ -61,7 +62,7 @@ def board_for_target(target: str) -> str | None:
     if kind == "board":
         name = rest.partition("@")[0]
         if name not in board_names():
-            raise TargetError(f"unknown board {name!r}", hint=f"choose one of {', '.join(board_names())}")
+            raise TargetError(unknown_board(name), hint=f"choose one of {', '.join(board_names())}")
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
         raise TargetError(
@@ -128,12 +129,15 @@ def _line(target: str, elf: Path | None, *, uart: bool) -> Iterator[Stream]:
         with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
             yield stream
     else:
-        url = target.partition("@")[2] if target.startswith("board:") else target
+        name, _, port = target.removeprefix("board:").partition("@")
+        url = port if target.startswith("board:") else target
         if not url:
             raise TargetError(
                 f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0 or {target}@auto"
             )
-        with open_serial(find_port(url)) as stream:
+        wiring = Board.load(name).wiring if target.startswith("board:") else None
+        lines = {"dtr": wiring.dtr, "rts": wiring.rts} if wiring else {}
+        with open_serial(find_port(url), **lines) as stream:
             yield stream
 
 

@@ -92,8 +92,8 @@ def test_workers_share_one_image_and_their_checks_reach_the_controller(
     pytester: pytest.Pytester, run
 ) -> None:
     pytester.makepyfile(
-        test_one="def test_it(report, prepared): assert report.passed; print(prepared.build.elf)",
-        test_two="def test_it(report, prepared): assert report.passed; print(prepared.build.elf)",
+        test_one="def test_it(stapes_report, stapes_prepared): assert stapes_report.passed",
+        test_two="def test_it(stapes_report, stapes_prepared): assert stapes_report.passed",
     )
     result = run("-n", "2", "--dist", "loadfile", "--target", "host", "--clips", "1", "--metrics", "m.txt")
     assert result.ret == 0, result.stdout.str()
@@ -103,7 +103,7 @@ def test_workers_share_one_image_and_their_checks_reach_the_controller(
 
 
 def test_an_unchanged_image_is_not_built_again(pytester: pytest.Pytester, run) -> None:
-    pytester.makepyfile("def test_it(prepared): assert prepared.build.elf.is_file()")
+    pytester.makepyfile("def test_it(stapes_prepared): assert stapes_prepared.build.elf.is_file()")
     times = []
     for _ in range(2):
         assert run("--target", "host").ret == 0
@@ -118,13 +118,13 @@ def test_a_missing_capability_skips_with_its_reason(pytester: pytest.Pytester, r
         import pytest
 
         @pytest.mark.stapes_needs("build", "cycles")
-        def test_cycles(target): raise AssertionError
+        def test_cycles(stapes_target): raise AssertionError
 
         @pytest.mark.stapes_needs("recordings")
-        def test_recordings(target): raise AssertionError
+        def test_recordings(stapes_target): raise AssertionError
 
         @pytest.mark.stapes_needs("build")
-        def test_built(target): pass
+        def test_built(stapes_target): pass
         """
     )
     result = run("-rs", "--strict-markers", "--target", "host")
@@ -145,7 +145,7 @@ def test_a_capability_is_of_a_target(pytester: pytest.Pytester, run) -> None:
     )
     result = run("--target", "host")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*for tests with the fixture target*"])
+    result.stdout.fnmatch_lines(["*for tests with the fixture stapes_target*"])
 
 
 def test_an_unknown_capability_is_an_error(pytester: pytest.Pytester, run) -> None:
@@ -154,7 +154,7 @@ def test_an_unknown_capability_is_an_error(pytester: pytest.Pytester, run) -> No
         import pytest
 
         @pytest.mark.stapes_needs("wings")
-        def test_it(target): pass
+        def test_it(stapes_target): pass
         """
     )
     result = run("--target", "host")
@@ -163,7 +163,7 @@ def test_an_unknown_capability_is_an_error(pytester: pytest.Pytester, run) -> No
 
 
 def test_a_port_belongs_to_boards_without_one(pytester: pytest.Pytester, run) -> None:
-    pytester.makepyfile("def test_it(target): pass")
+    pytester.makepyfile("def test_it(stapes_target): pass")
     targets = ["host", "board:x", "board:x@/dev/tty1", "socket://rig:1"]
     result = run("-v", "--port", "auto", *[f"--target={target}" for target in targets])
     result.assert_outcomes(passed=4)
@@ -171,9 +171,10 @@ def test_a_port_belongs_to_boards_without_one(pytester: pytest.Pytester, run) ->
         result.stdout.fnmatch_lines([f"*test_it[[]{name}[]] PASSED*"])
 
 
-def test_other_peoples_options_and_fixtures_win(pytester: pytest.Pytester, run) -> None:
-    pytester.makeconftest(
-        """
+@pytest.mark.parametrize("where", ["conftest.py", "a plugin"])
+def test_other_peoples_options_and_fixtures_win(pytester: pytest.Pytester, run, where: str) -> None:
+    """pytest-embedded has `target`, `port` and more; a plugin's fixture is hidden by one that is loaded later."""
+    source = """
         import pytest
 
         def pytest_addoption(parser):
@@ -188,11 +189,41 @@ def test_other_peoples_options_and_fixtures_win(pytester: pytest.Pytester, run) 
         def report():
             return "mine"
         """
-    )
+    plugins = []
+    if where == "conftest.py":
+        pytester.makeconftest(source)
+    else:
+        pytester.makepyfile(theirs=source)
+        pytester.syspathinsert()
+        plugins = ["-p", "theirs"]
     pytester.makepyfile("def test_it(target, report): assert (target, report) == (7, 'mine')")
-    result = run("--target", "7", "--report", "--strict-markers", bundle=False)
+    result = run(*plugins, "--target", "7", "--report", "--strict-markers", bundle=False)
     result.assert_outcomes(passed=1)
-    assert run("--stapes-target", "host", "--target", "7", bundle=False).ret == 0
+    assert run(*plugins, "--stapes-target", "host", "--target", "7", bundle=False).ret == 0
+
+
+def test_every_fixture_has_our_prefix(pytester: pytest.Pytester, run) -> None:
+    listed = run("--fixtures", "-v", bundle=False).stdout.lines
+    ours = [line.split()[0] for line in listed if "stapes/cli/pytest_plugin.py:" in line]
+    assert len(ours) >= 8
+    assert [name for name in ours if not name.startswith("stapes_")] == []
+
+
+def test_workers_take_turns_at_a_port(pytester: pytest.Pytester, run) -> None:
+    """Two files, two workers, one board: each must find the line free."""
+    source = """
+        import pathlib, time
+
+        def test_it(stapes_line):
+            with stapes_line():
+                busy = pathlib.Path("busy")
+                busy.touch(exist_ok=False)
+                time.sleep(0.3)
+                busy.unlink()
+        """
+    pytester.makepyfile(**{f"test_{name}": source for name in ("one", "two", "three")})
+    result = run("-n", "3", "--dist", "loadfile", "--target", "/dev/ttyACM7", bundle=False)
+    result.assert_outcomes(passed=3)
 
 
 def test_tests_without_our_fixtures_import_nothing_of_ours(pytester: pytest.Pytester, run) -> None:
@@ -225,7 +256,7 @@ def test_an_interrupt_ends_the_run(pytester: pytest.Pytester, run) -> None:
             ClipComparer.run = interrupt
         """
     )
-    pytester.makepyfile("def test_one(report): pass\n\ndef test_two(): raise AssertionError")
+    pytester.makepyfile("def test_one(stapes_report): pass\n\ndef test_two(): raise AssertionError")
     result = run("--target", "host", "--clips", "1")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert "AssertionError" not in result.stdout.str()
@@ -251,7 +282,7 @@ def test_a_board_is_flashed_before_its_tests(pytester: pytest.Pytester, run) -> 
         stapes.device.flash.flash_once = flash_once
         """
     )
-    pytester.makepyfile("def test_it(prepared): assert prepared.build")
+    pytester.makepyfile("def test_it(stapes_prepared): assert stapes_prepared.build")
     board = ["-s", "--target", "board:stm32f4_discovery", "--port", "/dev/ttyACM7"]
     line = "*board:stm32f4_discovery@/dev/ttyACM7 gets the build through 066E*"
     run(*board, "--flash", "--probe", "066E").stdout.fnmatch_lines([line])

@@ -24,6 +24,7 @@ from stapes.device.flash import confirm, flash_once, plan_flash
 from stapes.errors import BuildError, IdentityError, LinkError, TargetError
 from stapes.firmware import BuildResult, build_firmware, find_program
 from stapes.firmware.boards import Board, Flashers
+from stapes.link import Client
 from stapes.recipe import Bundle
 
 FAKE = Path(__file__).parents[1] / "targets" / "fake_flashers.py"
@@ -152,6 +153,15 @@ def test_the_boards_own_word_decides(
     other = make_small_bundle(tmp_path / "other", seed=2)
     with pytest.raises(IdentityError, match="runs firmware of another bundle"):
         confirm(other, "host", port, None)
+
+
+def test_damaged_constants_are_no_success(bundle: Bundle, port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Client.self_test
+    monkeypatch.setattr(
+        Client, "self_test", lambda client: replace(real(client), size=100, computed=1, expected=2)
+    )
+    with pytest.raises(IdentityError, match="the constants in the device are damaged: CRC-32 0x00000001"):
+        confirm(bundle, "host", port, None)
 
 
 def test_a_board_that_stays_silent(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

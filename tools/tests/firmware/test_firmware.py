@@ -160,14 +160,20 @@ def test_an_image_that_does_not_fit_says_so(build: Build, tmp_path: Path) -> Non
             "board_init();", "board_init(); board_write(big, sizeof big);"
         )
     )
-    with pytest.raises(BuildError, match=r"will not fit|overflowed"):
+    with pytest.raises(
+        BuildError,
+        match=r"does not fit stm32f4_discovery: RAM is [\d,]+ bytes too small; .* are big 200,000 B",
+    ) as caught:
         build(None, "stm32f4_discovery", str(app))
+    assert "stapes boards" in caught.value.hint
 
 
 def test_unknown_board_and_application(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="unknown board 'vax'") as caught:
         build_firmware(None, "vax", tmp_path)
     assert "stm32f4_discovery" in caught.value.hint
+    with pytest.raises(BuildError, match="'netduinoplus2' is qemu's name of the board stm32f4_discovery"):
+        build_firmware(None, "netduinoplus2", tmp_path)
     with pytest.raises(BuildError, match="no_such_app"):
         build_firmware(None, "host", tmp_path / "build", "no_such_app")
 

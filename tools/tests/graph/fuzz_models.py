@@ -1,15 +1,16 @@
-"""Corrupt .tflite files by the thousand: reading, simplifying and checking end in a `ModelError` or a graph.
+"""Corrupt .tflite files by the thousand: the whole compile step ends in a `ModelError` or in C.
 
-    python tools/tests/graph/fuzz_models.py --count 10000 MODEL.tflite …
+    cd tools/tests && python -m graph.fuzz_models --seconds 1800 MODEL.tflite …
 
 prints what became of the mutations of each model (and of a small one made here) and exits with 1 when one
-raised anything but `ModelError`, took more than two seconds, or needed more than 1 GiB. A graph that is
+raised anything but `ModelError`, took more than ten seconds, or needed more than 1 GiB. A graph that is
 accepted is also run once, on zeros, where its model is small: the operators must work on whatever passes.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import resource
 import signal
@@ -25,11 +26,14 @@ from types import FrameType
 import numpy as np
 from modelmaker import ModelMaker
 
+from stapes.codegen.emitter import Provenance
+from stapes.codegen.model import model_sources
+from stapes.compiler import compile_graph
 from stapes.errors import ModelError, UnsupportedModelError
 from stapes.graph import check_supported, read_tflite, simplify
 from stapes.int8 import run_graph
 
-LIMIT_SECONDS = 2
+LIMIT_SECONDS = 10
 LIMIT_BYTES = 1 << 30
 _VALUES = (0, 1, 2, 3, 4, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFE)
 
@@ -100,10 +104,11 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
 
 
 def attempt(data: bytes, run: bool) -> str:
-    """What reading `data` ends in; with `run`, an accepted graph is run as well."""
+    """What compiling `data` ends in; with `run`, an accepted graph is run as well."""
     try:
         graph = simplify(read_tflite(data))
         check_supported(graph)
+        model_sources(compile_graph(graph), Provenance({}), name="mutant")
     except UnsupportedModelError:
         return "unsupported"
     except ModelError:
@@ -113,16 +118,19 @@ def attempt(data: bytes, run: bool) -> str:
     return "accepted"
 
 
-def campaign(data: bytes, count: int, seed: int) -> Tally:
-    """Try `count` mutations of `data`."""
+def campaign(data: bytes, count: int, seed: int, seconds: float = math.inf) -> Tally:
+    """Try `count` mutations of `data`, or what can be tried in `seconds`."""
 
     def too_long(signum: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"more than {LIMIT_SECONDS} s")
 
     tally = Tally()
     before = signal.signal(signal.SIGALRM, too_long)
+    end = time.monotonic() + seconds
     try:
         for number, mutant in enumerate(mutations(data, count, seed)):
+            if time.monotonic() > end:
+                break
             start = time.perf_counter()
             signal.alarm(LIMIT_SECONDS)
             try:
@@ -153,6 +161,7 @@ def main() -> int:
     )
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--count", type=int, default=10_000, help="mutations of each model")
+    parser.add_argument("--seconds", type=float, help="in place of a count: for all models together")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     models = {"small": small_model()} | {path.name: path.read_bytes() for path in options.models}
@@ -162,7 +171,10 @@ def main() -> int:
     limit_memory()
     failed = False
     for name, data in models.items():
-        tally = campaign(data, options.count, options.seed)
+        if options.seconds is None:
+            tally = campaign(data, options.count, options.seed)
+        else:
+            tally = campaign(data, sys.maxsize, options.seed, options.seconds / len(models))
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tally.outcomes.items()))
         print(f"{name}: {outcomes}, {len(tally.failures)} failures, slowest {tally.slowest * 1000:.0f} ms")
         for failure in tally.failures[:20]:
