@@ -13,7 +13,19 @@ void stapes_depthwise_column(const stapes_call_t *call) {
     const int8_t *w = p->weights;
     for (uint32_t channel = 0; channel < p->channels; channel += 4u) {
         int32_t sums[4] = {channels[0].bias, channels[1].bias, channels[2].bias, channels[3].bias};
-        for (const int8_t *const *row = call->rows; row != end; row++) {
+        const int8_t *const *row = call->rows;
+        for (; row + 1 < end; row += 2) {
+            const uint32_t first = stapes_load(row[0] + channel), second = stapes_load(row[1] + channel);
+            const uint32_t even = stapes_sxtb16(first), odd = stapes_sxtb16_8(first);
+            const uint32_t even2 = stapes_sxtb16(second), odd2 = stapes_sxtb16_8(second);
+            const uint32_t ab = stapes_load(w), cd = stapes_load(w + 4); /* STAPES_ROWS */
+            sums[0] = stapes_smlad(stapes_low_halves(even, even2), stapes_sxtb16(ab), sums[0]);
+            sums[1] = stapes_smlad(stapes_low_halves(odd, odd2), stapes_sxtb16_8(ab), sums[1]);
+            sums[2] = stapes_smlad(stapes_high_halves(even, even2), stapes_sxtb16(cd), sums[2]);
+            sums[3] = stapes_smlad(stapes_high_halves(odd, odd2), stapes_sxtb16_8(cd), sums[3]);
+            w += 8;
+        }
+        if (row != end) {
             const uint32_t four = stapes_load(*row + channel), weights = stapes_load(w);
             const uint32_t even = stapes_sxtb16(four), odd = stapes_sxtb16_8(four);
             const uint32_t even_weights = stapes_sxtb16(weights), odd_weights = stapes_sxtb16_8(weights);

@@ -24,6 +24,9 @@ class Array:
     values: npt.NDArray[np.integer]
     carried: bool = False
     """Weights of two channels in turn, the second to be carried where the target wants that (STAPES_CARRY)."""
+    rows: int = 0
+    """Depthwise weights: the first `fours` are columns of that many rows of four channels (STAPES_ROWS)."""
+    fours: int = 0
 
     @property
     def bytes(self) -> int:
