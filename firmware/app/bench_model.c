@@ -34,15 +34,14 @@ static void print_word(uint32_t value) {
     print_hex(value, 8);
 }
 
-/* Pushes one window row by row; returns the ticks of the pushes, the status in *status. */
+/* Pushes the next window row by row; returns the ticks of the pushes, the status in *status. */
 static uint32_t run_window(int *status) {
     uint32_t ticks = 0;
     uint32_t start = board_ticks();
-    stapes_engine_reset(&engine);
+    *status = stapes_engine_next(&engine);
     ticks += board_ticks() - start;
-    *status = 0;
     for (uint32_t input = 0; input < stapes_app_model.input_count; input++) {
-        for (uint32_t i = 0; i < stapes_app_model.tensors[input].rows && *status >= 0; i++) {
+        for (uint32_t i = 0; i < stapes_input_rows(&stapes_app_model, input) && *status >= 0; i++) {
             for (uint32_t k = 0; k < stapes_row_bytes(&stapes_app_model.tensors[input]); k++) {
                 random_state = random_state * 1664525u + 1013904223u;
                 row[k] = (int8_t)(uint8_t)(random_state >> 24);
@@ -89,10 +88,12 @@ int main(void) {
     const uint32_t stack = board_stack_high_water();
     if (status >= 0) {
         random_state = 1;
+        (void)stapes_engine_reset(&engine);
         (void)stapes_engine_set_observer(&engine, hash_row, hashes);
         (void)run_window(&status);
         (void)stapes_engine_set_observer(&engine, NULL, NULL);
         random_state = 1;
+        (void)stapes_engine_reset(&engine);
         (void)stapes_engine_set_profile(&engine, board_ticks, profile);
         (void)run_window(&status);
         for (uint32_t i = 0; i < STAPES_APP_MODEL_LAYER_COUNT; i++) {

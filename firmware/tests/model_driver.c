@@ -24,7 +24,7 @@ int main(void) {
     stapes_engine_set_observer(&engine, write_row, NULL);
     for (size_t i = 0; i < stapes_app_model.input_count; i++) {
         const stapes_tensor_t *tensor = &stapes_app_model.tensors[i];
-        window += (size_t)tensor->rows * stapes_row_bytes(tensor);
+        window += (size_t)stapes_input_rows(&stapes_app_model, i) * stapes_row_bytes(tensor);
     }
     int8_t *input = malloc(window);
     int8_t *output = malloc(STAPES_APP_MODEL_OUTPUT_BYTES);

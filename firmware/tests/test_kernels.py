@@ -22,6 +22,7 @@ from kernelnets import (
     multipliers_of_every_size,
     pools,
     short_map,
+    streaming,
     tiled,
 )
 
@@ -31,7 +32,7 @@ from stapes.codegen.model import generate_model
 from stapes.compiler import Plan, compile_graph
 from stapes.errors import ToolError
 from stapes.graph import read_tflite, simplify
-from stapes.int8 import run_graph
+from stapes.int8 import initial_state, run_graph
 from stapes.reference import TflmOracle
 from stapes.targets import require_target
 
@@ -73,6 +74,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
             [random.choice(np.array([-128, 127], np.int8), shape) for shape in shapes],
             [np.full(shape, -128, np.int8) for shape in shapes],
             [np.full(shape, 127, np.int8) for shape in shapes],
+            [random.integers(-128, 128, shape, dtype=np.int8) for shape in shapes],
         ]
         given = b"".join(values.tobytes() for window in windows for values in window)
         ran = subprocess.run([program], input=given, capture_output=True)
@@ -81,10 +83,16 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
         oracle = TflmOracle(data) if tflm and TflmOracle.available() else None
         got = _parse(written)
         assert len(got) == len(windows)
-        for window, layers in zip(windows, got, strict=True):
-            expected = run_graph(graph, window)
+        state = initial_state(graph)
+        for number, (window, layers) in enumerate(zip(windows, got, strict=True)):
+            expected = run_graph(graph, window, state)
             if oracle is not None:
-                expected |= oracle.run(window)
+                theirs = oracle.run(window, goes_on=number > 0)
+                assert all(
+                    np.array_equal(theirs[index], expected[index])
+                    for index in theirs.keys() & expected.keys()
+                )
+                expected |= theirs
             for layer in plan.layers:
                 label = f"layer {layer.index} {layer.op} {layer.description}"
                 assert layers[layer.index] == expected[layer.tensor].tobytes(), label
@@ -148,7 +156,10 @@ def test_networks_of_others(check: Check, name: str) -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(make=st.sampled_from([convolutions, chain_by_rows, pools, any_rank]), seed=st.integers(0, 2**32 - 1))
+@given(
+    make=st.sampled_from([convolutions, chain_by_rows, pools, any_rank, streaming]),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_any_network_equals_the_reference(check: Check, make: Callable[[int], bytes], seed: int) -> None:
     check(make(seed))
 

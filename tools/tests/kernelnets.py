@@ -475,6 +475,105 @@ def unpadded(seed: int) -> bytes:
     return maker.fully_connected(int(random.integers(2, 6))).softmax().build()
 
 
+def streaming(seed: int) -> bytes:
+    """As streaming wake words: rows of the steps before in front of new ones, convolutions over them, parts of them."""
+    random = np.random.default_rng(500 + seed)
+    rows = int(random.integers(1, 4))
+    columns = int(random.integers(1, 4))
+    maker = ModelMaker(seed).input((1, rows, columns, 4), zero_point=int(random.integers(-128, 128)))
+    outputs = []
+    for number in range(4):
+        shape = maker.shape()
+        kept = int(random.integers(1, 9))
+        initial = None if random.integers(2) else random.integers(-128, 128, (1, kept, *shape[2:]))
+        maker.remember(f"stream{number}", kept, initial)
+        joined, height = maker.last, maker.shape()[1]
+        kernel = (kept + 1, int(random.integers(1, shape[2] + 1)))
+        kind = number if seed == 0 else int(random.integers(4))
+        if kind == 0:  # wherever it pads, it pads
+            maker.conv_2d(4, (3, 1), padding="SAME", activation="RELU", source=joined)
+            outputs.append(maker.last)
+            maker.conv_2d(4, kernel, padding="VALID", activation="RELU", source=joined)
+        elif kind == 1:
+            maker.depthwise_conv_2d(2, kernel, padding="VALID", source=joined)
+        elif kind == 2:  # a convolution for each half of the channels
+            parts = []
+            for part in maker.split(2, 3, source=joined):
+                first = int(random.integers(0, kept))
+                size = [1, height - first, *maker.shape(part)[2:]]
+                maker.strided_slice([0, first, 0, 0], [0, 0, 0, 0], [1] * 4, size, source=part, end_mask=15)
+                maker.depthwise_conv_2d(
+                    1, (size[1] - shape[1] + 1, 1), padding="VALID", scale=0.2, zero_point=1
+                )
+                parts.append(maker.last)
+            maker.concatenation(parts)
+        else:
+            flat = (1, int(np.prod(maker.shape())))
+            maker.reshape(flat, source=joined).fully_connected(5)
+            outputs.append(maker.last)
+            maker.pool("MAX_POOL_2D", (kept + 1, 1), (1, 1), source=joined)
+        maker.unary("LOGISTIC", 1 / 256, -128)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def recurrent_by_hand() -> bytes:
+    """Variables in every other way: a gated cell, a line of delays, read after they were assigned, assigned twice,
+    never assigned, never read; outputs that are variables.
+    """
+    maker = ModelMaker(21).input((1, 6), scale=0.05, zero_point=-3)
+    source = maker.last
+    hidden = maker.variable("hidden", np.full((1, 6), -3))
+    gates = maker.concatenation([source, hidden]).fully_connected(6).unary("LOGISTIC", 1 / 256, -128).last
+    maker.concatenation([source, hidden]).fully_connected(6).unary("TANH", 1 / 128, 0)
+    maker.binary("MUL", maker.last, gates, 0.05, -3)
+    maker.assign("hidden")
+    following, outputs = maker.last, [maker.last]
+    first = maker.variable("first", np.arange(6).reshape(1, 6))
+    second = maker.variable("second", np.full((1, 6), 9))
+    maker.assign("second", first).assign("first", source)
+    maker.binary("ADD", second, maker.read("first"), 0.1, 0)
+    outputs.append(maker.last)
+    fixed = maker.variable("fixed", np.arange(6)[None] * 9)
+    maker.binary("ADD", maker.last, fixed, 0.1, 0)
+    outputs.append(maker.last)
+    maker.variable("unread", np.zeros((1, 6)))
+    maker.assign("unread", following)
+    twin = maker.variable("twin", np.zeros((1, 6)))
+    maker.assign("twin", source).assign("twin", following)
+    maker.binary("MAXIMUM", twin, first)
+    outputs.append(maker.last)
+    map_of = maker.reshape((1, 3, 1, 2), source=source).last
+    maps = maker.variable("map", np.zeros((1, 3, 1, 2)))
+    maker.conv_2d(2, (2, 1), source=maps, scale=0.05, zero_point=-3)
+    maker.binary("ADD", maker.last, map_of, 0.05, -3)
+    maker.assign("map")
+    outputs.append(maker.last)
+    maker.reshape((1, 6), source=map_of)
+    maker.binary("ADD", maker.last, hidden, 0.1, 0)
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+def recurrent(seed: int) -> bytes:
+    """LSTM over rows of either order, one behind the other, and SVDF with either state."""
+    random = np.random.default_rng(600 + seed)
+    maker = ModelMaker(seed).input((1, 7, 9), scale=0.05, zero_point=int(random.integers(-128, 128)))
+    source, outputs = maker.last, []
+    for power, clip in ((-12, 10.0), (-11, 0.0), (-9, 3.0), (-15, 10.0)):
+        zero_point = int(random.integers(-128, 128))
+        maker.lstm(int(random.integers(1, 12)), 1 / 128, zero_point, power, cell_clip=clip, source=source)
+        outputs.append(maker.last)
+    maker.lstm(5)
+    maker.reshape((7, 1, 5)).lstm(6, time_major=True)
+    maker.reshape((1, 42)).svdf(6, 2, 5)
+    outputs.append(maker.last)
+    maker.svdf(4, 1, 8, "INT8", zero_point=3)
+    outputs.append(maker.last)
+    maker.svdf(3, 3, 1)
+    return maker.build([*outputs, maker.last])
+
+
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
     **{
@@ -501,4 +600,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "short map": short_map,
     "flat input": flat_input_is_cut_into_rows,
     **{f"unpadded-{seed}": partial(unpadded, seed) for seed in range(3)},
+    **{f"streaming-{seed}": partial(streaming, seed) for seed in range(3)},
+    "variables": recurrent_by_hand,
+    **{f"recurrent-{seed}": partial(recurrent, seed) for seed in range(2)},
 }

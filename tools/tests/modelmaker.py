@@ -37,6 +37,7 @@ class _Tensor:
     zero_points: tuple[int, ...]
     axis: int
     data: npt.NDArray[Any] | None
+    is_variable: bool = False
 
 
 @dataclass
@@ -55,6 +56,8 @@ class ModelMaker:
         self.tensors: list[_Tensor] = []
         self.ops: list[_Op] = []
         self.inputs: list[int] = []
+        self.variables: dict[str, tuple[int, _Tensor]] = {}
+        """Handles and initial values."""
 
     @property
     def last(self) -> int:
@@ -244,6 +247,65 @@ class ModelMaker:
             activation=activation,
             keep_num_dims=keep_num_dims,
         )
+
+    def lstm(
+        self,
+        units: int,
+        scale: float = 1 / 128,
+        zero_point: int = 0,
+        cell_power: int = -12,
+        time_major: bool = False,
+        cell_clip: float = 10.0,
+        source: int | None = None,
+    ) -> Self:
+        """UNIDIRECTIONAL_SEQUENCE_LSTM over [1, time, inputs], or [time, 1, inputs]."""
+        source = self.last if source is None else source
+        *around, depth = self.shape(source)
+        weights = [self._weights((units, size), 0, False) for size in 4 * [depth] + 4 * [units]]
+        biases = [self._bias(weight, source, units, True)[0] for weight in weights[:4]]
+        hidden = self._state((1, units), "INT8", scale, zero_point)
+        cell = self._state((1, units), "INT16", 2.0**cell_power, 0)
+        inputs = [source, *weights, -1, -1, -1, *biases, -1, -1, hidden, cell, -1, -1, -1, -1]
+        return self.op(
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            inputs,
+            (*around, units),
+            scale,
+            zero_point,
+            activation="TANH",
+            cell_clip=cell_clip,
+            time_major=time_major,
+        )
+
+    def svdf(
+        self,
+        units: int,
+        rank: int,
+        memory: int,
+        type_name: str = "INT16",
+        state_zero_point: int = 0,
+        zero_point: int = -128,
+        source: int | None = None,
+    ) -> Self:
+        """SVDF over [1, inputs] with a state and time weights of the type."""
+        source = self.last if source is None else source
+        filters, depth = units * rank, self.shape(source)[1]
+        feature = self._weights((filters, depth), 0, False)
+        limit = 127 if type_name == "INT8" else 4000
+        values = self.random.integers(-limit, limit + 1, (filters, memory))
+        time = self.tensor((filters, memory), 1 / limit, data=values, type_name=type_name)
+        of_state = self.scale(source) * self.scale(feature) * depth * 60 * 40 / (limit * 2)
+        state = self._state((1, filters * memory), type_name, of_state, state_zero_point)
+        biases = self.random.integers(-limit * 5, limit * 5, units)
+        bias = self.tensor((units,), of_state / limit, data=biases, type_name="INT32")
+        scale = of_state * limit / 100
+        inputs = [source, feature, time, bias, state]
+        return self.op("SVDF", inputs, (1, units), scale, zero_point, rank=rank, activation="RELU")
+
+    def _state(self, shape: Shape, type_name: str, scale: float, zero_point: int) -> int:
+        index = self.tensor(shape, scale, zero_point, type_name=type_name)
+        self.tensors[index].is_variable = True
+        return index
 
     # Layers without weights
 
@@ -460,35 +522,94 @@ class ModelMaker:
             half_pixel_centers=half_pixel_centers,
         )
 
+    # Variables
+
+    def variable(self, name: str, initial: npt.ArrayLike, scale: float = 0.05, zero_point: int = -3) -> int:
+        """A variable, kept from run to run; what it holds when the run begins is the tensor that is returned."""
+        values = np.asarray(initial, np.int8)
+        handle = self.tensor((), type_name="RESOURCE", name=f"{name} handle")
+        self.raw_op("VAR_HANDLE", [], [handle], container="", shared_name=name)
+        given = _Tensor(name, values.shape, "INT8", (scale,), (zero_point,), 0, values)
+        self.variables[name] = (handle, given)
+        return self.read(name)
+
+    def read(self, name: str) -> int:
+        """READ_VARIABLE of what a variable holds now; returns the tensor."""
+        handle, given = self.variables[name]
+        found = self.tensor(
+            given.shape, given.scales[0], given.zero_points[0], name=f"{name} read {len(self.ops)}"
+        )
+        self.raw_op("READ_VARIABLE", [handle], [found])
+        return found
+
+    def assign(self, name: str, source: int | None = None) -> Self:
+        """ASSIGN_VARIABLE of a tensor (the last one made), which stays the last one."""
+        last = self.last if source is None else source
+        self.ops.append(_Op("ASSIGN_VARIABLE", (self.variables[name][0], last), (), {}))
+        return self
+
+    def remember(self, name: str, rows: int, initial: npt.ArrayLike | None = None) -> Self:
+        """The last `rows` rows of the runs before in front of the last tensor's rows (axis 1)."""
+        new = self.last
+        shape, scale, zero_point = self.shape(new), self.scale(new), self.zero_point(new)
+        kept = (1, rows, *shape[2:])
+        values = np.full(kept, zero_point) if initial is None else initial
+        old = self.variable(name, np.broadcast_to(values, kept), scale, zero_point)
+        self.concatenation([old, new], axis=1)
+        joined, rest = self.last, [0] * (len(shape) - 1)
+        whole = list(self.shape())
+        self.strided_slice(
+            [0, -rows, *rest[1:]], [0, 0, *whole[2:]], [1] * len(shape), kept, begin_mask=1, end_mask=3
+        )
+        self.assign(name)
+        self._last = joined
+        return self
+
     # The file
 
     def build(self, outputs: Sequence[int] | None = None) -> bytes:
         """The file's bytes; the outputs default to the last tensor made."""
         builder = flatbuffers.Builder(1024)
-        kinds = sorted({op.kind for op in self.ops})
+        main = self.ops
+        initialiser: list[_Op] = []
+        values: list[_Tensor] = []
+        for name, (_, given) in self.variables.items():
+            handle = _Tensor(f"{name} handle", (), "RESOURCE", (), (), 0, None)
+            at = len(values)
+            initialiser.append(_Op("VAR_HANDLE", (), (at,), {"container": "", "shared_name": name}))
+            initialiser.append(_Op("ASSIGN_VARIABLE", (at, at + 1), (), {}))
+            values += [handle, given]
+        if initialiser:
+            main = [_Op("CALL_ONCE", (), (), {"subgraph": 1}), *main]
+        kinds = sorted({op.kind for op in (*main, *initialiser)})
         buffers = [_buffer(builder, None)]
-        tensors = []
-        for tensor in self.tensors:
-            if tensor.data is None:
-                tensors.append(_tensor(builder, tensor, 0))
-            else:
-                tensors.append(_tensor(builder, tensor, len(buffers)))
-                buffers.append(_buffer(builder, tensor.data.tobytes()))
-        ops = [_operator(builder, op, kinds.index(op.kind)) for op in self.ops]
-        fields = {
-            "Tensors": _offsets(builder, tensors),
-            "Inputs": builder.CreateNumpyVector(np.array(self.inputs, np.int32)),
-            "Outputs": builder.CreateNumpyVector(
-                np.array([self.last] if outputs is None else outputs, np.int32)
-            ),
-            "Operators": _offsets(builder, ops),
-            "Name": builder.CreateString("main"),
-        }
-        subgraph = _table(builder, "SubGraph", fields)
+
+        def subgraph(name: str, of: Sequence[_Tensor], ops: Sequence[_Op], ends: tuple[Any, Any]) -> int:
+            tensors = []
+            for tensor in of:
+                if tensor.data is None:
+                    tensors.append(_tensor(builder, tensor, 0))
+                else:
+                    tensors.append(_tensor(builder, tensor, len(buffers)))
+                    buffers.append(_buffer(builder, tensor.data.tobytes()))
+            operators = [_operator(builder, op, kinds.index(op.kind)) for op in ops]
+            fields = {
+                "Tensors": _offsets(builder, tensors),
+                "Inputs": builder.CreateNumpyVector(np.array(ends[0], np.int32)),
+                "Outputs": builder.CreateNumpyVector(np.array(ends[1], np.int32)),
+                "Operators": _offsets(builder, operators),
+                "Name": builder.CreateString(name),
+            }
+            return _table(builder, "SubGraph", fields)
+
+        ends = (self.inputs, [self.last] if outputs is None else outputs)
+        subgraphs = [subgraph("main", self.tensors, main, ends)]
+        if initialiser:
+            subgraphs.append(subgraph("initialiser", values, initialiser, ([], [])))
         codes = [_operator_code(builder, kind) for kind in kinds]
         fields = {
             "OperatorCodes": _offsets(builder, codes),
-            "Subgraphs": _offsets(builder, [subgraph]),
+            "Subgraphs": _offsets(builder, subgraphs),
             "Description": builder.CreateString("made for a test"),
             "Buffers": _offsets(builder, buffers),
             "Version": 3,
@@ -575,6 +696,8 @@ def _tensor(builder: flatbuffers.Builder, tensor: _Tensor, buffer: int) -> int:
         "Buffer": buffer,
         "Name": builder.CreateString(tensor.name),
     }
+    if tensor.is_variable:
+        fields["IsVariable"] = True
     if tensor.scales:
         quantization = {
             "Scale": builder.CreateNumpyVector(np.array(tensor.scales, np.float32)),
@@ -596,7 +719,11 @@ def _operator(builder: flatbuffers.Builder, op: _Op, code: int) -> int:
         values = {}
         for attribute, value in op.attributes.items():
             field = options.fields[attribute]
-            values[field] = _ENUMS[field][value] if field in _ENUMS else value
+            if field in _ENUMS:
+                value = _ENUMS[field][value]
+            elif isinstance(value, str):
+                value = builder.CreateString(value)
+            values[field] = value
         fields["BuiltinOptions"] = _table(builder, options.table, values)
         fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, options.table)
     return _table(builder, "Operator", fields)

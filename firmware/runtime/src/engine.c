@@ -15,10 +15,10 @@ static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
     if (index >= model->input_count) {
         const stapes_layer_t *layer = &model->layers[index - model->input_count];
         if (layer->accumulates) {
-            return steps == layer->steps ? 1u : 0u;
+            steps = steps == layer->steps ? 1u : 0u;
         }
     }
-    return steps;
+    return stapes_kept_rows(model, tensor) + steps;
 }
 
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
@@ -105,7 +105,7 @@ static void run_rows(stapes_engine_t *engine, uint32_t layer) {
 static int has_all_inputs(const stapes_engine_t *engine) {
     const stapes_model_t *model = engine->model;
     for (uint32_t i = 0; i < model->input_count; i++) {
-        if (counters(engine)[i] < model->tensors[i].rows) {
+        if (counters(engine)[i] < stapes_input_rows(model, i)) {
             return 0;
         }
     }
@@ -129,7 +129,8 @@ __attribute__((cold)) static int is_complete(const stapes_engine_t *engine) {
             return 0;
         }
     }
-    return 1;
+    /* A layer that only state hangs on may be behind all outputs. */
+    return model->state_count == 0 || has_all_inputs(engine);
 }
 
 __attribute__((cold)) int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model,
@@ -154,7 +155,47 @@ __attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
-    memset(engine->arena, 0, ((size_t)model->input_count + model->layer_count) * sizeof(uint32_t));
+    const size_t counts = (size_t)model->input_count + model->layer_count + model->state_count;
+    memset(engine->arena, 0, counts * sizeof(uint32_t));
+    for (uint32_t i = 0; i < model->state_count; i++) {
+        const stapes_state_t *state = &model->states[i];
+        const stapes_tensor_t *tensor = &model->tensors[state->tensor];
+        const uint32_t bytes = stapes_row_bytes(tensor);
+        for (uint32_t row = 0; row < state->rows; row++) {
+            if (state->initial != NULL) {
+                memcpy(arena_row(engine, tensor, row), state->initial + row * bytes, bytes);
+            } else {
+                memset(arena_row(engine, tensor, row), tensor->zero_point, bytes);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < model->kept_count; i++) {
+        memset(engine->arena + model->kept[i].offset, 0, model->kept[i].bytes);
+    }
+    return STAPES_OK;
+}
+
+int stapes_engine_next(stapes_engine_t *engine) {
+    if (engine == NULL || engine->model == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
+    const stapes_model_t *model = engine->model;
+    uint32_t *counter = counters(engine);
+    const size_t count = (size_t)model->input_count + model->layer_count;
+    if (model->state_count != 0) {
+        if (counter[0] == 0) {
+            return STAPES_OK; /* nothing has come since the last start */
+        }
+        if (!has_all_inputs(engine)) {
+            return STAPES_E_STATE;
+        }
+    }
+    for (uint32_t i = 0; i < model->state_count; i++) {
+        const stapes_state_t *state = &model->states[i];
+        const stapes_tensor_t *tensor = &model->tensors[state->tensor];
+        turns(engine)[i] = (turns(engine)[i] + tensor->rows - state->rows) % tensor->height;
+    }
+    memset(counter, 0, count * sizeof(uint32_t));
     return STAPES_OK;
 }
 
@@ -165,13 +206,14 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
     const stapes_model_t *model = engine->model;
     const stapes_tensor_t *tensor = &model->tensors[input];
     uint32_t *counter = &counters(engine)[input];
-    if (*counter >= tensor->rows) {
+    if (*counter >= stapes_input_rows(model, input)) {
         return STAPES_E_STATE;
     }
     if (*counter == 0 && tensor->padding != 0) {
         fill_padding(engine, tensor);
     }
-    memcpy(arena_row(engine, tensor, *counter), row, stapes_row_bytes(tensor));
+    memcpy(arena_row(engine, tensor, stapes_kept_rows(model, tensor) + *counter), row,
+           stapes_row_bytes(tensor));
     (*counter)++;
     if (model->by_layers) {
         if (has_all_inputs(engine)) {
@@ -199,11 +241,14 @@ __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_
         return STAPES_E_ARGUMENT;
     }
     const stapes_model_t *model = engine->model;
-    (void)stapes_engine_reset(engine);
-    int status = 0;
+    int status = stapes_engine_next(engine);
+    if (status < 0) {
+        return status;
+    }
     for (uint32_t i = 0; i < model->input_count; i++) {
         const stapes_tensor_t *tensor = &model->tensors[i];
-        for (uint32_t row = 0; row < tensor->rows; row++) {
+        const uint32_t rows = stapes_input_rows(model, i);
+        for (uint32_t row = 0; row < rows; row++) {
             status = stapes_engine_push_input_row(engine, i, input);
             if (status < 0) {
                 return status;

@@ -6,7 +6,8 @@
 
 #include "stapes/engine.h"
 
-/* The arena begins with one counter per input and layer: rows pushed, steps made. */
+/* The arena begins with one counter per input and layer (rows pushed, steps made), then one per state: where
+ * in its tensor's ring row 0 is. */
 static inline uint32_t *counters(const stapes_engine_t *engine) {
     return (uint32_t *)(void *)engine->arena;
 }
@@ -16,11 +17,18 @@ static inline const int8_t **row_table(const stapes_engine_t *engine) {
     return (const int8_t **)(void *)(engine->arena + engine->model->row_table);
 }
 
+static inline uint32_t *turns(const stapes_engine_t *engine) {
+    return counters(engine) + engine->model->input_count + engine->model->layer_count;
+}
+
 static inline int is_constant(const stapes_tensor_t *tensor) {
     return tensor->height == 0;
 }
 
 static inline int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
+    if (tensor->state != 0) {
+        row += turns(engine)[tensor->state - 1u];
+    }
     return (int8_t *)engine->arena + tensor->at.offset + tensor->stride * (row % tensor->height);
 }
 
@@ -51,7 +59,7 @@ static inline int8_t *call_kernel(stapes_engine_t *engine, uint32_t index, const
     stapes_call_t call;
     call.layer = layer;
     call.rows = rows;
-    call.output = arena_row(engine, tensor, output_row);
+    call.output = arena_row(engine, tensor, stapes_kept_rows(model, tensor) + output_row);
     call.state = place(engine, layer->state);
     call.scratch = place(engine, layer->scratch);
     call.step = step;

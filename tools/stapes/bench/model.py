@@ -17,7 +17,7 @@ from stapes.errors import ModelError, TargetError
 from stapes.files import sha256
 from stapes.firmware import build_firmware
 from stapes.graph import Graph, read_tflite, simplify
-from stapes.int8 import run_graph
+from stapes.int8 import initial_state, run_graph
 from stapes.progress import Progress, no_progress
 from stapes.reference import TflmOracle
 from stapes.targets import board_for_target, open_target
@@ -91,7 +91,8 @@ def bench_model(
     progress: Progress = no_progress,
 ) -> ModelBench:
     """Generate, build and run the benchmark of a .tflite in `directory`; compare with the TFLM interpreter (the NumPy
-    reference where that is not installed, or does not take the network). `hop` as for `compile_graph`.
+    reference where that is not installed, or does not take the network), which keeps its state from input to input as
+    the target does. `hop` as for `compile_graph`.
     """
     board = board_for_target(target)
     if board is None:
@@ -111,6 +112,7 @@ def bench_model(
     )
     oracle, reference = _oracle(model)
     windows = _windows(graph, inputs)
+    state = initial_state(graph)
     different = 0
     ticks: list[int] = []
     layers: list[tuple[int, int]] = []
@@ -118,7 +120,9 @@ def bench_model(
         for words in _lines(stream):
             if words[0] == "output":
                 window = windows[len(ticks)]
-                expected = oracle.run(window) if oracle else run_graph(graph, window)
+                expected = (
+                    oracle.run(window, goes_on=bool(ticks)) if oracle else run_graph(graph, window, state)
+                )
                 wanted = b"".join(expected[index].tobytes() for index in graph.outputs).hex()
                 different += words[2] != wanted
                 ticks.append(int(words[1], 16))

@@ -20,7 +20,7 @@ from stapes.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-API_VERSION = 3
+API_VERSION = 4
 """Interface between generated code and runtime; equals STAPES_API_VERSION in stapes/version.h."""
 
 

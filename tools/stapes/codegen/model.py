@@ -65,6 +65,8 @@ def model_sources(plan: Plan, provenance: Provenance, *, name: str) -> dict[str,
         "constants": constants,
         "layers": [_layer_text(prefix, plan, layer, names) for layer in plan.layers],
         "storages": [_storage_text(prefix, plan, number) for number in range(len(plan.storages))],
+        "states": [_state_text(prefix, plan, number) for number in range(len(plan.states))],
+        "keepers": [layer for layer in plan.layers if layer.keeps_state],
         "kernels": sorted({layer.kernel for layer in plan.layers}),
     }
     return {f"{prefix}_{file}": render(f"{file}.j2", **context) for file in FILES}
@@ -90,6 +92,10 @@ def _constants(prefix: str, plan: Plan, names: Mapping[int, str]) -> list[Consta
         if storage.data is not None:
             name = _constant_name(prefix, number)
             found.append(Constant(name, storage.name, Array("int8_t", storage.data)))
+    for number, state in enumerate(plan.states):
+        if state.initial is not None:
+            name = _state_name(prefix, number)
+            found.append(Constant(name, f"{state.name} in the beginning", Array("int8_t", state.initial)))
     for zero_point, size in sorted(plan.outside_rows.items()):
         found.append(
             Constant(
@@ -103,6 +109,16 @@ def _constants(prefix: str, plan: Plan, names: Mapping[int, str]) -> list[Consta
 
 def _constant_name(prefix: str, number: int) -> str:
     return f"{prefix}_constant_{number}"
+
+
+def _state_name(prefix: str, number: int) -> str:
+    return f"{prefix}_state_{number}"
+
+
+def _state_text(prefix: str, plan: Plan, number: int) -> str:
+    state = plan.states[number]
+    initial = "NULL" if state.initial is None else _state_name(prefix, number)
+    return f"{{{initial}, {state.rows}, {state.tensor}}}"
 
 
 def _outside_name(prefix: str, zero_point: int) -> str:

@@ -6,12 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stapes.compiler import builder, lower_conv, lower_elementwise, lower_forest, lower_move, lower_pool
-from stapes.compiler.builder import Builder, Lowering
+import numpy as np
+
+from stapes.compiler import (
+    builder,
+    lower_conv,
+    lower_elementwise,
+    lower_forest,
+    lower_move,
+    lower_pool,
+    lower_recurrent,
+)
+from stapes.compiler.builder import Builder, Kept, Lowering
 from stapes.compiler.explain import layer_notes
 from stapes.compiler.memory import Buffer, align, place
-from stapes.compiler.plan import Edge, Layer, Plan, Region, Slide, Storage, share_arrays
-from stapes.compiler.schedule import last_consumers, simulate
+from stapes.compiler.plan import Edge, KeptRows, Layer, Plan, Region, Slide, Storage, share_arrays
+from stapes.compiler.schedule import Use, last_consumers, simulate
 from stapes.compiler.sliding import NotSlidable, plan_slide, time_strides, with_slide
 from stapes.compiler.widths import check_widths
 from stapes.errors import UnsupportedModelError
@@ -26,6 +36,7 @@ LOWERINGS: dict[str, Lowering] = {
     **lower_forest.LOWERINGS,
     **lower_move.LOWERINGS,
     **lower_pool.LOWERINGS,
+    **lower_recurrent.LOWERINGS,
 }
 """How each operator becomes layers."""
 
@@ -42,6 +53,7 @@ class Network:
     outputs: tuple[int, ...]
     inputs: tuple[Edge, ...]
     results: tuple[Edge, ...]
+    states: tuple[KeptRows, ...]
 
 
 def compile_bundle(bundle: Bundle) -> Plan:
@@ -102,18 +114,24 @@ def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -
     found = Builder(graph)
     for index in graph.inputs:
         found.add_input(index)
+    for state in graph.states:
+        found.add_state(state)
     for number, op in enumerate(graph.ops):
         LOWERINGS[op.kind].lower(found, op)
         progress("operators", number + 1, len(graph.ops))
+    found.end_states()
     outputs = tuple(found.output(index) for index in graph.outputs)
     layers, storages = found.finished()
+    states = tuple(_kept_rows(kept, storages) for kept in found.kept)
     storages = _with_padding(layers, storages)
     inputs = tuple(_edge(graph, *pair) for pair in zip(graph.inputs, storages, strict=False))
     results = tuple(
         _edge(graph, index, storages[number]) for index, number in zip(graph.outputs, outputs, strict=True)
     )
     count = len(graph.inputs)
-    network = Network(name, graph.sha256, count, share_arrays(layers), storages, outputs, inputs, results)
+    network = Network(
+        name, graph.sha256, count, share_arrays(layers), storages, outputs, inputs, results, states
+    )
     return network, found.notes
 
 
@@ -125,8 +143,18 @@ def _edge(graph: Graph, index: int, storage: Storage) -> Edge:
     )
 
 
+def _kept_rows(kept: Kept, storages: Sequence[Storage]) -> KeptRows:
+    """A state in its home; its initial rows take flash only where they are not all zero points."""
+    assert kept.storage is not None
+    initial = kept.state.initial.astype(np.int8).reshape(-1)
+    is_plain = bool(np.all(initial == storages[kept.storage].zero_point))
+    return KeptRows(kept.state.name, kept.storage, kept.rows, None if is_plain else initial)
+
+
 def _sliding(network: Network, hop: int | None) -> tuple[Plan | None, str]:
     """The plan in which windows share rows, or None; and what is to be said about it."""
+    if network.states:
+        return None, "windows share nothing: the network keeps state from window to window"
     try:
         strides = time_strides(network.input_count, network.layers, network.storages)
         if hop is None:
@@ -155,7 +183,7 @@ def _lay_out(
     schedule = simulate(input_count, layers, storages, outputs, by_layers, progress)
     if slide:
         schedule = with_slide(schedule, layers, outputs, slide, heights)
-    consumers = last_consumers(input_count, layers)
+    consumers = last_consumers(input_count, layers, storages)
     for number, (height, consumer) in enumerate(zip(schedule.heights, consumers, strict=True)):
         storages[number] = replace(storages[number], height=height, last_consumer=consumer)
     # Padding is written once, before the first row: nobody else may use the place until the last row is dead.
@@ -165,9 +193,10 @@ def _lay_out(
     ]
     for layer in layers:
         steps = schedule.stepping[layer.index]
-        buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, steps.whole))
+        kept = Use.of(0, schedule.events - 1) if layer.keeps_state else steps.whole
+        buffers.append(Buffer(f"{layer.name} state", layer.state_bytes, kept))
         buffers.append(Buffer(f"{layer.name} scratch", layer.scratch_bytes, steps))
-    counters = align(4 * (input_count + len(layers)))
+    counters = align(4 * (input_count + len(layers) + len(network.states)))
     offsets, end = place(buffers, counters)
     regions = [Region("counters", 0, counters, 0, schedule.events - 1)]
     for buffer, offset in zip(buffers, offsets, strict=True):
@@ -199,6 +228,7 @@ def _lay_out(
         events=schedule.events,
         regions=tuple(sorted(regions, key=lambda region: (region.offset, region.first))),
         slide=slide,
+        states=network.states,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stapes.compiler.builder import Builder, Lowering, Pad, Shape
+from stapes.compiler.builder import VIEWS, Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.compiler.structures import macro
@@ -150,8 +150,10 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
     quads = channels // 4 if fast else 0
     gathered = (output.columns - 1) * op.integer("stride_w") + kernel_w
     kernel, why = "depthwise_conv_2d", f"{4 * quads} of {channels} channels by fours"
-    simple = quads * 4 == channels and output.columns > 1 and requantize["is_short"] == 1
-    if simple and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
+    simple = quads * 4 == channels and requantize["is_short"] == 1
+    if simple and output.columns == 1 and kernel_w == 1:
+        kernel, why = "depthwise_column", "all channels by fours, a kernel for one column"
+    elif simple and output.columns > 1 and (kernel_h, kernel_w) in ((3, 3), (5, 5)):
         kernel, why = (
             f"depthwise_{kernel_h}x{kernel_w}",
             "all channels by fours, a kernel with code of its own",
@@ -298,7 +300,7 @@ def fully_connected(builder: Builder, op: Op) -> None:
         storage = builder.storage(number)
         sums, rows = 4 * (channels + 1), (storage.rows - 1) * storage.row_bytes
         scratch = 2 * (storage.row_bytes + 1)
-        if storage.rows > 1 and sums + scratch < rows + 2 * depth:
+        if storage.rows > 1 and number < VIEWS and sums + scratch < rows + 2 * depth:
             _add_accumulating(builder, op, weights, number, details)
             return
         window = Input(number, height=storage.rows, stride=0)
@@ -355,7 +357,7 @@ def _add_accumulating(
 
 
 _DENSE = ("conv_2d", "conv_2d_carry")
-_DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
+_DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "depthwise_column")
 LOWERINGS = {
     "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
     "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),

@@ -20,6 +20,8 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 def concatenation(builder: Builder, op: Op) -> None:
     """Along rows, columns or channels."""
+    if builder.keeps(op):
+        return
     axis = op.integer("axis") % len(builder.tensor(op.outputs[0]).shape)
     _join(builder, op, axis, [builder.tensor(index).shape for index in op.inputs])
 
@@ -212,6 +214,11 @@ def _pick(
         start, row_step, row_bytes = column, 0, 0
     else:
         window = Input(number, height=storage.rows, stride=0)
+    is_run = inner in ([], [(shape.row_bytes, 1)]) and (window.stride == 1 or shape.rows == 1)
+    if by_rows and is_run and number >= 0:
+        builder.view(output, number, row, column, shape.rows, shape.row_bytes)
+        builder.notes.append(f"{op.kind} {builder.tensor(output).name}: no code, read where it is")
+        return
     padded = [(1, 0)] * (4 - len(inner)) + inner
     builder.add_layer(
         op=op,
@@ -246,7 +253,7 @@ def pad(builder: Builder, op: Op) -> None:
         len(pairs) == 4
         and pairs[0] == pairs[3] == (0, 0)
         and value == source.zero_point
-        and output.index not in builder.graph.outputs
+        and output.index not in builder.graph.ends
         and all(reader.kind in CONVOLUTIONS for reader in readers)
         and op.inputs[0] not in builder.pads
     ):

@@ -49,7 +49,7 @@ class Input:
     dilation: int = 1
     before: int = 0
     left: int = 0
-    """Bytes of padding that the kernel wants in front of a row."""
+    """Bytes of padding that the kernel wants in front of a row; less than 0: bytes of the row that it skips."""
     right: int = 0
     """Bytes of padding that the kernel wants behind a row."""
     fills_outside: bool = False
@@ -62,6 +62,7 @@ class Storage:
 
     name: str
     rows: int
+    """Of the whole map, those that are kept included."""
     row_bytes: int
     zero_point: int = 0
     data: npt.NDArray[np.int8] | None = None
@@ -70,6 +71,10 @@ class Storage:
     height: int = 0
     offset: int = 0
     last_consumer: int = 0
+    kept: int = 0
+    """Of its rows, the first ones, which are there when a window begins: the last ones of the window before."""
+    state: int = 0
+    """Number of the state that these rows are, from 1; 0: none."""
 
     @property
     def stride(self) -> int:
@@ -107,6 +112,8 @@ class Layer:
     knows_row: bool = False
     """What a row is depends on its number in the window."""
     state_bytes: int = 0
+    keeps_state: bool = False
+    """The state is kept from one window to the next."""
     scratch_bytes: int = 0
     state_offset: int | None = None
     scratch_offset: int | None = None
@@ -178,6 +185,18 @@ class Edge:
 
 
 @dataclass(frozen=True, eq=False)
+class KeptRows:
+    """The last `rows` of storage `tensor`, which are its first ones in the next window; `initial`: in the first
+    window, None where all are zero points.
+    """
+
+    name: str
+    tensor: int
+    rows: int
+    initial: npt.NDArray[np.int8] | None
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A compiled network. `storages` are the inputs, then one per layer, then the constants."""
 
@@ -201,6 +220,8 @@ class Plan:
     """What the outputs are, in their order."""
     slide: Slide | None = None
     """How overlapping windows share rows; None where they share nothing."""
+    states: tuple[KeptRows, ...] = ()
+    """What the network keeps from window to window."""
     notes: tuple[str, ...] = field(default=())
     """What each pass did, one line each."""
 
@@ -220,6 +241,7 @@ class Plan:
         every = {id(array): array for layer in self.layers for _, array in layer_arrays(layer)}
         arrays = sum(array.bytes for array in every.values())
         constants = sum(s.data.size for s in self.storages if s.data is not None)
+        constants += sum(state.initial.size for state in self.states if state.initial is not None)
         return arrays + constants + sum(self.outside_rows.values())
 
     @property

@@ -86,13 +86,25 @@ def _readers(input_count: int, layers: Sequence[Layer]) -> list[list[tuple[int, 
     return readers
 
 
-def last_consumers(input_count: int, layers: Sequence[Layer]) -> list[int]:
-    """The deepest layer that reads each input and layer output; where none does, its own (0 for inputs)."""
+def last_consumers(input_count: int, layers: Sequence[Layer], storages: Sequence[Storage] = ()) -> list[int]:
+    """The deepest layer that reads each input and layer output; where none does, its own (0 for inputs).
+
+    Where rows of `storages` are kept, layers that read nothing else may start with a window: to the engine they are
+    readers of the first input.
+    """
     readers = _readers(input_count, layers)
-    return [
-        max((index for index, _ in found), default=max(0, tensor - input_count))
-        for tensor, found in enumerate(readers)
+    found = [
+        max((index for index, _ in of_tensor), default=max(0, tensor - input_count))
+        for tensor, of_tensor in enumerate(readers)
     ]
+    if any(storage.kept for storage in storages):
+        at_once = [
+            layer.index
+            for layer in layers
+            if all(storages[w.tensor].kept or w.tensor >= len(readers) for w in layer.inputs)
+        ]
+        found[0] = max([found[0], *at_once])
+    return found
 
 
 def _by_layers(
@@ -103,7 +115,7 @@ def _by_layers(
     event = 0
     for tensor in range(input_count):
         starts.append(event)
-        event += storages[tensor].rows
+        event += storages[tensor].rows - storages[tensor].kept
     for layer in layers:
         starts.append(event)
         event += layer.steps
@@ -111,9 +123,9 @@ def _by_layers(
     heights, alive = [], []
     for tensor, readers in enumerate(_readers(input_count, layers)):
         rows = storages[tensor].rows
-        if tensor in outputs:
+        if tensor in outputs or storages[tensor].kept:
             heights.append(rows)
-            alive.append(Use.of(starts[tensor], event - 1))
+            alive.append(Use.of(0 if storages[tensor].kept else starts[tensor], event - 1))
             continue
         windows = [(layers[index], layers[index].inputs[position]) for index, position in readers]
         lowest = min((max(0, -window.before) for _, window in windows), default=rows)
@@ -192,9 +204,11 @@ class _ByRows:
         self.rows = [storage.rows for storage in storages]
         count = input_count + len(layers)
         self.count = count
-        self.last_consumer = last_consumers(input_count, layers)
-        self.kept = set(outputs)
-        self.produced = [0] * count + self.rows[count:]
+        self.last_consumer = last_consumers(input_count, layers, storages)
+        self.there = [storage.kept for storage in storages[:count]]
+        """Rows of each tensor that exist when the window begins."""
+        self.kept = {*outputs, *(tensor for tensor, rows in enumerate(self.there) if rows)}
+        self.produced = [*self.there, *self.rows[count:]]
         """Rows of each tensor that exist."""
         self.steps = [0] * len(layers)
         self.heights = [1] * count
@@ -254,7 +268,7 @@ class _ByRows:
     def step(self, index: int) -> None:
         layer = self.layers[index]
         tensor = self.input_count + index
-        row = 0 if layer.accumulates else self.steps[index]
+        row = self.there[tensor] + (0 if layer.accumulates else self.steps[index])
         lowest = self.lowest_needed(tensor)
         self.stepping[index].add(self.event, self.event)
         self.steps[index] += 1
@@ -279,7 +293,7 @@ class _ByRows:
         period = _period(self.input_count, self.layers)
         total, done = sum(self.rows[: self.input_count]), 0
         for tensor in range(self.input_count):
-            row, past = 0, None
+            row, past = self.there[tensor], None
             while row < self.rows[tensor]:
                 lowest = self.lowest_needed(tensor)
                 self.produced[tensor] += 1
@@ -370,7 +384,8 @@ class _ByRows:
                 tensor = self.input_count + layer.index
                 alive[tensor] = _joined(alive[tensor], stepping[layer.index].whole)
         for tensor in self.kept:
-            alive[tensor] = Use.of(alive[tensor].spans[0][0], self.event - 1)
+            first = 0 if self.there[tensor] else alive[tensor].spans[0][0]
+            alive[tensor] = Use.of(first, self.event - 1)
         return Schedule(self.event, tuple(self.heights), tuple(alive), tuple(stepping))
 
 

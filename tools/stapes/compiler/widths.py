@@ -38,6 +38,7 @@ def tensor_fields(plan: Plan, number: int) -> dict[str, int]:
         "rows": storage.rows,
         "padding": storage.padding,
         "last_consumer": storage.last_consumer,
+        "state": storage.state,
         "zero_point": storage.zero_point,
     }
 
@@ -87,6 +88,7 @@ def _findings(plan: Plan, headers: Headers) -> Iterator[str]:
         "input_count": plan.input_count,
         "layer_count": len(plan.layers),
         "output_count": len(plan.outputs),
+        "state_count": len(plan.states),
     }
     for misfit in headers.misfits("stapes_model_t", network):
         yield f"the network: {misfit}"

@@ -2,7 +2,7 @@
 
 from stapes.graph.bundle import load_graph
 from stapes.graph.edit import Editor, up_to, with_input, with_probabilities
-from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
+from stapes.graph.ir import Attribute, Graph, Op, Quantization, State, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
 from stapes.graph.support import STATISTICS_KINDS, STATISTICS_LAG, check_supported, operator_rows
@@ -18,6 +18,7 @@ __all__ = [
     "NotTransposable",
     "Op",
     "Quantization",
+    "State",
     "Tensor",
     "check_supported",
     "load_graph",

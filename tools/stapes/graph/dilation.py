@@ -82,7 +82,7 @@ class _Folder:
 
     def alone(self, index: int) -> Op | None:
         """The only operator that makes and the only one that reads this tensor: its maker."""
-        if len(self.readers.get(index, [])) != 1 or index in self.given.outputs:
+        if len(self.readers.get(index, [])) != 1 or index in self.given.ends:
             return None
         return self.maker.get(index)
 
@@ -227,7 +227,7 @@ class _Folder:
         padded = self.tensors[pad.outputs[0]]
         readers = self.readers.get(padded.index, [])
         amounts = self.numbers(pad, 1)
-        if len(readers) != 1 or readers[0].kind not in _ALIASES or padded.index in self.given.outputs:
+        if len(readers) != 1 or readers[0].kind not in _ALIASES or padded.index in self.given.ends:
             return
         alias = readers[0]
         source, target = self.tensors[pad.inputs[0]], self.tensors[alias.outputs[0]]

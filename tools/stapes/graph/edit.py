@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
+from stapes.graph.simplify import drop_unused
 
 
 class Editor:
@@ -79,7 +80,8 @@ class Editor:
 
 def compact(graph: Graph) -> Graph:
     """`graph` without the tensors that neither an operator nor an edge names; indices are those of the rest."""
-    used = {*graph.inputs, *graph.outputs, *(i for op in graph.ops for i in (*op.inputs, *op.outputs))}
+    used = {*graph.inputs, *graph.ends, *(i for op in graph.ops for i in (*op.inputs, *op.outputs))}
+    used.update(state.read for state in graph.states)
     kept = [tensor for tensor in graph.tensors if tensor.index in used]
     place = {tensor.index: index for index, tensor in enumerate(kept)} | {-1: -1}
     return replace(
@@ -96,6 +98,9 @@ def compact(graph: Graph) -> Graph:
         ),
         inputs=tuple(place[i] for i in graph.inputs),
         outputs=tuple(place[i] for i in graph.outputs),
+        states=tuple(
+            replace(state, read=place[state.read], assigned=place[state.assigned]) for state in graph.states
+        ),
     )
 
 
@@ -131,12 +136,7 @@ def with_probabilities(graph: Graph, kind: str) -> Graph:
 
 def up_to(graph: Graph, tensor: int) -> Graph:
     """The part of `graph` that makes one of its tensors, which becomes the only output."""
-    needed, kept = {tensor}, []
-    for op in reversed(graph.ops):
-        if needed.intersection(op.outputs):
-            kept.append(op)
-            needed.update(op.inputs)
-    return compact(replace(graph, ops=tuple(reversed(kept)), outputs=(tensor,)))
+    return compact(drop_unused(replace(graph, outputs=(tensor,))))
 
 
 def _reading(op: Op, source: int, instead: int) -> Op:

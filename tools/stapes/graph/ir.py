@@ -98,6 +98,18 @@ class Op:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """A variable, kept from one run to the next: a run finds in tensor `read` what the run before it left in tensor
+    `assigned`, the first run finds `initial`.
+    """
+
+    name: str
+    read: int
+    assigned: int
+    initial: npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A whole network, operators in execution order."""
 
@@ -106,8 +118,14 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     sha256: str
+    states: tuple[State, ...] = ()
     stripped: Mapping[int, str] = field(default_factory=dict)
     """Inputs and outputs that are of another type in the file ("FLOAT32", "UINT8"), which was taken off."""
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tensors that are needed when all operators have run: outputs, and what states become."""
+        return frozenset((*self.outputs, *(state.assigned for state in self.states)))
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index."""

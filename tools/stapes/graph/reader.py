@@ -18,6 +18,7 @@ from stapes.definitions import limit, limits
 from stapes.errors import ModelError, ToolError
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
+from stapes.graph.variables import resolve_variables
 
 _IDENTIFIER = b"TFL3"
 _DTYPES = {
@@ -81,32 +82,40 @@ class _Reader:
         return count
 
     def graph(self) -> Graph:
-        subgraphs = self.length(self.model.SubgraphsLength(), "subgraphs")
-        if subgraphs != 1:
+        count = self.length(self.model.SubgraphsLength(), "subgraphs")
+        if count < 1:
+            raise ModelError("corrupt: no subgraphs")
+        graph = self.subgraph(0)
+        _check_structure(graph)
+        called = {op.integer("subgraph") for op in graph.ops if op.kind == "CALL_ONCE"}
+        if called != set(range(1, count)):
             raise ModelError(
-                f"{subgraphs} subgraphs, exactly one is supported",
+                f"{count} subgraphs, exactly one and initialisers of its variables are supported",
                 hint="convert without control flow (while, if) and with one signature",
             )
-        subgraph = self.model.Subgraphs(0)
+        initialisers = [self.subgraph(index) for index in sorted(called)]
+        for initialiser in initialisers:
+            _check_operators(initialiser)
+        return resolve_variables(graph, initialisers)
+
+    def subgraph(self, number: int) -> Graph:
+        """One of the file's subgraphs, as it is there."""
+        table = self.model.Subgraphs(number)
         tensors = tuple(
-            self.tensor(subgraph.Tensors(i), i)
-            for i in range(self.length(subgraph.TensorsLength(), "tensors"))
+            self.tensor(table.Tensors(i), i) for i in range(self.length(table.TensorsLength(), "tensors"))
         )
         if not tensors:
             raise ModelError("corrupt: no tensors")
         ops = tuple(
-            self.op(subgraph.Operators(i), i)
-            for i in range(self.length(subgraph.OperatorsLength(), "operators"))
+            self.op(table.Operators(i), i) for i in range(self.length(table.OperatorsLength(), "operators"))
         )
-        graph = Graph(
+        return Graph(
             tensors,
             ops,
-            _indices(subgraph.InputsAsNumpy()),
-            _indices(subgraph.OutputsAsNumpy()),
+            _indices(table.InputsAsNumpy()),
+            _indices(table.OutputsAsNumpy()),
             hashlib.sha256(self.data).hexdigest(),
         )
-        _check_structure(graph)
-        return graph
 
     def tensor(self, table: Any, index: int) -> Tensor:
         name = _text(table.Name()) or f"tensor_{index}"
@@ -217,6 +226,8 @@ class _Reader:
                 if value not in names:
                     raise ModelError(f"{where} has the unknown {attribute} {value}")
                 value = names[value]
+            elif value is None or isinstance(value, bytes):
+                value = _text(value)
             elif isinstance(value, float) and not math.isfinite(value):
                 raise ModelError(f"{where} has the {attribute} {value}")
             attributes[attribute] = value
@@ -257,10 +268,22 @@ def _check_structure(graph: Graph) -> None:
                 raise ModelError(f"corrupt: the network's {role} is tensor {index} of {count}")
         if len(set(indices)) != len(indices):
             raise ModelError(f"the network names an {role} twice")
-    known = {tensor.index for tensor in graph.tensors if tensor.data is not None or tensor.is_variable}
     for index in graph.inputs:
         if graph.tensors[index].data is not None:
             raise ModelError(f"corrupt: the network's input, tensor {index}, is a constant")
+    known = _check_operators(graph)
+    for index in graph.outputs:
+        if index not in known:
+            raise ModelError(f"corrupt: nothing makes the network's output, tensor {index}")
+    total = sum(tensor.elements for tensor in graph.tensors if tensor.data is None)
+    if total > limit("ACTIVATION_ELEMENTS"):
+        raise ModelError(limits()["ACTIVATION_ELEMENTS"].exceeded(total))
+
+
+def _check_operators(graph: Graph) -> set[int]:
+    """Every index in range, every tensor made at most once and before it is used; the tensors that there are."""
+    count = len(graph.tensors)
+    known = {tensor.index for tensor in graph.tensors if tensor.data is not None or tensor.is_variable}
     known.update(graph.inputs)
     for op in graph.ops:
         where = f"corrupt: operator {op.index} ({op.kind})"
@@ -277,9 +300,4 @@ def _check_structure(graph: Graph) -> None:
                     f"{where} writes tensor {index}, which is a constant, an input or made already"
                 )
             known.add(index)
-    for index in graph.outputs:
-        if index not in known:
-            raise ModelError(f"corrupt: nothing makes the network's output, tensor {index}")
-    total = sum(tensor.elements for tensor in graph.tensors if tensor.data is None)
-    if total > limit("ACTIVATION_ELEMENTS"):
-        raise ModelError(limits()["ACTIVATION_ELEMENTS"].exceeded(total))
+    return known

@@ -65,6 +65,19 @@ OPTIONS: dict[str, Options] = {
     "GELU": Options("GeluOptions", {"approximate": "Approximate"}),
     "RESIZE_BILINEAR": Options("ResizeBilinearOptions", _RESIZE),
     "RESIZE_NEAREST_NEIGHBOR": Options("ResizeNearestNeighborOptions", _RESIZE),
+    "CALL_ONCE": Options("CallOnceOptions", {"subgraph": "InitSubgraphIndex"}),
+    "VAR_HANDLE": Options("VarHandleOptions", {"container": "Container", "shared_name": "SharedName"}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Options(
+        "UnidirectionalSequenceLSTMOptions",
+        {
+            "activation": "FusedActivationFunction",
+            "cell_clip": "CellClip",
+            "projection_clip": "ProjClip",
+            "time_major": "TimeMajor",
+            "diagonal": "DiagonalRecurrentTensors",
+        },
+    ),
+    "SVDF": Options("SVDFOptions", {"rank": "Rank", "activation": "FusedActivationFunction"}),
     "PACK": Options("PackOptions", {"values_count": "ValuesCount", "axis": "Axis"}),
     "GATHER": Options("GatherOptions", {"axis": "Axis", "batch_dims": "BatchDims"}),
 }

@@ -59,16 +59,19 @@ def strip_edges(graph: Graph) -> Graph:
     ops = {op.index: op for op in graph.ops}
     inputs, outputs = list(graph.inputs), list(graph.outputs)
     stripped = dict(graph.stripped)
+    assigned = {state.assigned for state in graph.states}
     for position, index in enumerate(inputs):
         readers = [op for op in ops.values() if index in op.inputs]
-        if len(readers) == 1 and index not in outputs and _is_edge(graph, readers[0], outside=index):
+        if len(readers) == 1 and index not in graph.ends and _is_edge(graph, readers[0], outside=index):
             inputs[position] = readers[0].outputs[0]
             stripped[inputs[position]] = graph.tensors[index].type_name
             del ops[readers[0].index]
     for position, index in enumerate(outputs):
         makers = [op for op in ops.values() if index in op.outputs]
         readers = [op for op in ops.values() if index in op.inputs]
-        if len(makers) == 1 and not readers and _is_edge(graph, makers[0], outside=index):
+        if len(makers) != 1 or readers or index in assigned:
+            continue
+        if _is_edge(graph, makers[0], outside=index):
             inside = makers[0].inputs[0]
             if inside in outputs or inside in inputs:
                 continue
@@ -81,14 +84,19 @@ def strip_edges(graph: Graph) -> Graph:
 
 
 def drop_unused(graph: Graph) -> Graph:
-    """Without the operators whose results reach no output of the network."""
+    """Without the operators and states that reach no output of the network, in this run or a later one."""
     needed = set(graph.outputs)
-    kept: list[Op] = []
-    for op in reversed(graph.ops):
-        if needed.intersection(op.outputs):
-            kept.append(op)
-            needed.update(op.inputs)
-    return replace(graph, ops=tuple(reversed(kept)))
+    while True:
+        kept: list[Op] = []
+        for op in reversed(graph.ops):
+            if needed.intersection(op.outputs):
+                kept.append(op)
+                needed.update(op.inputs)
+        states = tuple(state for state in graph.states if state.read in needed)
+        assigned = {state.assigned for state in states}
+        if assigned <= needed:
+            return replace(graph, ops=tuple(reversed(kept)), states=states)
+        needed |= assigned
 
 
 def _is_edge(graph: Graph, op: Op, outside: int) -> bool:

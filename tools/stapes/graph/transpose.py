@@ -36,6 +36,8 @@ def transposed(graph: Graph) -> Graph:
 
     Raises `NotTransposable` with the first operator that forbids it.
     """
+    if graph.states:
+        raise NotTransposable("it keeps state from window to window")
     start, begun = _beginning(graph)
     work = _Work(graph, start)
     for op in graph.ops:

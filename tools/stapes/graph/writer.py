@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stapes.errors import ModelError
 from stapes.graph.ir import Graph, Op, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 
@@ -26,9 +27,18 @@ _ALIGNMENT = 16
 def write_tflite(graph: Graph) -> bytes:
     """The file's bytes, the same for the same graph; tensors keep their indices.
 
-    Options are those that the graph knows (`stapes.graph.schema`); `CUSTOM:name` has none.
+    Options are those that the graph knows (`stapes.graph.schema`); `CUSTOM:name` has none. Raises `ModelError` for a
+    network that keeps state.
     """
     import flatbuffers
+
+    kept = [state.name for state in graph.states]
+    kept += [tensor.name for tensor in graph.tensors if tensor.is_variable]
+    if kept:
+        raise ModelError(
+            f"the network keeps state from run to run ({kept[0]}), which is not written again",
+            hint="use its own .tflite",
+        )
 
     builder = flatbuffers.Builder(1024)
     kinds = sorted({op.kind for op in graph.ops})

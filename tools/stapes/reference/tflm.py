@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from stapes.errors import ModelError, ToolError
 from stapes.graph import Graph, Tensor, read_tflite, simplify
+from stapes.int8 import initial_state
 
 Array = npt.NDArray[np.generic]
 WORKER = Path(__file__).with_name("tflm_worker.py")
@@ -78,10 +79,10 @@ class _Worker:
             self._ask(self._loaded, "load", model, arena)
             return self._loaded
 
-    def run(self, number: int, inputs: Sequence[Array], tensors: Sequence[int]) -> list[Array]:
-        """The values of `tensors` after a run."""
+    def run(self, number: int, inputs: Sequence[Array], tensors: Sequence[int], resets: bool) -> list[Array]:
+        """The values of `tensors` after a run, from the beginning if it `resets`."""
         with self._lock:
-            found: list[Array] = self._ask(number, "run", inputs, tensors)
+            found: list[Array] = self._ask(number, "run", inputs, tensors, resets)
         return found
 
     def _ask(self, *request: Any) -> Any:
@@ -145,6 +146,7 @@ class TflmOracle:
         self._model = _with_batches(model, self._graph)
         self._inputs = simplify(self._graph).inputs
         self._made = sorted({index for op in self._graph.ops for index in op.outputs})
+        self._keeps = bool(initial_state(self._graph))
         self._worker = _the_worker()
         self._number = self._load()
 
@@ -171,10 +173,11 @@ class TflmOracle:
         """The network as it is in the file, unsimplified."""
         return self._graph
 
-    def run(self, inputs: Sequence[Array]) -> dict[int, Array]:
+    def run(self, inputs: Sequence[Array], goes_on: bool = False) -> dict[int, Array]:
         """Every activation by tensor index, after running on `inputs`, int8 as for `run_graph`.
 
-        Where the file itself begins in float32 or uint8, its input is the same value in that type.
+        A network that keeps something from run to run starts from the beginning, or, if it `goes_on`, from what the
+        last run left. Where the file itself begins in float32 or uint8, its input is the same value in that type.
         """
         graph = self._graph
         if len(inputs) != len(graph.inputs):
@@ -190,7 +193,7 @@ class TflmOracle:
             for position, values in enumerate(inputs)
         ]
         try:
-            found = self._worker.run(self._number, given, self._made)
+            found = self._worker.run(self._number, given, self._made, self._keeps and not goes_on)
         except _Failed as error:
             raise ModelError(f"TFLM fails on the network: {error}") from error
         except _Died as error:

@@ -2,7 +2,7 @@
 
 It imports nothing of stapes. Requests come on standard input, answers go to standard output, both as pickles:
 (numbers of models that nobody needs any more, number, "load", model, arena bytes) → None,
-(numbers…, number, "run", inputs, tensors) → arrays. An answer is (True, value) or (False, what was wrong).
+(numbers…, number, "run", inputs, tensors, resets) → arrays. An answer is (True, value) or (False, what was wrong).
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def main() -> None:
                 )
                 value = None
             else:
-                inputs, tensors = rest
+                inputs, tensors, resets = rest
                 interpreter = models[number]
+                if resets:
+                    interpreter.reset()
                 for position, given in enumerate(inputs):
                     interpreter.set_input(given, position)
                 interpreter.invoke()

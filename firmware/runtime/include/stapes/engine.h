@@ -30,7 +30,7 @@ typedef struct {
     const stapes_layer_t *layer;
     const int8_t *const *rows; /* the windows of all inputs, one pointer per row; NULL: outside of the map */
     int8_t *output;            /* the output row */
-    void *state;               /* kept from step to step of one window, NULL where the layer has none */
+    void *state;               /* kept from step to step, NULL where the layer has none */
     void *scratch;             /* lost after the call */
     uint32_t step;             /* the output row, or the input row for a layer that accumulates */
 } stapes_call_t;
@@ -48,8 +48,17 @@ typedef struct {
     uint32_t rows;          /* rows of the whole map */
     uint16_t padding;       /* bytes of padding before the first row, and after every row */
     uint16_t last_consumer; /* the last layer that reads it */
+    uint16_t state;         /* number of the state whose rows it keeps, from 1; 0: none */
     int8_t zero_point;      /* what padding is filled with */
 } stapes_tensor_t;
+
+/* The last rows of a tensor are kept from one window to the next, where they are its first ones; behind them
+ * come those that are made. Nothing is copied: the ring goes on turning. */
+typedef struct {
+    const int8_t *initial; /* the rows after a reset, NULL: all zero points */
+    uint32_t rows;
+    uint16_t tensor;
+} stapes_state_t;
 
 /* One input of a layer: step s reads the rows s * stride - before + k * dilation, 0 <= k < height. */
 typedef struct {
@@ -58,7 +67,7 @@ typedef struct {
     uint32_t height;
     uint16_t tensor;
     uint16_t stride, dilation;
-    uint16_t left; /* bytes of padding that the kernel wants in front of the row */
+    int16_t left; /* bytes of padding that the kernel wants in front of the row; < 0: bytes of it to skip */
 } stapes_input_t;
 
 struct stapes_layer {
@@ -73,6 +82,12 @@ struct stapes_layer {
     uint8_t accumulates; /* 1: one call per input row, one output row after the last */
 };
 
+/* The state of a layer that keeps it from one window to the next: zero after a reset. */
+typedef struct {
+    uint32_t offset; /* in the arena */
+    uint32_t bytes;
+} stapes_kept_t;
+
 #define STAPES_NOWHERE UINT32_MAX
 
 typedef struct {
@@ -82,6 +97,8 @@ typedef struct {
     uint16_t input_count;  /* tensors 0 .. input_count-1 */
     uint16_t layer_count;  /* layer i writes tensor input_count + i */
     uint16_t output_count;
+    uint16_t state_count;
+    uint16_t kept_count;
     uint32_t rows;      /* of input 0 */
     uint32_t row_bytes; /* of input 0 */
     uint32_t row_table; /* offset of the table of row pointers in the arena */
@@ -89,11 +106,23 @@ typedef struct {
     const stapes_layer_t *layers;
     const stapes_tensor_t *tensors;
     const uint16_t *outputs; /* tensors that are outputs */
+    const stapes_state_t *states;
+    const stapes_kept_t *kept;
 } stapes_model_t;
 
 /* Bytes of one row, without padding. */
 static inline uint32_t stapes_row_bytes(const stapes_tensor_t *tensor) {
     return tensor->stride - tensor->padding;
+}
+
+/* Rows of a tensor that are there when a window begins: those of its state. */
+static inline uint32_t stapes_kept_rows(const stapes_model_t *model, const stapes_tensor_t *tensor) {
+    return tensor->state != 0 ? model->states[tensor->state - 1u].rows : 0u;
+}
+
+/* Rows that one window gives to an input. */
+static inline uint32_t stapes_input_rows(const stapes_model_t *model, size_t input) {
+    return model->tensors[input].rows - stapes_kept_rows(model, &model->tensors[input]);
 }
 
 /* The tensor that a layer writes. */
@@ -118,8 +147,13 @@ typedef struct {
  * below return STAPES_E_ARGUMENT for NULL and before a successful init (of a structure that is all zeros). */
 int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, void *arena, size_t bytes);
 
-/* Starts a new window. Returns STAPES_OK or an error. */
+/* Starts a new window; what the network keeps from window to window, its state, is as in the beginning.
+ * Returns STAPES_OK or an error. */
 int stapes_engine_reset(stapes_engine_t *engine);
+
+/* Starts a new window that goes on from the state which the one before has left. Returns STAPES_OK or an
+ * error (STAPES_E_STATE: in the middle of a window whose rows are to be kept: push the others, or reset). */
+int stapes_engine_next(stapes_engine_t *engine);
 
 /* Gives the next row (model->row_bytes) of input 0. Returns 0: more rows are needed, 1: outputs complete, <0:
  * an error (STAPES_E_STATE: they are complete already). */
@@ -132,8 +166,9 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
  * such output. */
 const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index);
 
-/* Resets and runs a whole window: all inputs one after the other to all outputs one after the other.
- * Returns STAPES_OK or an error. */
+/* Runs the next whole window: all inputs one after the other to all outputs one after the other. State goes
+ * on: call stapes_engine_reset() before a window that has nothing to do with the one before. Returns
+ * STAPES_OK or an error. */
 int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output);
 
 /* NULL: none. Returns STAPES_OK or an error. */

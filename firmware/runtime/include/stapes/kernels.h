@@ -113,7 +113,7 @@ typedef struct {
     uint16_t quads;               /* groups of four channels; 0 if the multiplier is not 1 */
     uint16_t multiplier;          /* output channels per input channel */
     uint32_t pad_left, pad_right; /* columns of padding that a row begins and ends with */
-} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t;
+} stapes_depthwise_conv_2d_t, stapes_depthwise_3x3_t, stapes_depthwise_5x5_t, stapes_depthwise_column_t;
 #define STAPES_QUAD_BYTES                                                                                    \
     76u /* of the scratch: constants of four channels where there are DSP instructions */
 void stapes_depthwise_conv_2d(const stapes_call_t *call); /* faster with DSP, MVE */
@@ -125,6 +125,14 @@ void stapes_depthwise_5x5(const stapes_call_t *call); /* faster with DSP */
 #else
 #define stapes_depthwise_3x3 stapes_depthwise_conv_2d
 #define stapes_depthwise_5x5 stapes_depthwise_conv_2d
+#endif
+
+/* The same for one output column and kernels one column wide, whatever their height, as over time; otherwise
+ * as those of one size. */
+#if STAPES_DSP && !STAPES_MVE
+void stapes_depthwise_column(const stapes_call_t *call); /* faster with DSP */
+#else
+#define stapes_depthwise_column stapes_depthwise_conv_2d
 #endif
 
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
@@ -317,6 +325,41 @@ typedef struct {
     int8_t shift, reverse_shift;
 } stapes_log_softmax_t;
 void stapes_log_softmax(const stapes_call_t *call);
+
+/* UNIDIRECTIONAL_SEQUENCE_LSTM: a row a step; the state holds the cells (int16), then the hidden values
+ * (int8), less their zero point modulo 256: all zero in the beginning. Gates come in the order input, forget,
+ * cell, output; of each all units. Zero points of what weights multiply are in the biases. */
+typedef struct {
+    const int8_t *weights;           /* of a unit: one per input */
+    const int8_t *recurrent;         /* of a unit: one per unit */
+    const int32_t *biases;           /* of the sums over the row */
+    const int32_t *recurrent_biases; /* of the sums over the hidden values */
+    int32_t multipliers[4], recurrent_multipliers[4];
+    int32_t output_multiplier;
+    int8_t shifts[4], recurrent_shifts[4];
+    int8_t output_shift;
+    int8_t update_shift; /* input gate times cell gate, to the cell's steps */
+    int8_t tanh_shift; /* right shift of three times the cell to the steps of tanh, negative: a left shift */
+    int8_t zero_point; /* of the hidden values */
+    int16_t cell_clip; /* 0: none */
+    uint16_t inputs, units;
+} stapes_lstm_t;
+void stapes_lstm(const stapes_call_t *call); /* faster with DSP */
+
+/* SVDF: filters over the row, then over the last values of each filter, which the state holds (int16), the
+ * newest last. */
+typedef struct {
+    const int8_t *feature_weights; /* of a filter: one per input */
+    const int16_t *time_weights;   /* of a filter: one per value */
+    const int32_t *feature_biases; /* minus the zero points of the inputs */
+    const int32_t *biases;         /* of a unit */
+    int32_t feature_multiplier, multiplier;
+    int8_t feature_shift, shift;
+    int8_t zero_point;
+    int16_t minimum, maximum; /* of a value */
+    uint16_t inputs, units, rank, memory;
+} stapes_svdf_t;
+void stapes_svdf(const stapes_call_t *call); /* faster with DSP */
 
 /* stapes_statistics: six statistics of every band over all rows. */
 #define STAPES_STATISTICS_STATE_BYTES 24u /* a band */

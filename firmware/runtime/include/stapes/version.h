@@ -3,6 +3,6 @@
 #define STAPES_VERSION_H
 
 #define STAPES_VERSION     "0.1.0"
-#define STAPES_API_VERSION 3
+#define STAPES_API_VERSION 4
 
 #endif

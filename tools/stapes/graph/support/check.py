@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stapes.errors import UnsupportedModelError
 from stapes.graph.ir import Graph
 from stapes.graph.schema import OPTIONS
-from stapes.graph.support import conv, elementwise, forest, move, pool
+from stapes.graph.support import conv, elementwise, forest, move, pool, recurrent
 from stapes.graph.support.inspection import Inspection, Operator
 
 OPERATORS: dict[str, Operator] = {
@@ -18,6 +18,7 @@ OPERATORS: dict[str, Operator] = {
     **pool.OPERATORS,
     **move.OPERATORS,
     **forest.OPERATORS,
+    **recurrent.OPERATORS,
 }
 """Every supported operator by its name in the file."""
 
@@ -75,9 +76,11 @@ def check_supported(graph: Graph) -> None:
         ]
         for tensor in sparse:
             inspection.refuse(f"sparse constant {tensor.name}", "convert without sparsity")
-        variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable]
+        variables = []
+        if op.kind not in recurrent.OPERATORS:
+            variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable]
         for tensor in variables:
-            inspection.refuse(f"state {tensor.name} kept between runs", "unroll the layer that keeps it")
+            inspection.refuse(f"state {tensor.name} kept between runs", "keep it in a tf.Variable")
         if not sparse and not variables:
             check(inspection)
     findings += _check_edges(graph)
