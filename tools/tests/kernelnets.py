@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from modelmaker import ModelMaker
 
+from stapes.graph.windows import output_size
+
 
 def convolution(random: np.random.Generator) -> dict[str, Any]:
     """Arguments of any convolution."""
@@ -289,6 +291,15 @@ def resized() -> bytes:
     for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
         for size, align, half in (((10, 8), False, False), ((7, 3), False, True), ((9, 7), True, False)):
             outputs.append(maker.resize(kind, size, align, half, source=source).last)
+    for size, kernel, stride, padding in (
+        ((10, 8), (3, 3), (2, 2), "SAME"),
+        ((11, 9), (3, 3), (2, 2), "VALID"),
+        ((9, 4), (5, 2), (1, 1), "SAME"),
+    ):
+        shape = [output_size(padding, size[i], kernel[i], stride[i]) for i in (0, 1)]
+        cut = maker.slice((0, 0, 0, 0), (1, min(5, shape[0]), min(4, shape[1]), 3), source=source).last
+        if maker.shape(cut)[1:3] == tuple(shape):
+            outputs.append(maker.transpose_conv(4, size, kernel, stride, padding, "RELU", source=cut).last)
     outputs.append(maker.unary("ABS", 0.04, 9, source=source).last)
     outputs.append(maker.unary("ELU", 0.06, -4, source=source).last)
     outputs.append(maker.unary("LOG_SOFTMAX", 1 / 16, 127, source=source).last)

@@ -350,10 +350,58 @@ def _add_accumulating(
     )
 
 
+def transpose_conv(builder: Builder, op: Op) -> None:
+    """Every output adds up what reaches it: the rows of the whole map are there when the first is made."""
+    weights = _constant(builder, op)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    source, output = builder.tensor(op.inputs[2]), builder.tensor(op.outputs[0])
+    _, height, width, _ = output.shape
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    padding = op.text("padding")
+    multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
+    bias = np.zeros(channels, np.int64)
+    if len(op.inputs) > 3 and op.inputs[3] >= 0:
+        given = builder.tensor(op.inputs[3]).data
+        assert given is not None
+        bias = given.astype(np.int64).reshape(-1)
+    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    rows, columns = source.shape[1:3]
+    builder.add_layer(
+        op=op,
+        kernel="transpose_conv",
+        inputs=(Input(builder.source(op, op.inputs[2], Shape(rows, columns, depth)), height=rows, stride=0),),
+        shape=Shape(height, width, channels),
+        fields={
+            "weights": Array("int8_t", weights.reshape(-1)),
+            "channels": Array("stapes_channel_t", np.stack([bias, multipliers], axis=1)),
+            "shifts": Array("int8_t", shifts.astype(np.int8)),
+            "offset": -source.zero_point,
+            "zero_point": output.zero_point,
+            "minimum": low,
+            "maximum": high,
+            "input_rows": rows,
+            "input_columns": columns,
+            "depth": depth,
+            "columns": width,
+            "output_channels": channels,
+            "kernel_height": kernel_h,
+            "kernel_width": kernel_w,
+            "stride_height": stride_h,
+            "stride_width": stride_w,
+            "pad_top": padding_before(padding, height, kernel_h, stride_h),
+            "pad_left": padding_before(padding, width, kernel_w, stride_w),
+        },
+        macs=rows * columns * weights.size,
+        knows_row=True,
+        details=_details(op, kernel_h, kernel_w),
+    )
+
+
 _DENSE = ("conv_2d", "conv_2d_carry")
 _DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
 LOWERINGS = {
     "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
     "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),
+    "TRANSPOSE_CONV": Lowering(transpose_conv, ("transpose_conv",)),
     "FULLY_CONNECTED": Lowering(fully_connected, (*_DENSE, "fully_connected", "fully_connected_carry")),
 }

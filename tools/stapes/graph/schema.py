@@ -32,6 +32,7 @@ OPTIONS: dict[str, Options] = {
         "DepthwiseConv2DOptions",
         {**_WINDOW, **_DILATION, "depth_multiplier": "DepthMultiplier", **_ACTIVATION},
     ),
+    "TRANSPOSE_CONV": Options("TransposeConvOptions", {**_WINDOW, **_ACTIVATION}),
     "FULLY_CONNECTED": Options(
         "FullyConnectedOptions",
         {**_ACTIVATION, "weights_format": "WeightsFormat", "keep_num_dims": "KeepNumDims"},

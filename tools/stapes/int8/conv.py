@@ -23,7 +23,8 @@ Arrays = list[npt.NDArray[np.generic]]
 
 def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """`(multipliers, shifts)` of a convolution or dense layer, one per channel, or one each per tensor."""
-    source, weights, output = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    position = 2 if op.kind == "TRANSPOSE_CONV" else 0
+    source, weights, output = (graph.tensor(i) for i in (op.inputs[position], op.inputs[1], op.outputs[0]))
     assert weights.quantization is not None
     return quantize_multipliers(effective_scales(source.scale, weights.quantization.scale, output.scale))
 
@@ -71,6 +72,30 @@ def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
                 tap = np.repeat(tap, multiplier, axis=-1)
             accumulator = accumulator + tap * weights[y, x]
     return [requantize(graph, op, _with_bias(np.asarray(accumulator), inputs))]
+
+
+def transpose_conv(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Every input adds its part to a window of the output; inputs: shape, OHWI weights, map, perhaps biases."""
+    source, output = graph.tensor(op.inputs[2]), graph.tensor(op.outputs[0])
+    weights = inputs[1].astype(np.int64)
+    centred = inputs[2].astype(np.int64) - source.zero_point
+    _, kernel_h, kernel_w, _ = weights.shape
+    _, height, width, channels = output.shape
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    top = padding_before(op.text("padding"), height, kernel_h, stride_h)
+    left = padding_before(op.text("padding"), width, kernel_w, stride_w)
+    rows, columns = source.shape[1:3]
+    reach = (1, (rows - 1) * stride_h + kernel_h, (columns - 1) * stride_w + kernel_w, channels)
+    whole = np.zeros((1, max(reach[1], top + height), max(reach[2], left + width), channels), np.int64)
+    for y in range(kernel_h):
+        for x in range(kernel_w):
+            part = np.einsum("bhwi,oi->bhwo", centred, weights[:, y, x])
+            bottom, right = y + (rows - 1) * stride_h + 1, x + (columns - 1) * stride_w + 1
+            whole[:, y:bottom:stride_h, x:right:stride_w] += part
+    accumulator = whole[:, top : top + height, left : left + width]
+    if len(inputs) > 3 and inputs[3].size:
+        accumulator = wrap_int32(accumulator + inputs[3].astype(np.int64).reshape(-1))
+    return [requantize(graph, op, accumulator)]
 
 
 def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -123,4 +148,5 @@ KERNELS = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
+    "TRANSPOSE_CONV": transpose_conv,
 }

@@ -113,6 +113,28 @@ def test_conv_2d(
 
 @quick
 @given(
+    window=windows(dilated=False),
+    depth=st.integers(1, 4),
+    channels=st.integers(1, 4),
+    per_channel=st.booleans(),
+    bias=st.booleans(),
+    activation=activations,
+    zero=zero_points,
+    seed=seeds,
+)
+def test_transpose_conv(window, depth, channels, per_channel, bias, activation, zero, seed):
+    """The map that a convolution would make is the input, the map that it would read the output."""
+    size, kernel, stride, padding = (window[name] for name in ("size", "kernel", "stride", "padding"))
+    shape = [output_size(padding, size[i], kernel[i], stride[i]) for i in (0, 1)]
+    maker = ModelMaker(seed).input((1, *shape, depth), 0.05, zero)
+    maker.transpose_conv(
+        channels, size, kernel, stride, padding, activation, per_channel, bias, zero_point=-7
+    )
+    check(maker.build(), seed)
+
+
+@quick
+@given(
     window=windows(),
     depth=st.integers(1, 5),
     multiplier=st.integers(1, 3),
