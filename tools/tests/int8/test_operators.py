@@ -473,7 +473,7 @@ def test_squared_difference(left, right, out, zero, second, seed):
 @quick
 @given(
     scale=st.floats(0.01, 0.2),
-    ratio=st.floats(64, 1000),
+    ratio=st.floats(70, 1000),
     zero=zero_points,
     second=zero_points,
     activation=activations,
