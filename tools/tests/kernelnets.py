@@ -311,6 +311,19 @@ def resized() -> bytes:
     return maker.build(outputs)
 
 
+def products() -> bytes:
+    """BATCH_MATMUL of what is computed, transposed or not, one of them a single matrix."""
+    maker = ModelMaker(19).input((1, 3, 5, 4)).input((1, 3, 6, 4), scale=0.02, zero_point=9)
+    left, right = maker.inputs
+    outputs = [maker.batch_matmul(left, right, adj_y=True).last]
+    outputs.append(maker.batch_matmul(left, maker.transpose((0, 1, 3, 2), source=right).last).last)
+    single = maker.constant(np.arange(-12, 12).reshape(1, 1, 4, 6), "INT8", scale=0.1, zero_point=2)
+    outputs.append(maker.batch_matmul(left, single).last)
+    flat = maker.reshape((1, 15, 4), source=left).last
+    outputs.append(maker.batch_matmul(flat, flat, adj_x=True).last)
+    return maker.build(outputs)
+
+
 def tiled() -> bytes:
     """TILE, which TFLM does not have, along every axis."""
     maker = ModelMaker(18).input((1, 5, 4, 3))
@@ -504,6 +517,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "parts": parts_and_orders,
     "joints": parts_and_joints,
     **{f"rank-{2 + seed % 4}-{seed}": partial(any_rank, seed) for seed in range(4)},
+    "products": products,
     "resized": resized,
     "aliases": aliases,
     "one reshape": one_reshape,

@@ -355,6 +355,17 @@ class ModelMaker:
             return self.op(kind, [left, right], shape, scale, zero_point)
         return self.op(kind, [left, right], shape, scale, zero_point, activation=activation)
 
+    def batch_matmul(
+        self, left: int, right: int, adj_x: bool = False, adj_y: bool = False, scale: float = 0.5
+    ) -> Self:
+        """BATCH_MATMUL."""
+        first, second = self.shape(left), self.shape(right)
+        rows, columns = first[-1 if adj_x else -2], second[-2 if adj_y else -1]
+        batch = np.broadcast_shapes(first[:-2], second[:-2])
+        return self.op(
+            "BATCH_MATMUL", [left, right], (*batch, rows, columns), scale, 3, adj_x=adj_x, adj_y=adj_y
+        )
+
     def unary(
         self,
         kind: str,

@@ -12,7 +12,7 @@ from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.compiler.structures import macro
 from stapes.graph import Op
-from stapes.int8.arithmetic import activation_range, padding_before
+from stapes.int8.arithmetic import activation_range, padding_before, quantize_multiplier
 from stapes.int8.conv import output_multipliers
 
 CARRY = "two channels in one multiplication where there are DSP instructions"
@@ -397,9 +397,48 @@ def transpose_conv(builder: Builder, op: Op) -> None:
     )
 
 
+def batch_matmul(builder: Builder, op: Op) -> None:
+    """Both operands lie in one row each."""
+    left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    rows, columns = output.shape[-2:]
+    transposes = [bool(op.integer(name)) for name in ("adj_x", "adj_y")]
+    depth = left.shape[-2 if transposes[0] else -1]
+    shape = Shape.of(output.shape)
+    multiplier, shift = quantize_multiplier(left.scale * right.scale / output.scale)
+    builder.add_layer(
+        op=op,
+        kernel="batch_matmul",
+        inputs=tuple(
+            Input(builder.source(op, tensor.index, Shape(1, 1, tensor.elements)), stride=0)
+            for tensor in (left, right)
+        ),
+        fields={
+            "multiplier": multiplier,
+            "offset1": -left.zero_point,
+            "offset2": -right.zero_point,
+            "zero_point": output.zero_point,
+            "shift": shift,
+            "lines": shape.row_bytes // columns,
+            "rows": rows,
+            "columns": columns,
+            "depth": depth,
+            "batch_step1": rows * depth if left.elements > rows * depth else 0,
+            "batch_step2": columns * depth if right.elements > columns * depth else 0,
+            "row_step1": 1 if transposes[0] else depth,
+            "depth_step1": rows if transposes[0] else 1,
+            "depth_step2": 1 if transposes[1] else columns,
+            "column_step2": depth if transposes[1] else 1,
+        },
+        macs=output.elements * depth,
+        knows_row=True,
+        details=f"{depth} products each",
+    )
+
+
 _DENSE = ("conv_2d", "conv_2d_carry")
 _DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5")
 LOWERINGS = {
+    "BATCH_MATMUL": Lowering(batch_matmul, ("batch_matmul",)),
     "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
     "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),
     "TRANSPOSE_CONV": Lowering(transpose_conv, ("transpose_conv",)),

@@ -33,6 +33,7 @@ OPTIONS: dict[str, Options] = {
         {**_WINDOW, **_DILATION, "depth_multiplier": "DepthMultiplier", **_ACTIVATION},
     ),
     "TRANSPOSE_CONV": Options("TransposeConvOptions", {**_WINDOW, **_ACTIVATION}),
+    "BATCH_MATMUL": Options("BatchMatMulOptions", {"adj_x": "AdjX", "adj_y": "AdjY"}),
     "FULLY_CONNECTED": Options(
         "FullyConnectedOptions",
         {**_ACTIVATION, "weights_format": "WeightsFormat", "keep_num_dims": "KeepNumDims"},

@@ -13,6 +13,7 @@ from stapes.int8.arithmetic import (
     multiply_by_quantized_multiplier,
     padding_before,
     padding_total,
+    quantize_multiplier,
     quantize_multipliers,
     wrap_int32,
 )
@@ -107,6 +108,18 @@ def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [requantize(graph, op, _with_bias(accumulator, inputs)).reshape(output.shape)]
 
 
+def batch_matmul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Matrices times matrices, one step of scale for all."""
+    left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    first = inputs[0].astype(np.int64) - left.zero_point
+    second = inputs[1].astype(np.int64) - right.zero_point
+    first = first.swapaxes(-1, -2) if op.integer("adj_x") else first
+    second = second.swapaxes(-1, -2) if op.integer("adj_y") else second
+    multiplier, shift = quantize_multiplier(left.scale * right.scale / output.scale)
+    scaled = multiply_by_quantized_multiplier(first @ second, multiplier, shift) + output.zero_point
+    return [np.clip(scaled, -128, 127).astype(np.int8)]
+
+
 def exact_matmul(rows: npt.NDArray[np.int32], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """rows @ weights.T for |rows| ≤ 255, exact: in floating point that holds every partial sum."""
     largest = 255 * int(np.abs(weights).sum(axis=1).max(initial=0))
@@ -145,6 +158,7 @@ def _patches(
 
 
 KERNELS = {
+    "BATCH_MATMUL": batch_matmul,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,

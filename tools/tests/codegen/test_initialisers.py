@@ -43,7 +43,7 @@ def test_every_kind_of_constant_is_read(generated: dict[str, str]) -> None:
 PLANTED: list[tuple[str, str, str]] = [
     (".by_layers = 0,", ".by_layers = -1,", "by_layers -1 (uint32_t: at least 0)"),
     (".input_count = 1,\n", ".input_count = 65536,\n", "input_count 65,536 (uint16_t: at most 65,535)"),
-    (".input_count = 1,", ".input_count = 256,", "layers[0].input_count 256 (uint8_t: at most 255)"),
+    (".input_count = 1,", ".input_count = 65536,", "layers[0].input_count 65,536 (uint16_t: at most 65,535)"),
     (".window_hops = 3,", ".window_hops = 70000u,", "window_hops 70,000 (uint16_t: at most 65,535)"),
     (
         "static const int32_t on[] = {",

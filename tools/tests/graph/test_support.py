@@ -89,14 +89,17 @@ def with_weights(**changes: object) -> ModelMaker:
         (ModelMaker().input((1, 6), 100.0).unary("TANH", 1 / 128, 0), "an input scale of 100"),
         (ModelMaker().input((1, 6), 100.0).unary("HARD_SWISH", 0.1, 0), "an input scale 1e+03 times"),
         (ModelMaker().input((1, 6), 1e-9).softmax(), "an input scale below 2"),
-        (ModelMaker().input((1, 5000)).softmax(), "5000 values that a SOFTMAX runs over (at most 4095"),
+        (
+            ModelMaker().input((1, 5000)).softmax(),
+            "5000 values that a SOFTMAX or LOG_SOFTMAX runs over (at most 4095",
+        ),
         (
             ModelMaker().input((1, 2, 2, 2, 2, 2)).pad([(0, 0)] * 6),
             "6 dimensions of PAD and PADV2 (at most 5",
         ),
         (
             ModelMaker().input((1, 2, 2, 2, 2, 2)).transpose(range(6)),
-            "6 dimensions of TRANSPOSE and SLICE (at most 5",
+            "6 dimensions of TRANSPOSE, SLICE and BATCH_MATMUL (at most 5",
         ),
         (
             ModelMaker().input((1, 6)).strided_slice((0, 0), (1, 6), (1, 1), (1, 6), new_axis_mask=1),

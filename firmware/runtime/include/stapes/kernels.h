@@ -135,6 +135,20 @@ typedef struct {
 } stapes_transpose_conv_t;
 void stapes_transpose_conv(const stapes_call_t *call);
 
+/* BATCH_MATMUL: `lines` rows of a product's matrix in an output row, the operands in one row each. */
+typedef struct {
+    int32_t multiplier;
+    int16_t offset1, offset2; /* minus the zero points */
+    int16_t zero_point;
+    int8_t shift;
+    uint32_t lines;
+    uint32_t rows, columns, depth; /* of one product */
+    uint32_t batch_step1, batch_step2;
+    uint32_t row_step1, depth_step1;
+    uint32_t depth_step2, column_step2;
+} stapes_batch_matmul_t;
+void stapes_batch_matmul(const stapes_call_t *call);
+
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
 #define STAPES_NARROW_POOL 255u /* elements of int8 whose sum fits int16 */
 typedef struct {

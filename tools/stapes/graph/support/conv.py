@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stapes.graph.support.inspection import Inspection, Operator
@@ -132,7 +134,34 @@ def _weight_rescale(check: Inspection) -> None:
     check.rescale(check.input(0).scale * float(np.max(weights.scale)) / check.output.scale)
 
 
+def _batch_matmul(check: Inspection) -> None:
+    check.arity(2, 2)
+    left, right, output = check.input(0), check.input(1), check.output
+    check.require(min(len(left.shape), len(right.shape)) >= 2, "a matrix with less than two dimensions")
+    rows, depth = left.shape[-2:][:: -1 if check.op.integer("adj_x") else 1]
+    also, columns = right.shape[-2:][:: -1 if check.op.integer("adj_y") else 1]
+    check.require(depth == also, f"{depth} and {also} elements to multiply")
+    batches = [tensor.shape[:-2] for tensor in (left, right)]
+    try:
+        check.shape((*np.broadcast_shapes(*batches), rows, columns))
+    except ValueError:
+        check.require(False, f"batches of {list(batches[0])} and {list(batches[1])}")
+    for tensor, batch in zip((left, right), batches, strict=True):
+        if math.prod(batch) not in (1, math.prod(output.shape[:-2])):
+            check.refuse(
+                f"a batch of {list(batch)} of {tensor.name}", "give both the same batch, or one matrix"
+            )
+    check.limit("TRANSPOSE_DIMENSIONS", len(output.shape), "reshape first")
+    if 255 * 255 * depth > _INT32_LIMIT:
+        check.refuse(f"sums of {depth} products", "multiply in parts")
+    if check.int8(left, right, output):
+        check.rescale(left.scale * right.scale / output.scale)
+
+
 OPERATORS = {
+    "BATCH_MATMUL": Operator(
+        _batch_matmul, "two tensors, transposed or not; equal batches, or a single matrix on one side"
+    ),
     "CONV_2D": Operator(
         _conv_2d,
         "any kernel, stride, dilation, padding, groups; weights per channel or per tensor; fused activation",
