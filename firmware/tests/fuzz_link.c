@@ -1,6 +1,6 @@
-/* The harness server under libFuzzer, or with FUZZ_LIVE the program that listens. An input is either raw bytes of the line (first byte even) or a list of
- * requests (odd): type, flags, length, payload. The latter are sealed and numbered here, so that the fuzzer
- * gets past the CRC. */
+/* The harness server under libFuzzer, or with FUZZ_LIVE the program that listens. An input is either raw
+ * bytes of the line (first byte even) or a list of requests (odd): type, flags, length, payload. The latter
+ * are sealed and numbered here, so that the fuzzer gets past the CRC. */
 #include <stdlib.h>
 
 #define main app_main

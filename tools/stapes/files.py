@@ -11,6 +11,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,13 @@ def sha256_file(path: Path) -> str:
 def canonical_json(value: Any) -> bytes:
     """The one JSON text of `value` that hashes are taken from: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+@cache
+def package_hash() -> str:
+    """Hex SHA-256 of all of stapes: what it keeps from one run to the next is only good for the stapes that made it."""
+    root = Path(__file__).parent
+    files = sorted(path for path in root.rglob("*") if path.suffix in {".py", ".j2", ".def"})
+    return sha256(
+        canonical_json([[str(path.relative_to(root)), sha256(path.read_bytes())] for path in files])
+    )

@@ -83,34 +83,29 @@ STAPES_INLINE void widen(const int8_t *const *rows, uint32_t at, uint32_t end, u
     }
 }
 
-/* Weights, where the rows of a column lie one after the other. */
-__attribute__((noinline)) static void widen_weights_3(const int8_t *w, uint32_t width, uint32_t *x) {
-    /* r8 r9 r12: a column. */
-    __asm__ volatile("1:\n\t"
-                     "ldmia %[w]!, {r8, r9, r12}\n\t" PAIR_ROWS
-                     "sxtb16 r4, r12\n\tsxtb16 r5, r12, ror #8\n\tstrd r4, r5, [%[x]], #8\n\t"
-                     "subs %[width], #1\n\t"
-                     "bne 1b\n\t"
-                     : [w] "+r"(w), [x] "+r"(x), [width] "+r"(width)
-                     :
-                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
-}
-
-static void widen_weights_any(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
-    for (; width != 0; width--) {
-        for (uint32_t twos = height / 2u; twos != 0; twos--) {
-            __asm__ volatile("ldrd r8, r9, [%[w]], #8\n\t" PAIR_ROWS
-                             : [w] "+r"(w), [x] "+r"(x)
-                             :
-                             : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "memory");
-        }
-        if ((height & 1u) != 0) {
-            const uint32_t row = stapes_load(w);
-            x[0] = stapes_sxtb16(row);
-            x[1] = stapes_sxtb16_8(row);
-            x += 2;
-            w += 4;
-        }
+/* Weights, in the order of STAPES_ROWS: the rows of a column lie one after the other. */
+static void widen_weights(const int8_t *w, uint32_t width, uint32_t height, uint32_t *x) {
+    if (height == 3) {
+        __asm__ volatile("1:\n\t"
+                         "ldmia %[w]!, {r8, r9, r10}\n\t"
+                         "sxtb16 r4, r8\n\tsxtb16 r5, r8, ror #8\n\t"
+                         "sxtb16 r6, r9\n\tsxtb16 r8, r9, ror #8\n\t"
+                         "sxtb16 r9, r10\n\tsxtb16 r10, r10, ror #8\n\t"
+                         "stmia %[x]!, {r4, r5, r6, r8, r9, r10}\n\t"
+                         "subs %[width], #1\n\t"
+                         "bne 1b\n\t"
+                         : [w] "+r"(w), [x] "+r"(x), [width] "+r"(width)
+                         :
+                         : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+        return;
+    }
+    /* A pair of rows and a single row alike: bytes 0 and 2, then 1 and 3. */
+    for (uint32_t words = width * height; words != 0; words--) {
+        const uint32_t word = stapes_load(w);
+        x[0] = stapes_sxtb16(word);
+        x[1] = stapes_sxtb16_8(word);
+        x += 2;
+        w += 4;
     }
 }
 
@@ -155,6 +150,14 @@ typedef char quad_bytes[4u * sizeof(int32_t) + sizeof(tail_t) == STAPES_QUAD_BYT
     "ssat r12, #8, r12, asr #1\n\t"                                                                          \
     "strb r12, [r2], #1\n\t"
 
+/* What the loop over the columns finds on the stack. */
+typedef struct {
+    const uint32_t *x, *w;
+    int8_t *output;
+    uint32_t requantize; /* an address of code */
+    uint32_t rectified;  /* 1: the activation's minimum is the zero point or above */
+} columns_t;
+
 /* All output columns of windows of `body`. Negative sums that end as the zero point anyway are requantised
  * at 2. */
 #define COLUMNS(body)                                                                                        \
@@ -179,8 +182,8 @@ typedef char quad_bytes[4u * sizeof(int32_t) + sizeof(tail_t) == STAPES_QUAD_BYT
                                                           "str r2, %[output]\n\t"                            \
                                                           "cmp r2, lr\n\t"                                   \
                                                           "bne 1b\n\t"                                       \
-                     : [output] "+m"(output), [requantize] "=m"(requantize)                                  \
-                     : [x] "m"(x), [w] "m"(w), [rectified] "m"(rectified)                                    \
+                     : [output] "+m"(columns->output), [requantize] "=m"(columns->requantize)                \
+                     : [x] "m"(columns->x), [w] "m"(columns->w), [rectified] "m"(columns->rectified)         \
                      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12",      \
                        "lr", "cc", "memory")
 
@@ -207,15 +210,15 @@ static void sum_column(const uint32_t *x, const uint32_t *w, uint32_t width, uin
 }
 
 /* All output columns of four channels. */
-STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t *x, const uint32_t *w,
-                            const tail_t *tail, int8_t *output, const uint32_t height, const uint32_t width) {
-    const uint32_t rectified = p->requantize.minimum >= p->requantize.zero_point;
-    uint32_t requantize;
+STAPES_INLINE void multiply(columns_t *columns, const tail_t *tail, const uint32_t height,
+                            const uint32_t width) {
     if (height == 3 && width == 3) {
         COLUMNS(".rept 3\n\t" TWO_ROWS ONE_ROW ".endr\n\t");
     } else if (height == 5 && width == 5) {
         COLUMNS(".rept 5\n\t" TWO_ROWS TWO_ROWS ONE_ROW ".endr\n\t");
     } else {
+        const uint32_t *x = columns->x, *const w = columns->w;
+        int8_t *output = columns->output;
         const int32_t on = tail->on / (int32_t)sizeof *x + (int32_t)(2u * height * width);
         for (; output != tail->end; output += tail->step + 4u) {
             int32_t sums[4];
@@ -231,22 +234,22 @@ STAPES_INLINE void multiply(const stapes_depthwise_conv_2d_t *p, const uint32_t 
     }
 }
 
-/* Biases and tail of the next four channels; moves on both tables. r4 to r11: biases and multipliers in turn;
+/* Biases and tail of four channels. r4 to r11: biases and multipliers in turn;
  * shift, multiplier, offset of a channel come to stand beside each other. */
 #define CHANNEL(rotated, shift, multiplier, offset)                                                          \
     "uxtb " shift ", r12" rotated "\n\tlsl " offset ", %[rounding], " shift "\n\tstmia %[tail]!, {" shift    \
     ", " multiplier ", " offset "}\n\t"
-STAPES_INLINE void prepare(const stapes_channel_t **channels, const int8_t **shifts, int32_t rounding,
+STAPES_INLINE void prepare(const stapes_channel_t *channels, const int8_t *shifts, int32_t rounding,
                            uint32_t *biases, void *tail) {
-    __asm__ volatile("ldmia %[channels]!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
-                     "ldr r12, [%[shifts]], #4\n\t"
+    register uint32_t word __asm__("r12") = stapes_load(shifts);
+    __asm__ volatile("ldmia %[channels], {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
                      "stmia %[biases], {r4, r6, r8, r10}\n\t" /**/
                      CHANNEL("", "r4", "r5", "r6") CHANNEL(", ror #8", "r6", "r7", "r8") CHANNEL(
                          ", ror #16", "r8", "r9", "r10") "lsr r10, r12, #24\n\tlsl r12, %[rounding], r10\n\t"
                                                          "stmia %[tail], {r10, r11, r12}\n\t"
-                     : [channels] "+r"(*channels), [shifts] "+r"(*shifts), [tail] "+r"(tail)
-                     : [biases] "r"(biases), [rounding] "r"(rounding)
-                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "memory");
+                     : [tail] "+r"(tail), "+r"(word)
+                     : [channels] "r"(channels), [biases] "r"(biases), [rounding] "r"(rounding)
+                     : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "memory");
 }
 
 /* All quads of a kernel of `height` x `width`; where these are constants, the rest is left out. Unless
@@ -256,49 +259,38 @@ STAPES_INLINE void quads(const stapes_call_t *call, const stapes_depthwise_conv_
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t taps = height * width, step = p->tap_step;
     const uint32_t bytes = (p->columns - 1u) * p->column_step + width * step;
-    const stapes_channel_t *channels = q->channels;
-    const stapes_channel_t *const end = channels + 4u * p->quads;
-    const int8_t *shifts = q->shifts;
+    const uint32_t end = 4u * p->quads;
     const int32_t rounding = q->rounding;
+    const int8_t *const *rows = call->rows;
     uint32_t *const biases = call->scratch; /* then weights, tail, inputs */
     uint32_t *const wide = biases + 4;
     tail_t *const tail = (tail_t *)(void *)(wide + 2u * taps);
-    uint32_t *x = wide + 2u * taps + TAIL_WORDS;
-    const int8_t *w = p->weights;
-    int8_t *output = call->output;
-    uint32_t at = 0, last = bytes;
-    int is_first = 1;
+    uint32_t *const x = wide + 2u * taps + TAIL_WORDS;
+    /* Padding is the same for all channels: widened once. */
+    const uint32_t first = p->pad_left * step, last = bytes - p->pad_right * step;
+    uint32_t *const inner = x + 2u * height * p->pad_left;
+    columns_t columns = {x, biases, call->output, 0, q->minimum >= q->zero_point};
     tail->on = ((int32_t)(p->column_step / step) - (int32_t)width) * (int32_t)(8u * height);
     tail->step = p->channels - 4u;
-    tail->end = output + p->columns * p->channels;
-    while (channels != end) {
+    tail->end = call->output + p->columns * p->channels;
+    if (first != 0) {
+        widen(rows, 0, first, step, height, x);
+    }
+    if (last != bytes) {
+        widen(rows, last, bytes, step, height, x + 2u * height * (last / step));
+    }
+    for (uint32_t channel = 0; channel < end; channel += 4) {
         /* A single column is not worth the widening. */
-        if (is_any && (p->columns == 1u || is_long(q, (uint32_t)(channels - q->channels)))) {
-            plain_quad(call, p, (uint32_t)(channels - q->channels));
-            channels += 4;
-            shifts += 4;
+        if (is_any && (p->columns == 1u || is_long(q, channel))) {
+            plain_quad(call, p, channel);
         } else {
-            prepare(&channels, &shifts, rounding, biases, tail->channels);
-            if (height == 3) {
-                widen_weights_3(w, width, wide);
-            } else {
-                widen_weights_any(w, width, height, wide);
-            }
-            widen(call->rows, at, last, step, height, x);
-            if (is_first) {
-                /* Padding is the same for all channels. */
-                is_first = 0;
-                at += p->pad_left * step;
-                last -= p->pad_right * step;
-                x += 2u * height * p->pad_left;
-            }
-            multiply(p, biases + (4u + 2u * taps + TAIL_WORDS), biases, tail, output, height, width);
+            prepare(q->channels + channel, q->shifts + channel, rounding, biases, tail->channels);
+            widen_weights(p->weights + channel * taps, width, height, wide);
+            widen(rows, first + channel, last + channel, step, height, inner);
+            columns.output = call->output + channel;
+            multiply(&columns, tail, height, width);
         }
         tail->end += 4;
-        w += 4u * taps;
-        output += 4;
-        at += 4;
-        last += 4;
     }
 }
 

@@ -15,32 +15,25 @@
 
 typedef int8_t stapes_element_t;
 
-/* How the even part of a run is gathered: blocks of 16 inputs, then the others. */
-typedef struct {
-    uint8x16_t block, rest; /* offsets in the order of the weights: words as 0 2 1 3, then a pair */
-    mve_pred16_t exists;    /* of the others */
-    uint32_t block_bytes, bytes;
-} stapes_run_t;
-
-STAPES_INLINE stapes_run_t stapes_run(uint32_t bytes) {
+/* Words of inputs in the order of the weights, bytes 0 2 1 3 of each. */
+STAPES_INLINE uint8x16_t stapes_words(void) {
     static const uint8_t order[16] = {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15};
-    stapes_run_t run;
-    run.bytes = bytes & ~1u;
-    run.block_bytes = bytes & ~15u;
-    run.exists = vctp8q(run.bytes - run.block_bytes);
-    run.block = vldrbq_u8(order);
-    /* A last pair has no byte 2: the minimum makes it byte 1. */
-    run.rest = vminq_u8(run.block, vdupq_n_u8((uint8_t)(run.bytes - run.block_bytes - 1u)));
-    return run;
+    return vldrbq_u8(order);
 }
 
-STAPES_INLINE void stapes_gather_run(const stapes_run_t run, const int8_t *in, int8_t *x) {
-    const int8_t *const end = in + run.block_bytes;
-    for (; in != end; in += 16) {
-        vstrbq_s8(x, vldrbq_gather_offset_s8(in, run.block));
-        x += 16;
-    }
-    vstrbq_p_s8(x, vldrbq_gather_offset_z_s8(in, run.rest, run.exists), run.exists);
+/* `bytes`, not 0, of whole words in that order: the loop leaves out of the last vector what does not exist.
+ */
+STAPES_INLINE void stapes_gather_words(const uint8x16_t order, uint32_t bytes, const int8_t *in, int8_t *x) {
+    uint8x16_t inputs;
+    __asm__ volatile("dlstp.8 lr, %[bytes]\n"
+                     "1:\n\t"
+                     "vldrb.u8 %q[inputs], [%[in], %q[order]]\n\t"
+                     "vstrb.8 %q[inputs], [%[x]], #16\n\t"
+                     "add %[in], #16\n\t"
+                     "letp lr, 1b\n\t"
+                     : [in] "+r"(in), [x] "+r"(x), [inputs] "=&w"(inputs)
+                     : [order] "w"(order), [bytes] "r"(bytes)
+                     : "lr", "memory");
 }
 
 /* Sums of channel a in r0 ..., then those of channel b: VMLADAVA wants even registers. Weights of a in q0 and
@@ -76,11 +69,59 @@ STAPES_INLINE void stapes_gather_run(const stapes_run_t run, const int8_t *in, i
     "ldr %[t], %[sums]\n\tstmia %[t]!, " sums "\n\tstr %[t], %[sums]\n\tldr %[t], %[count]\n\t"              \
     "subs %[t], #2\n\tstr %[t], %[count]\n\tbhi 1b\n"
 
+/* Pairs of channels times three columns of patches of less than 32 inputs, which stay in registers: x0 x1 x2
+ * and the rest behind 16 inputs in y0 y1 y2. Weights of one channel in q0, from every second byte. */
+#define STAPES_SMALL_BLOCK(first, second, third)                                                             \
+    "vldrb.u8 q0, [%[w], %q[twos]]\n\t" STAPES_MULTIPLY(first, "q0", "%q[x0]")                               \
+        STAPES_MULTIPLY(second, "q0", "%q[x1]") STAPES_MULTIPLY(third, "q0", "%q[x2]")
+#define STAPES_SMALL_REST(first, second, third)                                                              \
+    "vpst\n\tvldrbt.u8 q0, [%[rest], %q[twos]]\n\t" STAPES_MULTIPLY(first, "q0", "%q[y0]")                   \
+        STAPES_MULTIPLY(second, "q0", "%q[y1]") STAPES_MULTIPLY(third, "q0", "%q[y2]")
+#define STAPES_SMALL(block_a, block_b)                                                                       \
+    __asm__ volatile(                                                                                        \
+        "ldr lr, %[left]\n\tvctp.8 lr\n\tldr lr, %[count]\n\tdls lr, lr\n"                                   \
+        "1:\n\t"                                                                                             \
+        "ldr r0, [%[channel]]\n\tldr r6, [%[channel], #8]\n\tadd %[channel], #16\n\t"                        \
+        "mov r2, r0\n\tmov r4, r0\n\tmov r8, r6\n\tmov r10, r6\n\t" block_a STAPES_SMALL_REST(               \
+            "r0", "r2", "r4") "add %[w], #1\n\tadd %[rest], #1\n\t" block_b                                  \
+            STAPES_SMALL_REST("r6", "r8", "r10") "add %[w], %[on]\n\tadd %[rest], %[on]\n\t"                 \
+                                                 "stmia %[sums]!, {r0, r2, r4, r6, r8, r10}\n\t"             \
+                                                 "le lr, 1b\n\t"                                             \
+        : [w] "+r"(w), [rest] "+r"(rest), [channel] "+r"(channel), [sums] "+r"(sums)                         \
+        : [x0] "w"(x0), [x1] "w"(x1), [x2] "w"(x2), [y0] "w"(y0), [y1] "w"(y1), [y2] "w"(y2),                \
+          [twos] "w"(twos), [left] "m"(left), [count] "m"(twice), [on] "r"(on)                               \
+        : "r0", "r2", "r4", "r6", "r8", "r10", "lr", "q0", "p0", "cc", "memory")
+
+/* `twice` two channels. */
+STAPES_INLINE const int8_t *stapes_dot_small(const int8_t *w, const int8_t *x, uint32_t pairs,
+                                             const stapes_channel_t *channel, uint32_t twice, int32_t *sums) {
+    const uint8x16_t twos = vidupq_n_u8(0, 2);
+    const uint32_t inputs = 2u * pairs, left = inputs % 16u, on = 4u * pairs - 1u;
+    const mve_pred16_t exist = vctp8q(left);
+    const int8_t *y = x + (inputs - left);
+    const int8_t *rest = w + 2u * (inputs - left);
+    const int8x16_t y0 = vldrbq_z_s8(y, exist), y1 = vldrbq_z_s8(y + inputs, exist);
+    const int8x16_t y2 = vldrbq_z_s8(y + 2u * inputs, exist);
+    int8x16_t x0 = y0, x1 = y1, x2 = y2;
+    if (inputs < 16u) {
+        STAPES_SMALL("", "");
+    } else {
+        x0 = vldrbq_s8(x);
+        x1 = vldrbq_s8(x + inputs);
+        x2 = vldrbq_s8(x + 2u * inputs);
+        STAPES_SMALL(STAPES_SMALL_BLOCK("r0", "r2", "r4"), STAPES_SMALL_BLOCK("r6", "r8", "r10"));
+    }
+    return w;
+}
+
 /* Bias plus products of `count` channels (taken by twos), one after the other, `columns` sums each. Returns
  * the weights behind the last one used. */
 STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int8_t *first, uint32_t pairs,
                                        const stapes_channel_t *channel, int32_t count, int32_t *sums,
                                        const uint32_t columns) {
+    if (columns == 3 && pairs < 16u) {
+        return stapes_dot_small(w, first, pairs, channel, ((uint32_t)count + 1u) / 2u, sums);
+    }
     const uint8x16_t a = vidupq_n_u8(0, 2), b = vaddq_n_u8(a, 1);
     const uint32_t blocks = pairs / 8u, left = 2u * (pairs % 8u), bytes = 2u * pairs;
     const int8_t *x0, *x1, *x2;
@@ -134,63 +175,82 @@ STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int8_t *x0, ui
 
 typedef int16_t stapes_element_t;
 
-STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t n, int32_t *sums) {
-    int32_t a0 = sums[0], b0 = sums[1];
-    for (const int8_t *const end = w + 4 * n; w != end; w += 4) {
-        const int32_t x0 = x[0], y0 = x[1];
-        a0 += w[0] * x0 + w[2] * y0;
-        b0 += w[1] * x0 + w[3] * y0;
-        x += 2;
+/* No load is moved over this: there are not registers for more than one pair's. */
+#if defined(__GNUC__)
+#define STAPES_NO_EARLIER __asm__ volatile("" : : : "memory")
+#else
+#define STAPES_NO_EARLIER (void)0
+#endif
+
+/* One pair of inputs times two channels, their sums in a0 ... and b0 ..., and one, two or three columns. */
+#define STAPES_PAIR(w, x)                                                                                    \
+    do {                                                                                                     \
+        int32_t a = (w)[0], b = (w)[1];                                                                      \
+        a0 += a * (x)[0];                                                                                    \
+        b0 += b * (x)[0];                                                                                    \
+        if (columns > 1) {                                                                                   \
+            a1 += a * (x)[2];                                                                                \
+            b1 += b * (x)[2];                                                                                \
+        }                                                                                                    \
+        if (columns > 2) {                                                                                   \
+            a2 += a * (x)[4];                                                                                \
+            b2 += b * (x)[4];                                                                                \
+        }                                                                                                    \
+        a = (w)[2];                                                                                          \
+        b = (w)[3];                                                                                          \
+        a0 += a * (x)[1];                                                                                    \
+        b0 += b * (x)[1];                                                                                    \
+        if (columns > 1) {                                                                                   \
+            a1 += a * (x)[3];                                                                                \
+            b1 += b * (x)[3];                                                                                \
+        }                                                                                                    \
+        if (columns > 2) {                                                                                   \
+            a2 += a * (x)[5];                                                                                \
+            b2 += b * (x)[5];                                                                                \
+        }                                                                                                    \
+        STAPES_NO_EARLIER;                                                                                   \
+    } while (0)
+
+/* The products of `pairs` pairs and the biases of two channels: one, two or three sums of each. */
+STAPES_INLINE const int8_t *stapes_dot_two(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t bias_a,
+                                           int32_t bias_b, int32_t *sums, const uint32_t columns) {
+    const uint32_t step = 2 * columns; /* elements from one pair to the next */
+    const int8_t *end = w + 4u * (pairs & 3u);
+    int32_t a0 = bias_a, a1 = a0, a2 = a0;
+    int32_t b0 = bias_b, b1 = b0, b2 = b0;
+    for (; w != end; w += 4) {
+        STAPES_PAIR(w, x);
+        x += step;
+    }
+    for (end += 4u * (pairs & ~3u); w != end; w += 16) {
+        STAPES_PAIR(w, x);
+        STAPES_PAIR(w + 4, x + step);
+        STAPES_PAIR(w + 8, x + 2 * step);
+        STAPES_PAIR(w + 12, x + 3 * step);
+        x += 4 * step;
     }
     sums[0] = a0;
-    sums[1] = b0;
+    sums[columns] = b0;
+    if (columns > 1) {
+        sums[1] = a1;
+        sums[columns + 1] = b1;
+    }
+    if (columns > 2) {
+        sums[2] = a2;
+        sums[5] = b2;
+    }
     return w;
 }
 
-STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *first, uint32_t pairs,
+STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
+    return stapes_dot_two(w, x, pairs, sums[0], sums[1], sums, 1);
+}
+
+STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *x, uint32_t pairs,
                                        const stapes_channel_t *channel, int32_t count, int32_t *sums,
                                        const uint32_t columns) {
     for (; count > 0; count -= 2) {
-        const int16_t *x = first;
-        const int8_t *const end = w + 4 * pairs;
-        int32_t a0 = channel[0].bias, a1 = a0, a2 = a0;
-        int32_t b0 = channel[1].bias, b1 = b0, b2 = b0;
-        for (; w != end; w += 4) {
-            int32_t a = w[0], b = w[1];
-            a0 += a * x[0];
-            b0 += b * x[0];
-            if (columns > 1) {
-                a1 += a * x[2];
-                b1 += b * x[2];
-            }
-            if (columns > 2) {
-                a2 += a * x[4];
-                b2 += b * x[4];
-            }
-            a = w[2];
-            b = w[3];
-            a0 += a * x[1];
-            b0 += b * x[1];
-            if (columns > 1) {
-                a1 += a * x[3];
-                b1 += b * x[3];
-            }
-            if (columns > 2) {
-                a2 += a * x[5];
-                b2 += b * x[5];
-            }
-            x += 2 * columns;
-        }
-        sums[0] = a0;
-        sums[columns] = b0;
-        if (columns > 1) {
-            sums[1] = a1;
-            sums[columns + 1] = b1;
-        }
-        if (columns > 2) {
-            sums[2] = a2;
-            sums[5] = b2;
-        }
+        w = stapes_dot_two(w, x, pairs, channel[0].bias, channel[1].bias, sums, columns);
         sums += 2 * columns;
         channel += 2;
     }

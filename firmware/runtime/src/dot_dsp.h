@@ -199,15 +199,15 @@ STAPES_INLINE void stapes_tile(stapes_tile_t *t, const uint32_t columns) {
     }
 }
 
-/* Adds the products of one column, whose pairs lie `step` apart, to the sums of two channels; returns the
- * weights behind them. By parts that fit 24 bits whatever the weights: 512 * 127 * 128 < 2^23. */
+/* Adds the products of one column, whose pairs lie `step` apart (fast: 1), to the sums of two channels;
+ * returns the weights behind them. By parts that fit 24 bits whatever the weights: 512 * 127 * 128 < 2^23. */
 STAPES_INLINE const int8_t *stapes_add_carried(const int8_t *w, const int16_t *x, uint32_t step,
-                                               uint32_t pairs, int32_t *sums) {
+                                               uint32_t pairs, int32_t *sums, const int fast) {
     while (pairs != 0) {
         uint32_t left = pairs < 256u ? pairs : 256u;
         int32_t a = 0, r = 0;
         pairs -= left;
-        if (step == 1u && left >= 4u) {
+        if (fast && left >= 4u) {
             /* r4 r5 r6 r8: weights; r9 r10 r11 r12: inputs. */
             __asm__ volatile("sub %[left], #4\n"
                              "1:\n\t"

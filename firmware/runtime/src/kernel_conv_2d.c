@@ -11,31 +11,45 @@
  * what pads them to pairs has zero weights. */
 STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
                           const uint32_t columns, int8_t *x) {
-    const uint32_t bytes = p->segment_bytes;
-    const stapes_run_t even = stapes_run(bytes);
-    const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step;
+    const uint32_t bytes = p->segment_bytes, words = bytes & ~3u, pair = bytes & 2u;
+    const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step,
+                   third = 2 * second;
     const uint32_t inputs = 2 * p->pairs; /* from one column to the next */
     const int8_t *const *const end = rows + p->kernel_height;
-    int8_t *last = x + p->kernel_height * segments * even.bytes;
+    const uint8x16_t order = stapes_words();
+    int8_t *last = x + p->kernel_height * segments * (bytes & ~1u);
     for (; rows != end; rows++) {
         const int8_t *run = *rows + first;
         for (uint32_t segment = segments; segment != 0; segment--) {
-            stapes_gather_run(even, run, x);
-            if (columns > 1) {
-                stapes_gather_run(even, run + second, x + inputs);
-            }
-            if (columns > 2) {
-                stapes_gather_run(even, run + 2 * second, x + 2 * inputs);
-            }
-            x += even.bytes;
-            if (bytes != even.bytes) {
-                const int8_t *odd = run + even.bytes;
-                last[0] = odd[0];
+            const int8_t *rest = run + words;
+            if (words != 0) {
+                stapes_gather_words(order, words, run, x);
                 if (columns > 1) {
-                    last[inputs] = odd[second];
+                    stapes_gather_words(order, words, run + second, x + inputs);
                 }
                 if (columns > 2) {
-                    last[2 * inputs] = odd[2 * second];
+                    stapes_gather_words(order, words, run + third, x + 2 * inputs);
+                }
+                x += words;
+            }
+            if (pair != 0) {
+                memcpy(x, rest, 2);
+                if (columns > 1) {
+                    memcpy(x + inputs, rest + second, 2);
+                }
+                if (columns > 2) {
+                    memcpy(x + 2 * inputs, rest + third, 2);
+                }
+                x += 2;
+                rest += 2;
+            }
+            if ((bytes & 1u) != 0) {
+                last[0] = rest[0];
+                if (columns > 1) {
+                    last[inputs] = rest[second];
+                }
+                if (columns > 2) {
+                    last[2 * inputs] = rest[third];
                 }
                 last++;
             }
@@ -283,7 +297,7 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
     int32_t sums[2 * STAPES_TILE];
     for (uint32_t j = 0; j < columns; j++) {
         int32_t both[2] = {t->channel[0].bias, t->channel[1].bias};
-        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both);
+        (void)stapes_add_carried(t->weights, t->inputs + 2u * j, columns, t->pairs, both, 0);
         sums[j] = both[0];
         sums[columns + j] = both[1];
     }

@@ -4,26 +4,30 @@
 #include "requantize.h"
 
 /* The sums of four channels of one output column. */
-static inline const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
-                                 const int8_t *w, int32_t *sums) {
+static const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
+                          const int8_t *w, int32_t *sums) {
     int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     for (uint32_t tap = 0; tap < p->kernel_width; tap++) {
-        for (uint32_t row = 0; row < p->kernel_height; row++) {
+        uint32_t row = 0;
+#if STAPES_DSP && !STAPES_MVE
+        for (; row + 1u < p->kernel_height; row += 2) {
+            const uint32_t first = stapes_load(rows[row] + at), second = stapes_load(rows[row + 1u] + at);
+            const uint32_t even = stapes_sxtb16(first), odd = stapes_sxtb16_8(first);
+            const uint32_t even2 = stapes_sxtb16(second), odd2 = stapes_sxtb16_8(second);
+            const uint32_t ab = stapes_load(w), cd = stapes_load(w + 4);
+            s0 = stapes_smlad(stapes_low_halves(even, even2), stapes_sxtb16(ab), s0);
+            s1 = stapes_smlad(stapes_low_halves(odd, odd2), stapes_sxtb16_8(ab), s1);
+            s2 = stapes_smlad(stapes_high_halves(even, even2), stapes_sxtb16(cd), s2);
+            s3 = stapes_smlad(stapes_high_halves(odd, odd2), stapes_sxtb16_8(cd), s3);
+            w += 8;
+        }
+#endif
+        for (; row < p->kernel_height; row++) {
             const int8_t *in = rows[row] + at;
-#if STAPES_DSP
-            const uint32_t inputs = stapes_load(in), weights = stapes_load(w);
-            const uint32_t even = stapes_sxtb16(inputs), odd = stapes_sxtb16_8(inputs);
-            const uint32_t even_weights = stapes_sxtb16(weights), odd_weights = stapes_sxtb16_8(weights);
-            s0 = stapes_smlabb(even, even_weights, s0);
-            s1 = stapes_smlabb(odd, odd_weights, s1);
-            s2 = stapes_smlatt(even, even_weights, s2);
-            s3 = stapes_smlatt(odd, odd_weights, s3);
-#else
             s0 += in[0] * w[0];
             s1 += in[1] * w[1];
             s2 += in[2] * w[2];
             s3 += in[3] * w[3];
-#endif
             w += 4;
         }
         at += p->tap_step;
@@ -106,25 +110,39 @@ STAPES_INLINE void tile(const stapes_depthwise_conv_2d_t *p, const int8_t *const
     }
 }
 
+/* Four channels in tiles. */
+static void tiled_quad(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p, uint32_t channel) {
+    int8_t *output = call->output + channel;
+    uint32_t column = 0;
+    for (; column + 4u <= p->columns; column += 4) {
+        tile(p, call->rows, channel, column, 4, output);
+        output += 4u * p->channels;
+    }
+    if (column + 2u <= p->columns) {
+        tile(p, call->rows, channel, column, 2, output);
+        output += 2u * p->channels;
+        column += 2;
+    }
+    if (column < p->columns) {
+        tile(p, call->rows, channel, column, 1, output);
+    }
+}
+
+#include "depthwise_mve.h"
+
 static void quads(const stapes_call_t *call, const stapes_depthwise_conv_2d_t *p) {
+    const int is_small = is_window(p);
+    window_t window;
+    if (is_small) {
+        window = window_of(p);
+    }
     for (uint32_t channel = 0; channel < 4u * p->quads; channel += 4) {
-        int8_t *output = call->output + channel;
-        uint32_t column = 0;
         if (is_long(&p->requantize, channel)) {
             plain_quad(call, p, channel);
-            continue;
-        }
-        for (; column + 4u <= p->columns; column += 4) {
-            tile(p, call->rows, channel, column, 4, output);
-            output += 4u * p->channels;
-        }
-        if (column + 2u <= p->columns) {
-            tile(p, call->rows, channel, column, 2, output);
-            output += 2u * p->channels;
-            column += 2;
-        }
-        if (column < p->columns) {
-            tile(p, call->rows, channel, column, 1, output);
+        } else if (is_small) {
+            window_quad(call, p, &window, channel);
+        } else {
+            tiled_quad(call, p, channel);
         }
     }
 }

@@ -8,11 +8,13 @@
  */
 static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
 #if STAPES_MVE
-    const stapes_run_t even = stapes_run(bytes);
-    stapes_gather_run(even, in, x);
-    x += even.bytes;
-    in += even.bytes;
-    bytes -= even.bytes;
+    const uint32_t words = bytes & ~3u;
+    if (words != 0) {
+        stapes_gather_words(stapes_words(), words, in, x);
+    }
+    x += words;
+    in += words;
+    bytes -= words;
 #else
     for (; bytes >= 4; bytes -= 4) {
         x[0] = in[0];
@@ -64,7 +66,7 @@ void stapes_fully_connected(const stapes_call_t *call) {
 #if STAPES_DSP && !STAPES_MVE
 
 STAPES_INLINE const int8_t *add_carried(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
-    return stapes_add_carried(w, x, 1, pairs, sums);
+    return stapes_add_carried(w, x, 1, pairs, sums, 1);
 }
 
 void stapes_fully_connected_carry(const stapes_call_t *call) {

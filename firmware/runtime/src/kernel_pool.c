@@ -45,7 +45,7 @@ typedef uint32_t block_t;
 #endif
 
 /* The maximum of one channel. */
-STAPES_INLINE int32_t largest_of(const area_t *area, uint32_t channel, int32_t largest) {
+static int32_t largest_of(const area_t *area, uint32_t channel, int32_t largest) {
     for (uint32_t row = 0; row < area->height; row++) {
         const int8_t *in = columns_of(area, row, channel);
         if (in != NULL) {
@@ -60,7 +60,7 @@ STAPES_INLINE int32_t largest_of(const area_t *area, uint32_t channel, int32_t l
 
 /* The maxima of all channels, not less than `output` holds already if `goes_on`, within the activation's
  * limits. */
-STAPES_INLINE void maxima(const area_t *area, const stapes_pool_2d_t *p, int goes_on, int8_t *output) {
+static void maxima(const area_t *area, const stapes_pool_2d_t *p, int goes_on, int8_t *output) {
     uint32_t channel = 0;
 #if STAPES_MVE
     for (; channel < area->channels; channel += BLOCK) {
@@ -124,7 +124,7 @@ void stapes_max_pool_rows(const stapes_call_t *call) {
 }
 
 /* The sum of one channel. */
-STAPES_INLINE int32_t sum_of(const area_t *area, uint32_t channel) {
+static int32_t sum_of(const area_t *area, uint32_t channel) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < area->height; row++) {
         const int8_t *in = columns_of(area, row, channel);

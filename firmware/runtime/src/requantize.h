@@ -6,10 +6,6 @@
 
 #include "stapes/kernels.h"
 
-#if STAPES_MVE
-#include <arm_mve.h>
-#endif
-
 #if STAPES_DSP
 #include <string.h>
 
@@ -177,15 +173,7 @@ static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multipl
 }
 
 #if STAPES_MVE
-/* stapes_requantize_short of four sums (not doubled); `shifts` as in stapes_requantize_t. VQRDMULH rounds
- * halves up, as does VRSHL once negative values are one less. */
-static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipliers, int32x4_t shifts,
-                                               int32_t zero_point) {
-    int32x4_t value = vqrdmulhq_s32(sums, multipliers);
-    value = vrshlq_s32(vaddq_s32(value, vshrq_n_s32(value, 31)), vmvnq_s32(shifts));
-    value = vaddq_n_s32(value, zero_point);
-    return vminq_s32(vmaxq_s32(value, vdupq_n_s32(-128)), vdupq_n_s32(127));
-}
+#include "requantize_mve.h"
 #endif
 
 /* stapes_requantize_columns where a channel may be long. */
@@ -198,33 +186,7 @@ STAPES_INLINE void stapes_requantize_columns(const stapes_requantize_t *q, uint3
                                              uint32_t step) {
     if (q->is_short) {
 #if STAPES_MVE
-        const uint32x4_t channels = vidupq_n_u32(0, 2); /* words from one multiplier to the next */
-        const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), columns);
-        const int32_t *multiplier = &q->channels[channel].multiplier;
-        const int8_t *shifts = q->shifts + channel;
-        const int32_t zero_point = q->zero_point;
-        for (int32_t left = (int32_t)count; left > 0; left -= 4) {
-            const mve_pred16_t exists = vctp32q((uint32_t)left);
-            const int32x4_t multipliers = vldrwq_gather_shifted_offset_z_s32(multiplier, channels, exists);
-            const int32x4_t four_shifts = vldrbq_z_s32(shifts, exists);
-            int32x4_t four = vldrwq_gather_shifted_offset_z_s32(sums, places, exists);
-            four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
-            vstrbq_p_s32(output, four, exists);
-            if (columns > 1) {
-                four = vldrwq_gather_shifted_offset_z_s32(sums + 1, places, exists);
-                four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
-                vstrbq_p_s32(output + step, four, exists);
-            }
-            if (columns > 2) {
-                four = vldrwq_gather_shifted_offset_z_s32(sums + 2, places, exists);
-                four = stapes_requantize_four(four, multipliers, four_shifts, zero_point);
-                vstrbq_p_s32(output + 2 * step, four, exists);
-            }
-            multiplier += 8;
-            shifts += 4;
-            sums += 4 * columns;
-            output += 4;
-        }
+        stapes_requantize_vectors(q, channel, count, sums, columns, output, step);
 #else
         const stapes_channel_t *constants = q->channels + channel;
         const stapes_channel_t *const end = constants + count;

@@ -13,7 +13,7 @@ from stapes.check.difference import Difference, first_difference
 from stapes.compiler import Plan
 from stapes.files import canonical_json, sha256
 from stapes.link import Client, Decision, LostSamplesError, WindowResult
-from stapes.reference import ClipRun, Verdict, WindowReference
+from stapes.reference import ClipReference, Verdict, WindowReference
 
 SEARCH_STEP = 256  # samples
 
@@ -76,12 +76,9 @@ class ClipComparer:
         self.example: Example | None = None
         """The first window of all, or the first one with wrong features."""
 
-    def run(self, name: str, label: str, expected_clip: ClipRun) -> ClipResult:
-        """Stream the clip's PCM and compare each window as soon as the device has completed it.
-
-        What must come out is worked out while the device is busy.
-        """
-        pcm = expected_clip.pcm
+    def run(self, name: str, label: str, reference: ClipReference) -> ClipResult:
+        """Stream the clip's PCM and compare each window as soon as the device has completed it."""
+        pcm = reference.pcm
         self.client.reset()
         results: list[WindowResult] = []
         difference: Difference | None = None
@@ -89,7 +86,7 @@ class ClipComparer:
         position = 0
         while position < len(pcm):
             try:
-                pushed = self.client.push(pcm[position:], expected_clip.advance)
+                pushed = self.client.push(pcm[position:])
             except LostSamplesError as lost:
                 equal["pcm"] = False
                 difference = difference or _pcm_difference(
@@ -112,8 +109,8 @@ class ClipComparer:
                 )
             if pushed.window_ready:
                 window = self.client.window()
-                expected = expected_clip.window(len(results))
-                if expected is not None:
+                if len(results) < len(reference.windows):
+                    expected = reference.windows[len(results)]
                     found = self._compare(name, expected, window, equal)
                     wrong = difference is None and found is not None and found.stage == "features"
                     if self.example is None or wrong:
@@ -122,7 +119,6 @@ class ClipComparer:
                         )
                     difference = difference or found
                 results.append(window)
-        reference = expected_clip.finish()
         decided = self.client.decision() if results else Decision(-1, -1, 0, 0, 0, ())
         verdict = Verdict(decided.class_index, decided.best, decided.confidence)
         if difference is not None and difference.stage == "pcm":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stapes.check.ahead import worked_ahead
 from stapes.check.disturbance import disturbances
 from stapes.check.figures import calibration, class_figures
 from stapes.datasets import Clip, open_dataset
@@ -20,18 +22,29 @@ from stapes.errors import BundleError, DataError
 from stapes.link import Client
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, load_recipe, summary
-from stapes.reference import ClipRun, Reference
+from stapes.reference import ClipReference, Reference
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
-    """The bundle with the network that was not trained on `fold`."""
+    """The bundle with the network that was not trained on `fold`; a bundle with one network only as it is."""
     name = f"folds/fold{fold}.tflite"
+    if not _has_folds(bundle):
+        return bundle
     if name not in bundle.manifest.files:
         raise BundleError(
             f"{bundle.directory}: no network that left out fold {fold} ({name} is missing)",
             hint="train with `stapes train … --folds all`",
         )
     return Bundle(bundle.directory, bundle.manifest, bundle.files | {"model.tflite": bundle.files[name]})
+
+
+def _has_folds(bundle: Bundle) -> bool:
+    return any(file.startswith("folds/") for file in bundle.manifest.files)
+
+
+def _build_of(bundle: Bundle, fold: int) -> str:
+    """Where the firmware of a fold is built; one network is built once."""
+    return f"fold{fold}" if _has_folds(bundle) else "network"
 
 
 def parse_folds(folds: str, available: list[int]) -> list[int]:
@@ -60,12 +73,14 @@ def evaluate_bundle(
         candidate = fold_bundle(bundle, fold)
         reference = Reference(candidate)
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
-        with _firmware(candidate, directory / f"fold{fold}") as client:
-            for clip in opened.clips(fold):
+        clips = opened.clips(fold)
+        with (
+            _firmware(candidate, directory / _build_of(bundle, fold)) as client,
+            worked_ahead(partial(_expected, reference), clips) as references,
+        ):
+            for clip, expected in zip(clips, references, strict=True):
                 progress(f"fold {fold}", len(seen), opened.total)
-                run = ClipRun(reference, clip.pcm)
-                decided = _decide(client, run.pcm, run.advance)
-                expected = run.finish()
+                decided = _decide(client, expected.pcm)
                 seen.append(
                     _Decided(
                         fold=fold,
@@ -95,7 +110,7 @@ def evaluate_robustness(
     for fold in opened.folds:
         candidate = fold_bundle(bundle, fold)
         reference = Reference(candidate)
-        with _firmware(candidate, directory / f"fold{fold}") as client:
+        with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
                 pcm, accepted = clip.pcm, {labels.index(label) for label in clip.labels}
@@ -121,8 +136,12 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
 
     Robustness may be of fewer folds: it says of which.
     """
-    found = dict(metrics)
-    if result["folds"] == metrics.get("folds", result["folds"]):
+    found = (
+        dict(metrics)
+        if "folds" in metrics
+        else {"folds": result["folds"], "clips": result["clips"], **metrics}
+    )
+    if result["folds"] == found["folds"]:
         for kind in ("int8", "firmware", "windows"):
             found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
         for name in ("classes", "macro_f1", "calibration", "foreground", "background"):
@@ -164,12 +183,16 @@ def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
         yield client
 
 
-def _decide(client: Client, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> int:
+def _expected(reference: Reference, clip: Clip) -> ClipReference:
+    return reference.clip(clip.pcm)
+
+
+def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> int:
     """The class that the firmware decides on for a whole clip; -1 is unknown."""
     client.reset()
     position = 0
     while position < len(pcm):
-        position = client.push(pcm[position:], meanwhile).samples
+        position = client.push(pcm[position:]).samples
     return client.decision().class_index
 
 

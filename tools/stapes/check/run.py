@@ -7,13 +7,16 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from stapes.check.ahead import worked_ahead
 from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
 from stapes.compiler import Plan
+from stapes.datasets import Clip
 from stapes.device import Prepared, connect, constants_problem, describe_fault, prepare
 from stapes.errors import LinkError
 from stapes.files import canonical_json, sha256
@@ -21,7 +24,7 @@ from stapes.firmware import BuildResult
 from stapes.link import Hello, SelfTest
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
-from stapes.reference import ClipRun, Reference
+from stapes.reference import ClipReference, Reference
 
 
 @dataclass
@@ -248,14 +251,13 @@ def check_bundle(
         fault = client.fault()
         report.earlier_fault = describe_fault(fault, elf) if fault else None
         comparer = ClipComparer(client, report.plan, full=full)
-        heard = []
+        heard: list[list[object]] = []
         try:
-            for done, clip in enumerate(clips.clips):
-                progress(clip.name, done, len(clips.clips))
-                pcm = clip.pcm
-                result = comparer.run(clip.name, clip.label, ClipRun(reference, pcm))
-                report.results.append(result)
-                heard.append([clip.name, clip.label, zlib.crc32(pcm.tobytes())])
+            with worked_ahead(partial(_expected, reference), clips.clips) as references:
+                for clip, (expected, pcm_crc) in zip(clips.clips, references, strict=True):
+                    progress(clip.name, len(heard), len(clips.clips))
+                    report.results.append(comparer.run(clip.name, clip.label, expected))
+                    heard.append([clip.name, clip.label, pcm_crc])
             progress("done", len(clips.clips), len(clips.clips))
             report.stack_high_water = client.stats().stack_high_water
         except KeyboardInterrupt:
@@ -266,3 +268,9 @@ def check_bundle(
     if not report.results and not report.interrupted:
         raise LinkError("no clip was run", hint="give --clips 1 or more")
     return report
+
+
+def _expected(reference: Reference, clip: Clip) -> tuple[ClipReference, int]:
+    """All that a clip must give, and the CRC-32 of its recording."""
+    pcm = clip.pcm
+    return reference.clip(pcm), zlib.crc32(pcm.tobytes())

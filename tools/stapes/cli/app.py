@@ -23,6 +23,7 @@ from stapes.cli import (
     flash,
     frontend,
     generate,
+    imports,
     link,
     live,
     report,
@@ -69,6 +70,8 @@ app.command()(cost.cost)
 app.command()(sweep.sweep)
 app.command()(augment.augment)
 app.command()(evaluate.evaluate)
+app.command("import")(imports.import_network)
+app.command()(imports.embed)
 app.command()(classify.classify)
 app.command()(generate.generate)
 app.command("compile")(compile.compile_model)

@@ -40,7 +40,9 @@ def cost(
     save_json(json, print_cost(asked, classes, measure=measure))
 
 
-def print_cost(recipe: Recipe, classes: int, *, measure: bool) -> dict[str, Any]:
+def print_cost(
+    recipe: Recipe, classes: int, *, measure: bool, backbone: Path | None = None
+) -> dict[str, Any]:
     """Print the cost; raises `RecipeError` after that where it is over the budget. Gives the keys of `stapes cost`."""
     from stapes.bench.cost import check_budget, recipe_cost
     from stapes.report import cost_table
@@ -48,7 +50,7 @@ def print_cost(recipe: Recipe, classes: int, *, measure: bool) -> dict[str, Any]
 
     with TemporaryDirectory() as directory, progress_bar() as progress:
         progress("building the network", 0, 1)
-        network = untrained_network(recipe, classes)
+        network = untrained_network(recipe, classes, backbone)
         found = recipe_cost(recipe, network, classes, Path(directory), measure=measure, progress=progress)
     budget = recipe.budget
     limits = {

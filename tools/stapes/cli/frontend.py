@@ -33,7 +33,8 @@ ClipsOption = Annotated[
 ]
 
 
-def _front_end(bundle: Path | None) -> tuple[FrontendSpec, OutputQuantization]:
+def front_end(bundle: Path | None) -> tuple[FrontendSpec, OutputQuantization]:
+    """The front end of `bundle`, or the default one, and how its values become int8."""
     from stapes.features import OutputQuantization
     from stapes.recipe import Bundle, FrontendSpec, Normalization
 
@@ -61,7 +62,7 @@ def features(
     from stapes.features.parity import ParityMeter
     from stapes.features.picture import draw
 
-    spec, output = _front_end(bundle)
+    spec, output = front_end(bundle)
     pcm = read_audio(clip, spec.sample_rate)
     if len(pcm) < spec.frame_length:
         raise DataError(
@@ -87,7 +88,7 @@ def parity(
     from stapes.features.parity import parity as measure
     from stapes.recipe import DatasetSpec
 
-    spec, output = _front_end(bundle)
+    spec, output = front_end(bundle)
     chosen = (
         synthetic_clips(ESC10_LABELS, clips or 20, spec.sample_rate, 5.0, seed=1)
         if data is None
@@ -170,7 +171,7 @@ def bench_frontend(
     """Instructions a frame, flash and RAM of the front end alone, and whether its bits are the reference's."""
     from stapes.bench.frontend import bench_frontend as bench
 
-    spec, output = _front_end(bundle)
+    spec, output = front_end(bundle)
     directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")
     result = bench(target, spec, output, directory)
     flash, ram = result["flash_bytes"], result["ram_bytes"]

@@ -16,7 +16,7 @@ from stapes.cli.common import JsonOption, console, errors, note, progress_bar, s
 if TYPE_CHECKING:
     from stapes.progress import Progress
     from stapes.recipe import Bundle, Recipe
-    from stapes.training import Report, Setup
+    from stapes.training import FoldResult, Report, Setup
 
 
 def train(
@@ -47,6 +47,14 @@ def train(
             "--teacher",
             metavar="BUNDLE",
             help="Learn from this bundle's networks too; repeat it. Instead of training.teachers.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--backbone",
+            metavar="MODEL",
+            help="Train a new head (dense or forest) on what this .tflite or bundle gives before its classifier.",
         ),
     ] = None,
     seeds: Annotated[
@@ -99,11 +107,17 @@ def train(
         start=start,
         teachers=tuple(teachers or ()),
         noise=noise,
+        backbone=backbone,
         ray=ray,
     )
+    if backbone is not None and (start or teachers or ray or stages):
+        raise RecipeError(
+            "--backbone: the network in front of the head stays as it is",
+            hint="leave out --from, --teacher, --ray, training.start and training.teachers",
+        )
     setup.open_noise(asked)
     labels = setup.open_dataset(asked).labels
-    print_cost(asked, len(labels), measure=False)
+    print_cost(asked, len(labels), measure=False, backbone=backbone)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
     run = _Run(recipe, setup)
     metrics = run(asked, out, work)
@@ -156,6 +170,8 @@ class _Run:
         from stapes.training import metrics_of, train_folds, write_bundle
 
         setup = self.setup
+        if setup.backbone is not None:
+            return self.train_head(recipe, out)
         others: dict[str, str] = {}
         if recipe.training.start and setup.start is None:
             setup = replace(setup, start=self.first(recipe.training.start, recipe, work / "start", others))
@@ -174,10 +190,7 @@ class _Run:
                 work,
                 features=bars.features,
                 progress=bars.training,
-                finished=lambda result: console.print(
-                    f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
-                    f"of {result.clips} clips right"
-                ),
+                finished=_say_fold,
             )
         metrics = metrics_of(recipe, results, pool.content)
         if start := setup.open_start():
@@ -186,6 +199,29 @@ class _Run:
             metrics["teachers"] = [teacher.manifest.name for teacher in setup.open_teachers()]
         text = self.path.read_text(encoding="utf-8")
         return write_bundle(out, recipe, text, pool.labels, results, metrics, others), metrics
+
+    def train_head(self, recipe: Recipe, out: Path) -> tuple[Bundle, dict[str, Any]]:
+        """The bundle of a backbone with a new head."""
+        from stapes.training import metrics_of, train_heads, write_bundle
+
+        setup = self.setup
+        backbone = setup.open_backbone(recipe)
+        assert backbone is not None
+        for text in backbone.notes:
+            note("note:", text)
+        with progress_bar() as progress:
+            pool, results = train_heads(
+                recipe, setup.open_dataset(recipe), backbone, setup.cache, setup.folds, progress, _say_fold
+            )
+        metrics = metrics_of(recipe, results, pool.content)
+        metrics["backbone"] = {
+            "file": backbone.name,
+            "sha256": backbone.sha256,
+            "embedding": backbone.embedding.elements,
+            "notes": list(backbone.notes),
+        }
+        text = self.path.read_text(encoding="utf-8")
+        return write_bundle(out, recipe, text, pool.labels, results, metrics), metrics
 
     def first(self, name: str, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
         """Train the recipe `name` beside this one with this one's seed: its bundle. Its text goes to `others`."""
@@ -206,6 +242,13 @@ class _Run:
         run = replace(self, path=path, setup=replace(self.setup, start=None, teachers=()), within=within)
         run.train(asked.model_copy(update={"training": training}), work / "bundle", work)
         return work / "bundle"
+
+
+def _say_fold(result: FoldResult) -> None:
+    console.print(
+        f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
+        f"of {result.clips} clips right"
+    )
 
 
 class _Bars:

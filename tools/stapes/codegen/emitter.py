@@ -7,7 +7,7 @@ refuse to compile against a runtime of another version.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,6 +45,20 @@ def c_pairs(values: Iterable[int], per_line: int, indent: str = "    ") -> str:
     texts = [f"W({a}, {b})" for a, b in zip(numbers, numbers, strict=True)]
     lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
     return ",\n".join(indent + line for line in lines)
+
+
+def c_rows(values: Sequence[int], rows: int, fours: int, indent: str = "    ") -> str:
+    """As `c_array` a column of `rows` rows of four channels to a line, two rows as R(…, …); behind `fours`, plain."""
+    lines = []
+    for start in range(0, fours, 4 * rows):
+        texts = []
+        for row in range(0, rows, 2):
+            part = ", ".join(map(str, values[start + 4 * row : start + 4 * min(row + 2, rows)]))
+            texts.append(f"R({part})" if row + 1 < rows else part)
+        lines.append(indent + ", ".join(texts))
+    if fours < len(values):
+        lines.append(c_array(values[fours:], 20, indent))
+    return ",\n".join(lines)
 
 
 def _c_integer(value: int) -> str:
@@ -105,7 +119,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    for function in (c_array, c_pairs, c_float, c_string, c_comment, c_identifier):
+    for function in (c_array, c_pairs, c_rows, c_float, c_string, c_comment, c_identifier):
         environment.filters[function.__name__] = function
     environment.globals["api_version"] = API_VERSION
     return environment

@@ -81,6 +81,17 @@ def compile_graph(
     return plan
 
 
+def good_hop(graph: Graph) -> int:
+    """Rows from one window to the next: about a quarter of a window, so that windows can share rows where they may."""
+    frames = graph.tensor(graph.inputs[0]).shape[1]
+    network, _ = lower(graph)
+    try:
+        steps = math.lcm(*time_strides(network.input_count, network.layers, network.storages))
+    except NotSlidable:
+        steps = 1
+    return max(1, min(frames, max(1, frames // 4 // steps) * steps))
+
+
 def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -> tuple[Network, list[str]]:
     """Every operator as layers, and what was noticed on the way."""
     check_supported(graph)

@@ -163,7 +163,9 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,
-            "weights": Array("int8_t", pack_depthwise(weights, quads)),
+            "weights": Array(
+                "int8_t", pack_depthwise(weights, quads), rows=kernel_h, fours=4 * quads * kernel_h * kernel_w
+            ),
             "kernel_height": kernel_h,
             "kernel_width": kernel_w,
             "tap_step": op.integer("dilation_w") * depth,
@@ -176,7 +178,9 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
             "pad_right": window.right if window.left + window.right < gathered else 0,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=8 * kernel_h * (gathered + kernel_w) + macro("STAPES_QUAD_BYTES") if quads else 0,
+        scratch_bytes=8 * max(kernel_h, 2) * (gathered + kernel_w) + macro("STAPES_QUAD_BYTES")
+        if quads
+        else 0,
         details=_details(op, kernel_h, kernel_w),
     )
 

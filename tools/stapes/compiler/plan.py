@@ -25,6 +25,9 @@ class Array:
     values: npt.NDArray[np.integer]
     carried: bool = False
     """Weights of two channels in turn, the second to be carried where the target wants that (STAPES_CARRY)."""
+    rows: int = 0
+    """Depthwise weights: the first `fours` are columns of that many rows of four channels (STAPES_ROWS)."""
+    fours: int = 0
 
     @property
     def bytes(self) -> int:
@@ -147,11 +150,6 @@ class Edge:
     stripped: str = ""
     """The type that it has in the file ("FLOAT32", "UINT8"), where the network was made to begin or end in int8."""
 
-    @property
-    def bytes(self) -> int:
-        """Of all rows."""
-        return self.rows * self.row_bytes
-
     def as_json(self) -> dict[str, str | int | float | list[int]]:
         """The keys of `stapes compile --json`."""
         return {
@@ -244,7 +242,7 @@ class Plan:
 
 def share_arrays(layers: Iterable[Layer]) -> list[Layer]:
     """The layers with one array where several are equal: an unrolled recurrent layer has its weights once."""
-    known: dict[tuple[str, bool, tuple[int, ...], bytes], Array] = {}
+    known: dict[tuple[object, bytes], Array] = {}
 
     def shared(value: Value) -> Value:
         if isinstance(value, dict):
@@ -252,7 +250,8 @@ def share_arrays(layers: Iterable[Layer]) -> list[Layer]:
         if not isinstance(value, Array):
             return value
         content = np.ascontiguousarray(value.values).astype(np.int64).tobytes()
-        return known.setdefault((value.ctype, value.carried, value.values.shape, content), value)
+        kind = (value.ctype, value.carried, value.rows, value.fours, value.values.shape)
+        return known.setdefault((kind, content), value)
 
     return [
         replace(layer, fields={name: shared(value) for name, value in layer.fields.items()})

@@ -2,15 +2,18 @@
 
 from stapes.features.fixed import FixedFrontend
 from stapes.features.librosa_reference import librosa_log_mel, librosa_values
-from stapes.features.tables import LOG_FRACTION_BITS, OutputQuantization, Tables
+from stapes.features.mel import band_weights
+from stapes.features.tables import LOG_FRACTION_BITS, LOG_UNIT, OutputQuantization, Tables
 from stapes.features.window import WindowOutput, normalize_window
 
 __all__ = [
     "LOG_FRACTION_BITS",
+    "LOG_UNIT",
     "FixedFrontend",
     "OutputQuantization",
     "Tables",
     "WindowOutput",
+    "band_weights",
     "librosa_log_mel",
     "librosa_values",
     "normalize_window",

@@ -50,6 +50,14 @@ SETTINGS: dict[str, FrontendSpec] = {
     "mean removed": FrontendSpec(remove_dc=True),
     "13 MFCC": FrontendSpec(n_mfcc=13, n_mels=40),
     "20 MFCC, lifter, dB": FrontendSpec(n_mfcc=20, lifter=22, log="db", n_mels=128, n_fft=1024, frame_length=1024),
+    "YAMNet: HTK with lines over mel, magnitude": FrontendSpec(
+        frame_length=400, hop_length=160, spectrum="magnitude", mel_scale="htk", mel_norm="none", mel_lines="mel",
+        fmin=125.0, fmax=7500.0, log_floor=1e-3,
+    ),
+    "10 MFCC as TensorFlow scales them": FrontendSpec(
+        frame_length=480, spectrum="magnitude", mel_scale="htk", mel_norm="none", mel_lines="mel", n_mels=40,
+        fmin=20.0, fmax=4000.0, n_mfcc=10, dct_norm="tf",
+    ),
     "PCEN": FrontendSpec(pcen=PcenSpec()),
     "PCEN of magnitudes, 22.05 kHz": FrontendSpec(
         sample_rate=22050, n_fft=1024, frame_length=1024, hop_length=512, spectrum="magnitude",

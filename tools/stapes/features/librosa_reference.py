@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ToolError
+from stapes.features.mel import band_weights
 from stapes.features.tables import LOG_UNIT
 from stapes.recipe import FrontendSpec
 
@@ -35,9 +36,9 @@ def librosa_values(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
     librosa = _librosa()
     if spec.n_mfcc:
         log_mel = librosa_log_mel(pcm, spec)
-        return np.ascontiguousarray(
-            librosa.feature.mfcc(S=log_mel.T, n_mfcc=spec.n_mfcc, norm="ortho", lifter=spec.lifter).T
-        )
+        norm = "ortho" if spec.dct_norm == "ortho" else None
+        mfcc = librosa.feature.mfcc(S=log_mel.T, n_mfcc=spec.n_mfcc, norm=norm, lifter=spec.lifter).T
+        return np.ascontiguousarray(mfcc / np.sqrt(2 * spec.n_mels) if spec.dct_norm == "tf" else mfcc)
     if spec.pcen is None:
         return librosa_log_mel(pcm, spec)
     mel = _mel(pcm, spec)
@@ -91,20 +92,29 @@ def _mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
             center=False,
             dtype=np.complex128,
         )[:, :count]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Empty filters")
-        basis = librosa.filters.mel(
-            sr=spec.sample_rate,
-            n_fft=spec.n_fft,
-            n_mels=spec.n_mels,
-            fmin=spec.fmin,
-            fmax=spec.fmax,
-            htk=spec.mel_scale == "htk",
-            norm="slaney" if spec.mel_norm == "slaney" else None,
-            dtype=np.float64,
-        )
+    basis = _basis(spec)
     magnitude = np.abs(spectrum)
     return np.asarray(basis @ (magnitude**2 if spec.spectrum == "power" else magnitude))
+
+
+def _basis(spec: FrontendSpec) -> Float64:
+    """Weights of the bands; float64[n_mels, n_fft / 2 + 1]. librosa draws their sides over Hz only."""
+    librosa = _librosa()
+    if spec.mel_lines == "hz":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Empty filters")
+            basis = librosa.filters.mel(
+                sr=spec.sample_rate,
+                n_fft=spec.n_fft,
+                n_mels=spec.n_mels,
+                fmin=spec.fmin,
+                fmax=spec.fmax,
+                htk=spec.mel_scale == "htk",
+                norm="slaney" if spec.mel_norm == "slaney" else None,
+                dtype=np.float64,
+            )
+        return np.asarray(basis)
+    return band_weights(spec, spec.n_fft)
 
 
 def _spectrum_without_mean(signal: Float64, spec: FrontendSpec) -> npt.NDArray[np.complex128]:

@@ -28,6 +28,13 @@ LOG_TABLE_BITS = 7
 LOG_UNIT = {"ln": math.log(2.0), "db": 10.0 * math.log10(2.0), "log2": 1.0}
 """How much of the log's unit one octave of power is."""
 
+DCT_SCALE = {
+    "ortho": lambda bands: math.sqrt(2.0 / bands),
+    "none": lambda bands: 2.0,
+    "tf": lambda bands: math.sqrt(2.0 / bands),
+}
+"""What the sums of the DCT-II are multiplied by; the first of the orthonormal one by sqrt(1/2) besides."""
+
 ENERGY_BITS = 60
 """A frame is shifted until its energy has this many bits."""
 
@@ -273,8 +280,11 @@ def _dct(spec: FrontendSpec) -> tuple[Int64, int]:
     if count == 0:
         return np.zeros((0, bands), np.int64), 0
     order = np.arange(count)[:, None]
-    matrix = np.cos(np.pi * order * (2 * np.arange(bands) + 1) / (2 * bands)) * math.sqrt(2.0 / bands)
-    matrix[0] *= math.sqrt(0.5)
+    matrix = np.cos(np.pi * order * (2 * np.arange(bands) + 1) / (2 * bands)) * DCT_SCALE[spec.dct_norm](
+        bands
+    )
+    if spec.dct_norm == "ortho":
+        matrix[0] *= math.sqrt(0.5)
     if spec.lifter:
         matrix *= 1.0 + spec.lifter / 2.0 * np.sin(np.pi * (order + 1) / spec.lifter)
     # 24 bits: a sum over 128 bands of products with 31-bit logarithms fits 62 bits.

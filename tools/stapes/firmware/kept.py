@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stapes.files import canonical_json, sha256, write_json
+from stapes.files import canonical_json, package_hash, sha256, write_json
 from stapes.firmware.build import BuildResult, build_firmware, require_compiler, source_hash
 from stapes.progress import Progress, no_progress
 
@@ -32,7 +31,7 @@ def build_bundle(
     stapes, from the same sources. Raises as `generate` and `build_firmware`.
     """
     require_compiler(board)
-    key = sha256(canonical_json([bundle.hash, _package_hash(), source_hash(board, app)]))
+    key = sha256(canonical_json([bundle.hash, package_hash(), source_hash(board, app)]))
     kept = _kept(key, directory, out_dir)
     if kept is not None:
         return kept
@@ -60,13 +59,3 @@ def _kept(key: str, directory: Path, out_dir: Path) -> BuildResult | None:
         return BuildResult(elf, **result)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # none yet, or damaged
-
-
-@cache
-def _package_hash() -> str:
-    """Of all of stapes: of what writes the C and of what measures the image."""
-    root = Path(__file__).parents[1]
-    files = sorted(path for path in root.rglob("*") if path.suffix in {".py", ".j2", ".def"})
-    return sha256(
-        canonical_json([[str(path.relative_to(root)), sha256(path.read_bytes())] for path in files])
-    )

@@ -63,7 +63,10 @@ class _Reader:
 
     def __init__(self, schema: Any, data: bytes) -> None:
         if len(data) < 16 or data[4:8] != _IDENTIFIER:
-            raise ModelError("not a .tflite file: the identifier TFL3 is missing")
+            raise ModelError(
+                "not a .tflite file: the identifier TFL3 is missing",
+                hint="give what a converter to .tflite wrote",
+            )
         self.data = bytes(data)
         self.schema = schema
         self.model = schema.Model.GetRootAs(self.data)

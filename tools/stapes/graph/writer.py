@@ -1,6 +1,7 @@
-"""From a `Graph` of custom operators to the bytes of a .tflite file.
+"""From a `Graph` to the bytes of a .tflite file.
 
-Networks come from TensorFlow's converter; what has no converter (a forest) is written here.
+Networks come from converters; what has none (a forest), and what was changed on the way (a layout, a new head), is
+written here.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from stapes.graph.ir import Graph, Tensor
+from stapes.graph.ir import Graph, Op, Tensor
+from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 
 _CUSTOM = 32  # BuiltinOperator.CUSTOM
+_MOST_OLD_CODE = 127  # the field that older readers know has 8 bits
+_NUMBERS = {
+    "Padding": {name: number for number, name in PADDINGS.items()},
+    "FusedActivationFunction": {name: number for number, name in ACTIVATIONS.items()},
+}
 _ALIGNMENT = 16
 
 
 def write_tflite(graph: Graph) -> bytes:
-    """The file's bytes, the same for the same graph; its operators are of the kind `CUSTOM:name`, without options."""
+    """The file's bytes, the same for the same graph; tensors keep their indices.
+
+    Options are those that the graph knows (`stapes.graph.schema`); `CUSTOM:name` has none.
+    """
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -42,16 +52,12 @@ def write_tflite(graph: Graph) -> bytes:
                 "OpcodeIndex": kinds.index(op.kind),
                 "Inputs": builder.CreateNumpyVector(np.array(op.inputs, np.int32)),
                 "Outputs": builder.CreateNumpyVector(np.array(op.outputs, np.int32)),
+                **_options(builder, op),
             },
         )
         for op in graph.ops
     ]
-    codes = []
-    for kind in kinds:
-        custom, _, name = kind.partition(":")
-        assert custom == "CUSTOM" and name, kind
-        code = {"DeprecatedBuiltinCode": _CUSTOM, "CustomCode": builder.CreateString(name)}
-        codes.append(_table(builder, "OperatorCode", {**code, "BuiltinCode": _CUSTOM, "Version": 1}))
+    codes = [_table(builder, "OperatorCode", _code(builder, kind)) for kind in kinds]
     subgraph = {
         "Tensors": _offsets(builder, tensors),
         "Inputs": builder.CreateNumpyVector(np.array(graph.inputs, np.int32)),
@@ -68,6 +74,35 @@ def write_tflite(graph: Graph) -> bytes:
     return bytes(builder.Output())
 
 
+def _code(builder: Any, kind: str) -> dict[str, Any]:
+    """The fields that say which operator `kind` is."""
+    import tflite
+
+    custom, _, name = kind.partition(":")
+    if custom == "CUSTOM":
+        code = {"DeprecatedBuiltinCode": _CUSTOM, "CustomCode": builder.CreateString(name)}
+        return {**code, "BuiltinCode": _CUSTOM, "Version": 1}
+    number = getattr(tflite.BuiltinOperator, kind)
+    return {"DeprecatedBuiltinCode": min(number, _MOST_OLD_CODE), "BuiltinCode": number, "Version": 1}
+
+
+def _options(builder: Any, op: Op) -> dict[str, Any]:
+    """The fields of an operator that hold its attributes; none where it has none."""
+    import tflite
+
+    options = OPTIONS.get(op.kind)
+    if options is None:
+        return {}
+    values = {}
+    for attribute, field in options.fields.items():
+        value = op.attributes[attribute]
+        values[field] = _NUMBERS[field][str(value)] if field in _NUMBERS else value
+    return {
+        "BuiltinOptionsType": getattr(tflite.BuiltinOptions, options.table),
+        "BuiltinOptions": _table(builder, options.table, values),
+    }
+
+
 def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
     import tflite
 
@@ -82,6 +117,8 @@ def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
             "Scale": builder.CreateNumpyVector(tensor.quantization.scale),
             "ZeroPoint": builder.CreateNumpyVector(tensor.quantization.zero_point),
         }
+        if tensor.quantization.axis is not None:
+            quantization["QuantizedDimension"] = tensor.quantization.axis
         fields["Quantization"] = _table(builder, "QuantizationParameters", quantization)
     return _table(builder, "Tensor", fields)
 

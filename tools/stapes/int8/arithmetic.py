@@ -49,11 +49,13 @@ def quantize_multipliers(
     reals: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """`quantize_multiplier` of each entry: `(multipliers, shifts)`, int32 arrays of the same length."""
-    pairs = [quantize_multiplier(float(real)) for real in reals]
-    return (
-        np.array([multiplier for multiplier, _ in pairs], dtype=np.int32),
-        np.array([shift for _, shift in pairs], dtype=np.int32),
-    )
+    fraction, shift = np.frexp(reals)
+    fixed = np.copysign(np.floor(np.abs(fraction) * (1 << 31) + 0.5), fraction).astype(np.int64)
+    carried = fixed == 1 << 31
+    fixed >>= carried
+    shift += carried
+    gone = (shift < -31) | (fixed == 0)
+    return np.where(gone, 0, fixed).astype(np.int32), np.where(gone, 0, shift).astype(np.int32)
 
 
 def effective_scales(
@@ -73,18 +75,18 @@ def saturating_rounding_doubling_high_mul(a: IntArray, b: IntArray | int) -> npt
 
     gemmlowp writes it as a nudge by the product's sign and a truncating division: the same numbers.
     """
-    product = a.astype(np.int64) * b
-    high: npt.NDArray[np.int64] = np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
-    return high
+    high: npt.NDArray[np.int64] = np.asarray(a.astype(np.int64) * b)
+    high += 1 << 30
+    high >>= 31
+    return np.minimum(high, INT32_MAX, out=high)
 
 
 def rounding_divide_by_pot(x: IntArray, exponent: IntArray | int) -> npt.NDArray[np.int64]:
     """x / 2^exponent to nearest, ties away from zero; 0 ≤ exponent ≤ 31."""
-    wide = x.astype(np.int64)
     exponents = np.asarray(exponent, dtype=np.int64)
-    half = (np.int64(1) << exponents) >> 1
-    nudge = np.where(exponents > 0, half - (wide < 0), 0)
-    result: npt.NDArray[np.int64] = (wide + nudge) >> exponents
+    result: npt.NDArray[np.int64] = np.asarray(x.astype(np.int64) + ((np.int64(1) << exponents) >> 1))
+    result -= (x < 0) & (exponents > 0)
+    result >>= exponents
     return result
 
 

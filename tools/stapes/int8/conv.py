@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,7 @@ from stapes.int8.arithmetic import (
 
 Int8Array = npt.NDArray[np.int8]
 Arrays = list[npt.NDArray[np.generic]]
+_Number = TypeVar("_Number", np.float32, np.int32)
 
 
 def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -42,9 +45,9 @@ def requantize(graph: Graph, op: Op, accumulator: IntArray) -> Int8Array:
 
 def conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """NHWC input, OHWI weights; groups follow from the number of input channels in the weights."""
-    weights = inputs[1].astype(np.int64)
+    weights = inputs[1]
     channels, kernel_h, kernel_w, depth = weights.shape
-    patches = _patches(graph, op, inputs[0], kernel_h, kernel_w)
+    patches = _patches(graph, op, inputs[0].astype(np.float32), kernel_h, kernel_w)
     batch, height, width = patches.shape[:3]
     groups = patches.shape[-1] // depth
     accumulator = np.empty((batch, height, width, channels), dtype=np.int64)
@@ -63,7 +66,7 @@ def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """NHWC input, 1HWC weights; output channel c reads input channel c // depth_multiplier."""
     weights = inputs[1].astype(np.int32)[0]
     kernel_h, kernel_w, _ = weights.shape
-    patches = _patches(graph, op, inputs[0], kernel_h, kernel_w)
+    patches = _patches(graph, op, inputs[0].astype(np.int32), kernel_h, kernel_w)
     multiplier = op.integer("depth_multiplier")
     accumulator: npt.NDArray[np.int64] | int = 0
     for y in range(kernel_h):
@@ -102,8 +105,8 @@ def transpose_conv(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
 def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Rows of the flattened input times the rows of the weights."""
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    weights = inputs[1].astype(np.int64)
-    rows = inputs[0].astype(np.int32).reshape(-1, weights.shape[1]) - source.zero_point
+    weights = inputs[1]
+    rows = inputs[0].astype(np.float32).reshape(-1, weights.shape[1]) - np.float32(source.zero_point)
     accumulator = exact_matmul(rows, weights)
     return [requantize(graph, op, _with_bias(accumulator, inputs)).reshape(output.shape)]
 
@@ -120,12 +123,13 @@ def batch_matmul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [np.clip(scaled, -128, 127).astype(np.int8)]
 
 
-def exact_matmul(rows: npt.NDArray[np.int32], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """rows @ weights.T for |rows| ≤ 255, exact: in floating point that holds every partial sum."""
-    largest = 255 * int(np.abs(weights).sum(axis=1).max(initial=0))
-    if largest < 1 << 24:
-        return (rows.astype(np.float32) @ weights.astype(np.float32).T).astype(np.int64)
-    return (rows.astype(np.float64) @ weights.astype(np.float64).T).astype(np.int64)
+def exact_matmul(rows: npt.NDArray[np.float32], weights: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """rows @ weights.T for int8 `weights` and |rows| ≤ 255, exact: in floating point that holds every partial sum."""
+    columns = weights.astype(np.float32)
+    largest = 255 * np.abs(columns).sum(axis=1, dtype=np.float64).max(initial=0)
+    if largest >= 1 << 24:
+        return (rows.astype(np.float64) @ columns.astype(np.float64).T).astype(np.int64)
+    return (rows @ columns.T).astype(np.int64)
 
 
 def _with_bias(accumulator: npt.NDArray[np.int64], inputs: Arrays) -> npt.NDArray[np.int64]:
@@ -135,21 +139,25 @@ def _with_bias(accumulator: npt.NDArray[np.int64], inputs: Arrays) -> npt.NDArra
 
 
 def _patches(
-    graph: Graph, op: Op, values: npt.NDArray[np.generic], kernel_h: int, kernel_w: int
-) -> npt.NDArray[np.int32]:
+    graph: Graph, op: Op, values: npt.NDArray[_Number], kernel_h: int, kernel_w: int
+) -> npt.NDArray[_Number]:
     """[batch, out_h, out_w, kernel_h, kernel_w, channels] of input minus zero point; zeros where it pads."""
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     padding = op.text("padding")
-    pads, spans = [], []
+    inside: list[slice] = []
+    spans: list[tuple[int, int, int]] = []
+    sizes: list[int] = []
     for axis, kernel in ((1, kernel_h), (2, kernel_w)):
         side = "hw"[axis - 1]
         stride, dilation = op.integer(f"stride_{side}"), op.integer(f"dilation_{side}")
         size = source.shape[axis]
         before = padding_before(padding, size, kernel, stride, dilation)
-        pads.append((before, padding_total(padding, size, kernel, stride, dilation) - before))
+        inside.append(slice(before, before + size))
+        sizes.append(size + padding_total(padding, size, kernel, stride, dilation))
         spans.append(((kernel - 1) * dilation + 1, stride, dilation))
-    centred = values.astype(np.int32) - source.zero_point
-    padded = np.pad(centred, ((0, 0), *pads, (0, 0)))
+    batch, _, _, channels = values.shape
+    padded = np.zeros((batch, *sizes, channels), values.dtype)
+    np.subtract(values, values.dtype.type(source.zero_point), out=padded[:, inside[0], inside[1]])
     (span_h, stride_h, dilation_h), (span_w, stride_w, dilation_w) = spans
     windows = np.lib.stride_tricks.sliding_window_view(padded, (span_h, span_w), axis=(1, 2))
     windows = windows[:, ::stride_h, ::stride_w, :, ::dilation_h, ::dilation_w]

@@ -187,11 +187,10 @@ class Client:
         self._command(Message.RESET)
         self._samples = 0
 
-    def push(self, pcm: npt.NDArray[np.int16], meanwhile: Callable[[], object] | None = None) -> m.Pushed:
+    def push(self, pcm: npt.NDArray[np.int16]) -> m.Pushed:
         """Send samples until a window is complete or all are taken; `Pushed.samples` says how far it came.
 
-        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream. `meanwhile` is
-        called while the device works on a window.
+        That number counts from the last reset: go on with `pcm[pushed.samples:]` of the whole stream.
         """
         per_message = (self._payload - m.PCM_REQUEST.size) // 2
         data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
@@ -202,8 +201,7 @@ class Client:
             sent = (len(payload) - m.PCM_REQUEST.size) // 2
             window_end = self._window_end(self._samples)
             slow = self._samples + sent >= window_end
-            work = meanwhile if slow else None
-            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow, meanwhile=work))
+            pushed = m.parse_pushed(self._request(Message.PCM, payload, slow=slow))
             expected = min(self._samples + sent, window_end)
             if pushed.samples != expected:
                 raise LostSamplesError(expected, pushed.samples)
@@ -374,18 +372,9 @@ class Client:
             raise m.malformed(message)
 
     def _request(
-        self,
-        message: Message,
-        payload: bytes = b"",
-        *,
-        timeout: float | None = None,
-        slow: bool = False,
-        meanwhile: Callable[[], object] | None = None,
+        self, message: Message, payload: bytes = b"", *, timeout: float | None = None, slow: bool = False
     ) -> bytes:
-        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart.
-
-        `meanwhile` is called once it is sent; only then does the device's time count.
-        """
+        """Send a request until its answer comes; the payload of the answer. `slow` ones are timed apart."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = encode(m.REQUEST_HEADER.pack(sequence=self._sequence, type=message) + payload)
         begin = time.monotonic()
@@ -397,10 +386,6 @@ class Client:
             self.statistics.retries += not first
             self._send(frame)
             sent = time.monotonic()
-            if first and meanwhile is not None:
-                meanwhile()
-                deadline += time.monotonic() - sent
-                sent = time.monotonic()
             answer = self._await(message, min(sent + wait, deadline))
             now = time.monotonic()
             if answer is not None:

@@ -14,6 +14,7 @@ from stapes.recipe.recipe import (
     WindowSpec,
     load_recipe,
 )
+from stapes.recipe.text import recipe_text
 from stapes.recipe.votes import VOTES
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "TrainingSpec",
     "WindowSpec",
     "load_recipe",
+    "recipe_text",
     "summary",
 ]

@@ -29,7 +29,7 @@ class PcenSpec(Section):
 class FrontendSpec(Section):
     """What turns 16-bit PCM into log-mel features. Frames start at `t * hop_length`, never centred."""
 
-    later = frozenset({"pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen"})
+    later = frozenset({"pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen", "mel_lines", "dct_norm"})
 
     sample_rate: int = Field(16000, ge=8000, le=48000, description="Hz")
     frame_length: int = Field(512, ge=16, le=4096, description="samples that the window covers")
@@ -42,6 +42,9 @@ class FrontendSpec(Section):
     n_mels: int = Field(64, ge=20, le=128, description="mel bands")
     mel_scale: Literal["slaney", "htk"] = Field("slaney", description="formula of the mel scale")
     mel_norm: Literal["slaney", "none"] = Field("slaney", description="slaney: every band has the same area")
+    mel_lines: Literal["hz", "mel"] = Field(
+        "hz", description="over what the sides of a band are straight: hz as librosa, mel as TensorFlow"
+    )
     fmin: float = Field(60.0, ge=0.0, description="Hz, where the lowest band begins")
     fmax: float = Field(7800.0, gt=0.0, description="Hz, where the highest band ends")
     log: Literal["ln", "db", "log2"] = Field("ln", description="logarithm, and so the unit of the features")
@@ -51,7 +54,11 @@ class FrontendSpec(Section):
     log_floor_mode: Literal["offset", "clamp"] = Field("offset", description="what log_floor does")
     pre_emphasis: float = Field(0.0, ge=0.0, lt=1.0, description="x[n] - pre_emphasis * x[n - 1]; 0: none")
     remove_dc: bool = Field(False, description="subtract each frame's mean before the window")
-    n_mfcc: int = Field(0, ge=0, le=128, description="coefficients of the orthonormal DCT-II; 0: log-mel")
+    n_mfcc: int = Field(0, ge=0, le=128, description="coefficients of the DCT-II; 0: log-mel")
+    dct_norm: Literal["ortho", "none", "tf"] = Field(
+        "ortho",
+        description="of the MFCC: orthonormal; none: twice the sums; tf: these over sqrt(2 n_mels), as TensorFlow",
+    )
     lifter: int = Field(0, ge=0, le=128, description="of the MFCC, as librosa.feature.mfcc; 0: none")
     pcen: PcenSpec | None = Field(None, description="gain control instead of the logarithm")
 
@@ -76,6 +83,8 @@ class FrontendSpec(Section):
             raise ValueError(f"n_mfcc = {self.n_mfcc} is more than n_mels = {self.n_mels}")
         if self.lifter and not self.n_mfcc:
             raise ValueError(f"lifter = {self.lifter} needs n_mfcc: it weights cepstral coefficients")
+        if self.dct_norm != "ortho" and not self.n_mfcc:
+            raise ValueError(f"dct_norm = {self.dct_norm} needs n_mfcc: it scales cepstral coefficients")
         if self.pcen and self.n_mfcc:
             raise ValueError("pcen and n_mfcc exclude each other: pcen replaces the logarithm of MFCC")
         return self

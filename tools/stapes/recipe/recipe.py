@@ -100,10 +100,14 @@ class WindowSpec(Section):
 class ModelSpec(Section):
     """Which network, and how large."""
 
-    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "forest"] = Field(
-        "plain_cnn",
-        description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
-        "with residuals; broadcasted residuals. Or a forest: decision trees on statistics of the bands, no network",
+    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "forest", "dense", "imported"] = (
+        Field(
+            "plain_cnn",
+            description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
+            "with residuals; broadcasted residuals. Or a forest: decision trees on statistics of the bands, no "
+            "network; with `--backbone`, on its embeddings. dense: one dense layer on the embeddings of `--backbone`. "
+            "imported: a network that `stapes import` brought, nothing to train",
+        )
     )
     filters: tuple[int, ...] = Field((16, 24, 48, 64, 96), strict=False, description="channels of each layer")
     strides: tuple[int, ...] = Field(
@@ -122,6 +126,12 @@ class ModelSpec(Section):
     min_samples_leaf: int = Field(
         20, ge=1, description="of a forest: fewest training windows at a leaf; more make a smaller forest"
     )
+    head_c: float = Field(
+        0.01,
+        gt=0.0,
+        le=1e6,
+        description="of dense: scikit-learn's C, the inverse strength of the regularisation",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -138,8 +148,11 @@ class ModelSpec(Section):
         return self
 
     def unused(self) -> frozenset[str]:
-        """A network has no trees."""
-        return frozenset() if self.architecture == "forest" else frozenset({"trees", "min_samples_leaf"})
+        """A network has no trees; a head, and a network from elsewhere, no layers."""
+        trees, head = {"trees", "min_samples_leaf"}, {"head_c"}
+        layers = {"filters", "strides", "time_padding", "dropout", "scores"}
+        found = {"forest": head, "dense": trees | layers, "imported": trees | layers | head}
+        return frozenset(found.get(self.architecture, trees | head))
 
 
 class TrainingSpec(Section):

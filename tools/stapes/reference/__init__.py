@@ -5,7 +5,6 @@ from stapes.reference.decision import UNKNOWN, DecisionRule, Verdict
 from stapes.reference.live import LiveEvent, LiveKind, LiveReference, LiveRule, LiveTwin
 from stapes.reference.pipeline import (
     ClipReference,
-    ClipRun,
     Reference,
     WindowReference,
     decision_rule,
@@ -19,7 +18,6 @@ __all__ = [
     "Classification",
     "Classifier",
     "ClipReference",
-    "ClipRun",
     "DecisionRule",
     "LiveEvent",
     "LiveKind",

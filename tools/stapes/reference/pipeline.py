@@ -39,7 +39,7 @@ class WindowReference:
 
 @dataclass(frozen=True)
 class ClipReference:
-    """What a whole clip must give."""
+    """What a whole clip must give; `pcm` is what the device gets."""
 
     pcm: npt.NDArray[np.int16]
     windows: tuple[WindowReference, ...]
@@ -108,37 +108,9 @@ class Reference:
 
     def clip(self, pcm: npt.NDArray[np.int16]) -> ClipReference:
         """Everything that a clip must give; a clip shorter than one window is padded with zeros."""
-        return ClipRun(self, pcm).finish()
-
-
-class ClipRun:
-    """What one clip must give, window by window: worked out while a device is busy with the same."""
-
-    def __init__(self, reference: Reference, pcm: npt.NDArray[np.int16]) -> None:
-        self.pcm = reference.fit(pcm)
-        """What the device gets: a clip shorter than one window is padded with zeros."""
-        self._rule = reference.rule
-        self._rest = reference.windows(self.pcm)
-        self._windows: list[WindowReference] = []
-
-    def advance(self) -> bool:
-        """Work out one more window; False where there is none."""
-        window = next(self._rest, None)
-        if window is not None:
-            self._windows.append(window)
-        return window is not None
-
-    def window(self, index: int) -> WindowReference | None:
-        """The window of that index; None behind the last one."""
-        while len(self._windows) <= index:
-            if not self.advance():
-                return None
-        return self._windows[index]
-
-    def finish(self) -> ClipReference:
-        """Everything, with the windows that are missing."""
-        while self.advance():
-            pass
-        scores = [window.scores for window in self._windows]
-        verdict = self._rule.verdict(scores, [window.weight for window in self._windows])
-        return ClipReference(self.pcm, tuple(self._windows), verdict)
+        pcm = self.fit(pcm)
+        windows = tuple(self.windows(pcm))
+        verdict = self.rule.verdict(
+            [window.scores for window in windows], [window.weight for window in windows]
+        )
+        return ClipReference(pcm, windows, verdict)

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from stapes.errors import BundleError
 from stapes.files import canonical_json, sha256
-from stapes.recipe import Bundle, BundleManifest, Recipe, summary
-from stapes.training.card import model_card
+from stapes.recipe import Bundle, BundleManifest, Recipe, recipe_text, summary
+from stapes.recipe.recipe import explain
+from stapes.training.card import imported_card, model_card
 from stapes.training.folds import FoldResult
 
 _KINDS = ("float", "int8", "firmware")
@@ -75,7 +79,45 @@ def write_bundle(
         | _about(recipe, labels, metrics)
     )
     files |= {f"folds/fold{fold}.tflite": network for fold, network in networks.items()}
-    manifest = BundleManifest(
+    return Bundle.save(directory, _manifest(recipe, labels), files)
+
+
+def imported_metrics(
+    name: str, data: bytes, network: bytes, macs: int, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The content of metrics.json of a network from elsewhere, before anything was measured; `data` is the file that
+    came, `network` what became of it.
+    """
+    return {
+        "origin": {"file": name, "sha256": sha256(data), "changed": data != network, "notes": list(notes)},
+        "macs_per_window": macs,
+        "model_bytes": len(network),
+    }
+
+
+def imported_bundle(recipe: Recipe, labels: Sequence[str], network: bytes, directory: Path) -> Bundle:
+    """The bundle of a network from elsewhere as it will be in `directory`; nothing is written.
+
+    Raises `BundleError` for labels that are none.
+    """
+    try:
+        manifest = _manifest(recipe, labels)
+    except ValidationError as error:
+        raise BundleError(
+            f"the labels do not do: {explain(error)}", hint="give every class a name of its own on one line"
+        ) from error
+    return Bundle(directory, manifest, {"model.tflite": network, "recipe.toml": recipe_text(recipe).encode()})
+
+
+def write_imported(bundle: Bundle, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:
+    """Write what `imported_bundle` gave, with its figures and its card."""
+    return Bundle.save(
+        bundle.directory, bundle.manifest, bundle.files | _about(recipe, bundle.manifest.labels, metrics)
+    )
+
+
+def _manifest(recipe: Recipe, labels: Sequence[str]) -> BundleManifest:
+    return BundleManifest(
         name=recipe.name,
         labels=tuple(labels),
         frontend=recipe.frontend,
@@ -84,7 +126,6 @@ def write_bundle(
         decision=recipe.decision,
         live=recipe.live,
     )
-    return Bundle.save(directory, manifest, files)
 
 
 def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:
@@ -98,7 +139,9 @@ def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) ->
 def _about(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -> dict[str, bytes]:
     return {
         "metrics.json": _json(metrics),
-        "MODEL_CARD.md": model_card(recipe, labels, metrics).encode(),
+        "MODEL_CARD.md": (imported_card if "origin" in metrics else model_card)(
+            recipe, labels, metrics
+        ).encode(),
     }
 
 

@@ -46,7 +46,9 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
         f"- Decision: {VOTES[recipe.decision.vote].text}, over all windows of a clip.",
         "## How it was trained",
-        _grown(recipe)
+        _headed(recipe, metrics["backbone"])
+        if "backbone" in metrics
+        else _grown(recipe)
         if recipe.model.architecture == "forest"
         else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
         f"{_taught(recipe, metrics)}"
@@ -62,6 +64,45 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "It always names one of its classes (or *unknown* where a least confidence is set); it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
         "and mixtures will do worse. Not for use where a wrong answer can do harm.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -> str:
+    """The card of a network from elsewhere: what it is, and what was measured, if anything was."""
+    spec, origin = recipe.frontend, metrics["origin"]
+    hop = recipe.window.hop_frames * spec.hop_length / spec.sample_rate
+    seconds = recipe.window_samples / spec.sample_rate
+    names = ", ".join(label.replace("_", " ") for label in labels)
+    features = f"{spec.n_mfcc} MFCC of {spec.n_mels}" if spec.n_mfcc else f"{spec.n_mels}"
+    if "folds" in metrics:
+        how = [
+            "Share of clips decided right. Whether the network was trained on any of these recordings is not known "
+            "here: the folds only say which recordings a figure is of.",
+            _table(metrics["folds"], metrics),
+            *figures_sections(metrics),
+        ]
+    else:
+        how = [
+            "Nothing was measured. `stapes evaluate BUNDLE --data DIR --record` does it and writes it here."
+        ]
+    sections = [
+        f"# {recipe.name}",
+        f"Tells {len(labels)} kinds of sound apart: {names}.",
+        "## How well",
+        *how,
+        "## What it is",
+        f"- Input: {spec.sample_rate} Hz, 16-bit PCM; windows of {seconds:.2f} s every {hop:.2f} s, "
+        f"{features} mel bands from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
+        f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
+        f"- Network: imported from {origin['file']} (SHA-256 {origin['sha256']}), "
+        f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
+        f"- Decision: {VOTES[recipe.decision.vote].text}, over all windows of a clip.",
+        *(["## What to know", "\n".join(f"- {note}" for note in origin["notes"])] if origin["notes"] else []),
+        "## Limits",
+        "How it was trained, on what, and under which licence, its origin says. "
+        "It always names one of its classes (or *unknown* where a least confidence is set). "
+        "Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -92,6 +133,23 @@ def _taught(recipe: Recipe, metrics: dict[str, Any]) -> str:
     )
 
 
+def _headed(recipe: Recipe, backbone: dict[str, Any]) -> str:
+    """How a head on a backbone came about."""
+    spec = recipe.model
+    speeds = ", ".join(f"{speed:g}" for speed in recipe.training.speeds)
+    if spec.architecture == "forest":
+        head = f"{spec.trees} trees with at least {spec.min_samples_leaf} windows at a leaf"
+    else:
+        head = f"one dense layer (logistic regression, C = {spec.head_c:g}, standardised embeddings)"
+    return (
+        f"The network up to its embedding of {backbone['embedding']} values is {backbone['file']} (SHA-256 "
+        f"{backbone['sha256']}), unchanged; how it was trained, on what and under which licence, its origin says. "
+        f"scikit-learn fitted {head}, seed {recipe.training.seed}, to the embeddings of windows at the playing speeds "
+        f"{speeds}, int8 as the device computes them. Again: "
+        f"`stapes train recipe.toml --backbone {backbone['file']} --data DIR --out BUNDLE --folds all`."
+    )
+
+
 def _grown(recipe: Recipe) -> str:
     """How a forest came about."""
     speeds = ", ".join(f"{speed:g}" for speed in recipe.training.speeds)
@@ -115,6 +173,8 @@ _BEGINNING = {
 def _chosen(recipe: Recipe) -> str:
     if recipe.model.architecture == "forest":
         return "the forest as it was grown"
+    if recipe.model.architecture == "dense":
+        return "a backbone with the head as it was fitted"
     return _CHOSEN[recipe.training.average > 0]
 
 

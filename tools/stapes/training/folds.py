@@ -22,6 +22,7 @@ from stapes.training.backend import require_packages
 from stapes.training.crew import open_crew
 from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
+from stapes.training.networks import require_network
 from stapes.training.pool import FeaturePool, build_pool
 from stapes.training.setup import Setup
 from stapes.training.teachers import Teacher, open_teacher
@@ -125,6 +126,7 @@ def train_folds(
     goes on. Raises `DataError` for bad recordings and for a fold that does not exist, `RecipeError` for a recipe that
     names teachers where none are given and for teachers that do not fit it.
     """
+    require_network(recipe)
     first, ensemble, folds = setup.open_start(), setup.open_teachers(), setup.folds
     if recipe.training.teachers and not ensemble:
         raise RecipeError(

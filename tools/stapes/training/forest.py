@@ -7,6 +7,7 @@ operators (`stapes.int8.forest`), so that all that follows from a bundle is the 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,13 @@ def forest_nodes(forest: Any) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int
     """
     import emlearn
 
-    nodes, roots, leaves = emlearn.convert(forest, method="inline", dtype="int16_t").forest_
+    return encoded_nodes(*emlearn.convert(forest, method="inline", dtype="int16_t").forest_)
+
+
+def encoded_nodes(
+    nodes: Sequence[Sequence[Any]], roots: Sequence[int], leaves: Sequence[Any]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    """The same from emlearn's lists: nodes of feature, threshold and two children, the negative ones leaves."""
     encoded = [
         [
             feature,
@@ -85,16 +92,22 @@ def _activation(index: int, name: str, shape: tuple[int, ...], scale: float, zer
     return Tensor(index, name, shape, np.dtype(np.int8), quantization, type_name="INT8")
 
 
+def statistics_graph(frames: int, bands: int) -> Graph:
+    """From features int8 [1, frames, bands, 1] to statistics int8 [1, 6 * bands]."""
+    tensors = (
+        _activation(0, "features", (1, frames, bands, 1), INPUT_SCALE, 0),
+        _activation(1, "statistics", (1, STATISTICS_KINDS * bands), 1.0, 0),
+    )
+    return Graph(tensors, (Op(0, STATISTICS, (0,), (1,)),), (0,), (1,), "")
+
+
 def statistics_of(windows: npt.NDArray[np.float32]) -> Int8:
     """The device's statistics of normalised windows float32[n, frames, bands(, 1)]; int8[n, 6 * bands]."""
     count, frames, bands = windows.shape[:3]
-    shape = (1, frames, bands, 1)
-    tensors = (
-        _activation(0, "features", shape, INPUT_SCALE, 0),
-        _activation(1, "statistics", (1, STATISTICS_KINDS * bands), 1.0, 0),
+    graph = statistics_graph(frames, bands)
+    rows = (
+        np.clip(np.rint(windows / INPUT_SCALE), -128, 127).astype(np.int8).reshape(count, 1, frames, bands, 1)
     )
-    graph = Graph(tensors, (Op(0, STATISTICS, (0,), (1,)),), (0,), (1,), "")
-    rows = np.clip(np.rint(windows / INPUT_SCALE), -128, 127).astype(np.int8).reshape(count, *shape)
     found: Int8 = np.stack([run_graph(graph, [row])[1].reshape(-1).astype(np.int8) for row in rows])
     return found
 

@@ -13,6 +13,20 @@ from stapes.training.backend import import_keras
 _MOMENTUM = 0.9
 
 
+def require_network(recipe: Recipe) -> None:
+    """Raise `RecipeError` for a recipe that trains no network of its own."""
+    kind = recipe.model.architecture
+    if kind == "dense":
+        raise RecipeError(
+            'model.architecture = "dense" needs a backbone', hint="give stapes train --backbone MODEL"
+        )
+    if kind == "imported":
+        raise RecipeError(
+            'model.architecture = "imported": there is nothing to train',
+            hint='to train a new head on that network, set it to "dense" and give its bundle with --backbone',
+        )
+
+
 def build_network(
     recipe: Recipe, classes: int, *, batch: int | None = None, probabilities: bool = False
 ) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stapes.adopt import Backbone, open_backbone
 from stapes.datasets import Clip, Dataset, open_dataset
 from stapes.recipe import Bundle, Recipe
 from stapes.training.noise import open_noise
@@ -32,6 +33,8 @@ class Setup:
     """Bundles whose networks it learns from."""
     noise: Path | None = None
     """Recordings for `training.noise_sampled`."""
+    backbone: Path | None = None
+    """A network, a .tflite or a bundle, on whose embeddings a head is trained."""
     ray: str | None = None
     """Address of a cluster that trains instead of this machine."""
 
@@ -46,6 +49,10 @@ class Setup:
     def open_start(self) -> Bundle | None:
         """The bundle that training begins with."""
         return Bundle.load(self.start) if self.start else None
+
+    def open_backbone(self, recipe: Recipe) -> Backbone | None:
+        """The network without its classifier, checked against the recipe."""
+        return open_backbone(self.backbone, recipe) if self.backbone else None
 
     def open_teachers(self) -> list[Bundle]:
         """The bundles that training learns from."""

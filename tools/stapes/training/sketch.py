@@ -5,21 +5,27 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
 from stapes.recipe import Recipe
 from stapes.training.backend import require_packages
 from stapes.training.forest import untrained_forest
+from stapes.training.head import untrained_head
+from stapes.training.networks import require_network
 
 _CALIBRATION_WINDOWS = 4
 
 
-def untrained_network(recipe: Recipe, classes: int) -> bytes:
+def untrained_network(recipe: Recipe, classes: int, backbone: Path | None = None) -> bytes:
     """A full-int8 .tflite of the recipe's network; raises `RecipeError` where it cannot be built.
 
     In a process of its own: TensorFlow stays out of this one, and what it says while converting unsaid.
     """
+    if backbone is not None:
+        return untrained_head(recipe, classes, backbone)
+    require_network(recipe)
     if recipe.model.architecture == "forest":
         return untrained_forest(recipe, classes)
     require_packages()

@@ -341,7 +341,7 @@ def test_an_unchanged_bundle_is_neither_generated_nor_built_again(
             build()
     first.elf.unlink()
     assert build() == first
-    monkeypatch.setattr(kept_builds, "_package_hash", lambda: "another stapes")
+    monkeypatch.setattr(kept_builds, "package_hash", lambda: "another stapes")
     assert build() == first and json.loads(kept.read_bytes())["key"] != ""
     (shared / "host/stapes-stack.json").write_text("{}")
     (shared / "host" / STAMP).unlink()

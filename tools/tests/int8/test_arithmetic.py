@@ -93,6 +93,22 @@ def test_quantize_multiplier_is_the_nearest(real):
     assert error <= Fraction(2) ** (shift - 32)
 
 
+one = st.one_of(
+    st.floats(0.0, 2.0**30),
+    st.integers(-40, 30).map(lambda power: 2.0**power),
+    st.integers(-40, 30).map(lambda power: math.nextafter(2.0**power, 0.0)),
+    st.tuples(st.integers(1 << 30, INT32_MAX), st.integers(-70, 0)).map(lambda p: (p[0] + 0.5) * 2.0 ** p[1]),
+)
+
+
+@given(st.lists(one, max_size=8))
+def test_multipliers_of_a_layer_are_those_of_each_channel(reals):
+    multipliers, shifts = quantize_multipliers(np.array(reals, np.float64))
+    assert multipliers.dtype == shifts.dtype == np.int32
+    pairs = zip(multipliers.tolist(), shifts.tolist(), strict=True)
+    assert list(pairs) == [quantize_multiplier(real) for real in reals]
+
+
 def test_quantize_multiplier_limits():
     assert quantize_multiplier(0.0) == (0, 0)
     assert quantize_multiplier(1.0) == (1 << 30, 1)

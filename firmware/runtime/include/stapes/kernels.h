@@ -91,6 +91,15 @@ typedef struct {
 } stapes_fully_connected_t, stapes_fully_connected_carry_t;
 void stapes_fully_connected(const stapes_call_t *call); /* faster with DSP, MVE */
 
+/* The depthwise weights of two rows for four channels. With the DSP instructions, SXTB16 makes a word of a
+ * channel's two; the kernels' names differ, so that weights of another order do not link. */
+#if STAPES_DSP && !STAPES_MVE
+#define stapes_depthwise_conv_2d                    stapes_depthwise_rows
+#define STAPES_ROWS(a0, b0, c0, d0, a1, b1, c1, d1) a0, b0, a1, b1, c0, d0, c1, d1
+#else
+#define STAPES_ROWS(a0, b0, c0, d0, a1, b1, c1, d1) a0, b0, c0, d0, a1, b1, c1, d1
+#endif
+
 /* DEPTHWISE_CONV_2D. First the weights of groups of four channels, then those of the channels
  * that are left; see compiler/pack.py. */
 typedef struct {

@@ -1,0 +1,25 @@
+"""Networks of another origin: their front end, their layout, their edges; what does not fit is refused."""
+
+from stapes.adopt.backbone import Backbone, Embedder, cut, open_backbone
+from stapes.adopt.fit import check_fit
+from stapes.adopt.frontends import NAMED, Settings, bundle_settings, read_settings
+from stapes.adopt.network import Layout, Network, Scores, adopt, labels_of, read_int8, read_network
+
+__all__ = [
+    "NAMED",
+    "Backbone",
+    "Embedder",
+    "Layout",
+    "Network",
+    "Scores",
+    "Settings",
+    "adopt",
+    "bundle_settings",
+    "check_fit",
+    "cut",
+    "labels_of",
+    "open_backbone",
+    "read_int8",
+    "read_network",
+    "read_settings",
+]

@@ -1,0 +1,226 @@
+"""An outside network as the network of a bundle: int8, one input [1, frames, features, 1], one score a class."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stapes.compiler import compile_graph
+from stapes.errors import BundleError, ModelError
+from stapes.files import read_file
+from stapes.graph import (
+    Graph,
+    NotTransposable,
+    check_supported,
+    read_tflite,
+    simplify,
+    transposed,
+    with_input,
+    with_probabilities,
+    write_tflite,
+)
+from stapes.recipe import FrontendSpec
+
+Layout = Literal["auto", "frames-first", "bands-first"]
+Scores = Literal["auto", "softmax", "sigmoid", "as-is"]
+
+_APPENDED = {"softmax": "SOFTMAX", "sigmoid": "LOGISTIC"}
+_PROBABILITIES = ("SOFTMAX", "LOGISTIC", "CUSTOM:stapes_forest")
+_MOST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that fits its front end, and what was done to it."""
+
+    model: bytes
+    """The .tflite file: the one that came where nothing had to be changed."""
+    graph: Graph
+    frames: int
+    outputs: int
+    tagging: bool
+    """Every class has a probability of its own."""
+    notes: tuple[str, ...]
+
+
+def read_network(path: Path) -> bytes:
+    """The bytes of a .tflite file; raises `ModelError`."""
+    try:
+        return read_file(path, _MOST_BYTES)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}", hint="give a .tflite file") from error
+
+
+def adopt(
+    data: bytes, name: str, frontend: FrontendSpec, layout: Layout = "auto", scores: Scores = "auto"
+) -> Network:
+    """Make the network of `data` one that takes the rows of `frontend`; `name` is for errors.
+
+    Raises `ModelError` for what is no full-int8 network, `BundleError` for one that does not fit the front end.
+    """
+    graph = read_int8(data, name)
+    shape = graph.tensor(graph.inputs[0]).shape
+    features = frontend.n_features
+    frames, bands_first = _layout(shape, features, name, layout)
+    fitted, notes = _with_rows(graph, frames, features, bands_first)
+    fitted, tagging, more = _with_scores(fitted, scores)
+    untouched = fitted is graph and _begins_and_ends_in_int8(data)
+    model = data if untouched else write_tflite(fitted)
+    if fitted is graph and not untouched:
+        more = (
+            *more,
+            "its float or uint8 edges are taken off: the front end gives int8, the decision reads int8",
+        )
+    outputs = fitted.tensor(fitted.outputs[0]).elements
+    return Network(model, fitted, frames, outputs, tagging, (*notes, *more))
+
+
+def read_int8(data: bytes, name: str) -> Graph:
+    """The simplified graph of a full-int8 network with one input and one output; raises `ModelError`."""
+    graph = simplify(read_tflite(data, name))
+    for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(indices) != 1:
+            raise ModelError(
+                f"{name}: {len(indices)} {what}s, a bundle's network has one",
+                hint=f"convert it again with the {what} that counts",
+            )
+        tensor = graph.tensor(indices[0])
+        if tensor.type_name != "INT8" or tensor.quantization is None or len(tensor.quantization.scale) != 1:
+            raise ModelError(
+                f"{name}: its {what} {tensor.name} is {tensor.type_name.lower()}"
+                f"{'' if tensor.type_name != 'INT8' else ' without one scale and zero point'}, not int8",
+                hint="convert it as full int8: a representative_dataset, TFLITE_BUILTINS_INT8, "
+                f"inference_{what}_type = tf.int8",
+            )
+    check_supported(graph)
+    return graph
+
+
+def _begins_and_ends_in_int8(data: bytes) -> bool:
+    raw = read_tflite(data)
+    return all(raw.tensor(index).type_name == "INT8" for index in (*raw.inputs, *raw.outputs))
+
+
+def _layout(shape: tuple[int, ...], features: int, name: str, layout: Layout) -> tuple[int, bool]:
+    """Frames of a window, and whether bands are the first axis of the input."""
+    sizes = [size for size in shape if size != 1]
+    count = 1
+    for size in sizes:
+        count *= size
+    if len(sizes) > 2:
+        raise BundleError(
+            f"{name}: its input is {list(shape)}, of {len(sizes)} axes; frames and the values of a row are two",
+            hint="give a network of one channel, as [1, frames, bands, 1]",
+        )
+    if count % features or (len(sizes) == 2 and features not in sizes):
+        raise BundleError(
+            f"{name}: its input is {list(shape)}, and no axis of it has the {features} values of a row of this "
+            "front end",
+            hint=f"give the front end that it was trained with (n_mels, or n_mfcc: {features} here)",
+        )
+    frames = count // features
+    if len(sizes) < 2:
+        return frames, frames > 1 and layout == "bands-first"
+    if layout == "auto":
+        return frames, sizes[1] != features
+    bands_first = layout == "bands-first"
+    if sizes[0 if bands_first else 1] != features:
+        raise BundleError(
+            f"{name}: its input is {list(shape)}: axis of {features} values, the bands, is not where --layout {layout} "
+            "says",
+            hint="leave out --layout",
+        )
+    return frames, bands_first
+
+
+def _with_rows(graph: Graph, frames: int, features: int, bands_first: bool) -> tuple[Graph, tuple[str, ...]]:
+    """The network with the input [1, frames, features, 1]."""
+    source = graph.tensor(graph.inputs[0]).shape
+    wanted = (1, frames, features, 1)
+    if not bands_first:
+        return (graph if source == wanted else with_input(graph, wanted)), ()
+    in_front = with_input(graph, wanted, (0, 2, 1, 3))
+    whole = compile_graph(in_front).arena_bytes
+    try:
+        turned = transposed(graph)
+    except NotTransposable as reason:
+        return in_front, (
+            f"layout {list(source)}: a TRANSPOSE in front, because {reason} knows the axes; the network waits for the "
+            f"whole window, arena {whole:,} B",
+        )
+    rows = compile_graph(turned).arena_bytes
+    return turned, (
+        f"layout {list(source)}: the network is transposed at compile time, so that rows run along time: arena "
+        f"{rows:,} B (with a TRANSPOSE in front it were {whole:,} B)",
+    )
+
+
+def _with_scores(graph: Graph, scores: Scores) -> tuple[Graph, bool, tuple[str, ...]]:
+    """The network with probabilities at its end; whether classes are independent; what was done."""
+    last = next(op for op in graph.ops if graph.outputs[0] in op.outputs).kind
+    if scores == "as-is" or (scores == "auto" and last in _PROBABILITIES):
+        return graph, last == "LOGISTIC", ()
+    kind = _APPENDED["softmax" if scores == "auto" else scores]
+    if kind == last:
+        return graph, last == "LOGISTIC", ()
+    return (
+        with_probabilities(graph, kind),
+        kind == "LOGISTIC",
+        (f"its scores are no probabilities (it ends in {last}): {kind} is put behind it",),
+    )
+
+
+def labels_of(path: Path | None, data: bytes, outputs: int, name: str) -> tuple[str, ...]:
+    """The classes, one for every score: of a text file, a CSV file with the column `display_name`, `label` or `name`,
+    or, without a path, of the label file that TensorFlow Lite's metadata packs into the network.
+
+    Raises `BundleError`.
+    """
+    if path is None:
+        text, source = _packed_labels(data), f"the label file in {name}"
+        if text is None:
+            raise BundleError(
+                f"{name} brings no labels with it: it gives {outputs} scores",
+                hint="give --labels FILE, a label a line in the order of its scores",
+            )
+    else:
+        try:
+            text, source = read_file(path, 16 << 20).decode("utf-8-sig"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleError(
+                f"cannot read {path}: {error}", hint="give a text file, a label a line"
+            ) from error
+    found = _column(text) if source.endswith(".csv") else [line.strip() for line in text.splitlines()]
+    while found and not found[-1]:
+        found.pop()
+    if len(found) != outputs:
+        raise BundleError(
+            f"{source} names {len(found)} classes, the network gives {outputs} scores",
+            hint="one label a line, as many as scores and in their order",
+        )
+    return tuple(found)
+
+
+def _column(text: str) -> list[str]:
+    import csv
+
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for name in ("display_name", "label", "name"):
+        if rows and name in rows[0]:
+            return [str(row[name] or "").strip() for row in rows]
+    return [line.strip() for line in text.splitlines()]
+
+
+def _packed_labels(data: bytes) -> str | None:
+    """The text file at the end of a .tflite with metadata; None where there is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            names = [entry for entry in packed.infolist() if entry.filename.endswith(".txt")]
+            if len(names) != 1 or names[0].file_size > 1 << 20:
+                return None
+            return packed.read(names[0]).decode("utf-8")
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, OSError, ValueError):
+        return None

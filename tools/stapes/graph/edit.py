@@ -1,0 +1,143 @@
+"""Changes to a graph that leave what it computes as it is: another input shape, no unused tensors, a part of it.
+
+Each gives a `Graph` that `write_tflite` makes a file of; see also `stapes.graph.transpose`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
+
+
+class Editor:
+    """A graph whose tensors and operators can be added to."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.tensors = list(graph.tensors)
+        self.ops = list(graph.ops)
+
+    def activation(self, like: Tensor, name: str, shape: tuple[int, ...]) -> int:
+        """A new int8 tensor with the quantisation of another; its index."""
+        self.tensors.append(
+            replace(like, index=len(self.tensors), name=name, shape=shape, data=None, is_variable=False)
+        )
+        return len(self.tensors) - 1
+
+    def scores(self, name: str, shape: tuple[int, ...]) -> int:
+        """A new int8 tensor of probabilities: steps of 1/256 from 0."""
+        quantization = Quantization(np.array([2.0**-8], np.float32), np.array([-128], np.int64))
+        self.tensors.append(
+            Tensor(len(self.tensors), name, shape, np.dtype(np.int8), quantization, type_name="INT8")
+        )
+        return len(self.tensors) - 1
+
+    def integers(self, name: str, values: npt.ArrayLike) -> int:
+        """A new constant of int32; its index."""
+        data = np.asarray(values, np.int32)
+        self.tensors.append(
+            Tensor(len(self.tensors), name, data.shape, data.dtype, data=data, type_name="INT32")
+        )
+        return len(self.tensors) - 1
+
+    def tensor(self, tensor: Tensor) -> int:
+        """Add a tensor as it is; its index."""
+        self.tensors.append(replace(tensor, index=len(self.tensors)))
+        return len(self.tensors) - 1
+
+    def op(
+        self,
+        kind: str,
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        *,
+        first: bool = False,
+        **attributes: Attribute,
+    ) -> None:
+        """Add an operator at the end, or at the beginning."""
+        made = Op(len(self.ops), kind, inputs, outputs, attributes)
+        self.ops.insert(0 if first else len(self.ops), made)
+
+    def finished(
+        self, *, inputs: tuple[int, ...] | None = None, outputs: tuple[int, ...] | None = None
+    ) -> Graph:
+        """The graph, its operators numbered in their order, without tensors that nobody uses."""
+        return compact(
+            replace(
+                self.graph,
+                tensors=tuple(self.tensors),
+                ops=tuple(replace(op, index=index) for index, op in enumerate(self.ops)),
+                inputs=self.graph.inputs if inputs is None else inputs,
+                outputs=self.graph.outputs if outputs is None else outputs,
+            )
+        )
+
+
+def compact(graph: Graph) -> Graph:
+    """`graph` without the tensors that neither an operator nor an edge names; indices are those of the rest."""
+    used = {*graph.inputs, *graph.outputs, *(i for op in graph.ops for i in (*op.inputs, *op.outputs))}
+    kept = [tensor for tensor in graph.tensors if tensor.index in used]
+    place = {tensor.index: index for index, tensor in enumerate(kept)} | {-1: -1}
+    return replace(
+        graph,
+        tensors=tuple(replace(tensor, index=place[tensor.index]) for tensor in kept),
+        ops=tuple(
+            replace(
+                op,
+                index=index,
+                inputs=tuple(place[i] for i in op.inputs),
+                outputs=tuple(place[i] for i in op.outputs),
+            )
+            for index, op in enumerate(graph.ops)
+        ),
+        inputs=tuple(place[i] for i in graph.inputs),
+        outputs=tuple(place[i] for i in graph.outputs),
+    )
+
+
+def with_input(graph: Graph, shape: tuple[int, ...], order: tuple[int, ...] = ()) -> Graph:
+    """`graph` with an input of this shape: its own gets the same bytes, or with `order` those of a TRANSPOSE first."""
+    source = graph.inputs[0]
+    tensor = graph.tensor(source)
+    edit = Editor(graph)
+    given = edit.activation(tensor, "features", shape)
+    turned_shape = tuple(shape[axis] for axis in order) if order else shape
+    turned = edit.activation(tensor, "features (turned)", turned_shape) if order else given
+    if turned_shape == tensor.shape:
+        edit.ops = [_reading(op, source, turned) for op in edit.ops]
+    else:
+        edit.op("RESHAPE", (turned, edit.integers("input shape", tensor.shape)), (source,), first=True)
+    if order:
+        edit.op("TRANSPOSE", (given, edit.integers("input order", order)), (turned,), first=True)
+    outputs = tuple(turned if index == source else index for index in graph.outputs)
+    return edit.finished(inputs=(given,), outputs=outputs)
+
+
+def with_probabilities(graph: Graph, kind: str) -> Graph:
+    """`graph` with a SOFTMAX or a LOGISTIC behind its scores."""
+    source = graph.outputs[0]
+    edit = Editor(graph)
+    made = edit.scores("probabilities", graph.tensor(source).shape)
+    if kind == "SOFTMAX":
+        edit.op(kind, (source,), (made,), beta=1.0)
+    else:
+        edit.op(kind, (source,), (made,))
+    return edit.finished(outputs=(made,))
+
+
+def up_to(graph: Graph, tensor: int) -> Graph:
+    """The part of `graph` that makes one of its tensors, which becomes the only output."""
+    needed, kept = {tensor}, []
+    for op in reversed(graph.ops):
+        if needed.intersection(op.outputs):
+            kept.append(op)
+            needed.update(op.inputs)
+    return compact(replace(graph, ops=tuple(reversed(kept)), outputs=(tensor,)))
+
+
+def _reading(op: Op, source: int, instead: int) -> Op:
+    return replace(op, inputs=tuple(instead if index == source else index for index in op.inputs))
