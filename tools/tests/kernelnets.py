@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from modelmaker import ModelMaker
 
+from stapes.graph.windows import output_size
+
 
 def convolution(random: np.random.Generator) -> dict[str, Any]:
     """Arguments of any convolution."""
@@ -289,6 +291,15 @@ def resized() -> bytes:
     for kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
         for size, align, half in (((10, 8), False, False), ((7, 3), False, True), ((9, 7), True, False)):
             outputs.append(maker.resize(kind, size, align, half, source=source).last)
+    for size, kernel, stride, padding in (
+        ((10, 8), (3, 3), (2, 2), "SAME"),
+        ((11, 9), (3, 3), (2, 2), "VALID"),
+        ((9, 4), (5, 2), (1, 1), "SAME"),
+    ):
+        shape = [output_size(padding, size[i], kernel[i], stride[i]) for i in (0, 1)]
+        cut = maker.slice((0, 0, 0, 0), (1, min(5, shape[0]), min(4, shape[1]), 3), source=source).last
+        if maker.shape(cut)[1:3] == tuple(shape):
+            outputs.append(maker.transpose_conv(4, size, kernel, stride, padding, "RELU", source=cut).last)
     outputs.append(maker.unary("ABS", 0.04, 9, source=source).last)
     outputs.append(maker.unary("ELU", 0.06, -4, source=source).last)
     outputs.append(maker.unary("LOG_SOFTMAX", 1 / 16, 127, source=source).last)
@@ -297,6 +308,19 @@ def resized() -> bytes:
     outputs += [mean, variance]
     divisors = maker.constant([[[3, -7, 90]]], "INT8", scale=0.03, zero_point=5)
     outputs.append(maker.binary("DIV", source, divisors, 0.02, 3, "RELU").last)
+    return maker.build(outputs)
+
+
+def products() -> bytes:
+    """BATCH_MATMUL of what is computed, transposed or not, one of them a single matrix."""
+    maker = ModelMaker(19).input((1, 3, 5, 4)).input((1, 3, 6, 4), scale=0.02, zero_point=9)
+    left, right = maker.inputs
+    outputs = [maker.batch_matmul(left, right, adj_y=True).last]
+    outputs.append(maker.batch_matmul(left, maker.transpose((0, 1, 3, 2), source=right).last).last)
+    single = maker.constant(np.arange(-12, 12).reshape(1, 1, 4, 6), "INT8", scale=0.1, zero_point=2)
+    outputs.append(maker.batch_matmul(left, single).last)
+    flat = maker.reshape((1, 15, 4), source=left).last
+    outputs.append(maker.batch_matmul(flat, flat, adj_x=True).last)
     return maker.build(outputs)
 
 
@@ -592,6 +616,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     "parts": parts_and_orders,
     "joints": parts_and_joints,
     **{f"rank-{2 + seed % 4}-{seed}": partial(any_rank, seed) for seed in range(4)},
+    "products": products,
     "resized": resized,
     "aliases": aliases,
     "one reshape": one_reshape,

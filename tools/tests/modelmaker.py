@@ -222,6 +222,48 @@ class ModelMaker:
             depth_multiplier=multiplier,
         )
 
+    def transpose_conv(
+        self,
+        channels: int,
+        size: tuple[int, int],
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (2, 2),
+        padding: str = "SAME",
+        activation: str = "NONE",
+        per_channel: bool = True,
+        bias: bool = True,
+        scale: float | None = None,
+        zero_point: int = 4,
+        source: int | None = None,
+    ) -> Self:
+        """TRANSPOSE_CONV to a map of `size`."""
+        source = self.last if source is None else source
+        depth = self.shape(source)[3]
+        weights = self._weights((channels, *kernel, depth), 0, per_channel)
+        shape = (1, *size, channels)
+        output = self.tensor(
+            shape,
+            scale
+            if scale is not None
+            else self._output_scale(source, weights, kernel[0] * kernel[1] * depth),
+            zero_point,
+            name=f"transpose_conv_{len(self.ops)}",
+        )
+        return self.raw_op(
+            "TRANSPOSE_CONV",
+            [
+                self.constant(np.array(shape, np.int32)),
+                weights,
+                source,
+                *self._bias(weights, source, channels, bias),
+            ],
+            [output],
+            padding=padding,
+            stride_h=stride[0],
+            stride_w=stride[1],
+            activation=activation,
+        )
+
     def fully_connected(
         self,
         units: int,
@@ -374,6 +416,17 @@ class ModelMaker:
         if kind == "SQUARED_DIFFERENCE":
             return self.op(kind, [left, right], shape, scale, zero_point)
         return self.op(kind, [left, right], shape, scale, zero_point, activation=activation)
+
+    def batch_matmul(
+        self, left: int, right: int, adj_x: bool = False, adj_y: bool = False, scale: float = 0.5
+    ) -> Self:
+        """BATCH_MATMUL."""
+        first, second = self.shape(left), self.shape(right)
+        rows, columns = first[-1 if adj_x else -2], second[-2 if adj_y else -1]
+        batch = np.broadcast_shapes(first[:-2], second[:-2])
+        return self.op(
+            "BATCH_MATMUL", [left, right], (*batch, rows, columns), scale, 3, adj_x=adj_x, adj_y=adj_y
+        )
 
     def unary(
         self,

@@ -12,7 +12,7 @@ from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.compiler.structures import macro
 from stapes.graph import Op
-from stapes.int8.arithmetic import activation_range, padding_before
+from stapes.int8.arithmetic import activation_range, padding_before, quantize_multiplier
 from stapes.int8.conv import output_multipliers
 
 CARRY = "two channels in one multiplication where there are DSP instructions"
@@ -356,10 +356,97 @@ def _add_accumulating(
     )
 
 
+def transpose_conv(builder: Builder, op: Op) -> None:
+    """Every output adds up what reaches it: the rows of the whole map are there when the first is made."""
+    weights = _constant(builder, op)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    source, output = builder.tensor(op.inputs[2]), builder.tensor(op.outputs[0])
+    _, height, width, _ = output.shape
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    padding = op.text("padding")
+    multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
+    bias = np.zeros(channels, np.int64)
+    if len(op.inputs) > 3 and op.inputs[3] >= 0:
+        given = builder.tensor(op.inputs[3]).data
+        assert given is not None
+        bias = given.astype(np.int64).reshape(-1)
+    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
+    rows, columns = source.shape[1:3]
+    builder.add_layer(
+        op=op,
+        kernel="transpose_conv",
+        inputs=(Input(builder.source(op, op.inputs[2], Shape(rows, columns, depth)), height=rows, stride=0),),
+        shape=Shape(height, width, channels),
+        fields={
+            "weights": Array("int8_t", weights.reshape(-1)),
+            "channels": Array("stapes_channel_t", np.stack([bias, multipliers], axis=1)),
+            "shifts": Array("int8_t", shifts.astype(np.int8)),
+            "offset": -source.zero_point,
+            "zero_point": output.zero_point,
+            "minimum": low,
+            "maximum": high,
+            "input_rows": rows,
+            "input_columns": columns,
+            "depth": depth,
+            "columns": width,
+            "output_channels": channels,
+            "kernel_height": kernel_h,
+            "kernel_width": kernel_w,
+            "stride_height": stride_h,
+            "stride_width": stride_w,
+            "pad_top": padding_before(padding, height, kernel_h, stride_h),
+            "pad_left": padding_before(padding, width, kernel_w, stride_w),
+        },
+        macs=rows * columns * weights.size,
+        knows_row=True,
+        details=_details(op, kernel_h, kernel_w),
+    )
+
+
+def batch_matmul(builder: Builder, op: Op) -> None:
+    """Both operands lie in one row each."""
+    left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    rows, columns = output.shape[-2:]
+    transposes = [bool(op.integer(name)) for name in ("adj_x", "adj_y")]
+    depth = left.shape[-2 if transposes[0] else -1]
+    shape = Shape.of(output.shape)
+    multiplier, shift = quantize_multiplier(left.scale * right.scale / output.scale)
+    builder.add_layer(
+        op=op,
+        kernel="batch_matmul",
+        inputs=tuple(
+            Input(builder.source(op, tensor.index, Shape(1, 1, tensor.elements)), stride=0)
+            for tensor in (left, right)
+        ),
+        fields={
+            "multiplier": multiplier,
+            "offset1": -left.zero_point,
+            "offset2": -right.zero_point,
+            "zero_point": output.zero_point,
+            "shift": shift,
+            "lines": shape.row_bytes // columns,
+            "rows": rows,
+            "columns": columns,
+            "depth": depth,
+            "batch_step1": rows * depth if left.elements > rows * depth else 0,
+            "batch_step2": columns * depth if right.elements > columns * depth else 0,
+            "row_step1": 1 if transposes[0] else depth,
+            "depth_step1": rows if transposes[0] else 1,
+            "depth_step2": 1 if transposes[1] else columns,
+            "column_step2": depth if transposes[1] else 1,
+        },
+        macs=output.elements * depth,
+        knows_row=True,
+        details=f"{depth} products each",
+    )
+
+
 _DENSE = ("conv_2d", "conv_2d_carry")
 _DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "depthwise_column")
 LOWERINGS = {
+    "BATCH_MATMUL": Lowering(batch_matmul, ("batch_matmul",)),
     "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
     "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),
+    "TRANSPOSE_CONV": Lowering(transpose_conv, ("transpose_conv",)),
     "FULLY_CONNECTED": Lowering(fully_connected, (*_DENSE, "fully_connected", "fully_connected_carry")),
 }

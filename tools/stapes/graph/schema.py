@@ -32,6 +32,8 @@ OPTIONS: dict[str, Options] = {
         "DepthwiseConv2DOptions",
         {**_WINDOW, **_DILATION, "depth_multiplier": "DepthMultiplier", **_ACTIVATION},
     ),
+    "TRANSPOSE_CONV": Options("TransposeConvOptions", {**_WINDOW, **_ACTIVATION}),
+    "BATCH_MATMUL": Options("BatchMatMulOptions", {"adj_x": "AdjX", "adj_y": "AdjY"}),
     "FULLY_CONNECTED": Options(
         "FullyConnectedOptions",
         {**_ACTIVATION, "weights_format": "WeightsFormat", "keep_num_dims": "KeepNumDims"},

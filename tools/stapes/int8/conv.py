@@ -15,6 +15,7 @@ from stapes.int8.arithmetic import (
     multiply_by_quantized_multiplier,
     padding_before,
     padding_total,
+    quantize_multiplier,
     quantize_multipliers,
     wrap_int32,
 )
@@ -26,7 +27,8 @@ _Number = TypeVar("_Number", np.float32, np.int32)
 
 def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """`(multipliers, shifts)` of a convolution or dense layer, one per channel, or one each per tensor."""
-    source, weights, output = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    position = 2 if op.kind == "TRANSPOSE_CONV" else 0
+    source, weights, output = (graph.tensor(i) for i in (op.inputs[position], op.inputs[1], op.outputs[0]))
     assert weights.quantization is not None
     return quantize_multipliers(effective_scales(source.scale, weights.quantization.scale, output.scale))
 
@@ -76,6 +78,30 @@ def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     return [requantize(graph, op, _with_bias(np.asarray(accumulator), inputs))]
 
 
+def transpose_conv(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Every input adds its part to a window of the output; inputs: shape, OHWI weights, map, perhaps biases."""
+    source, output = graph.tensor(op.inputs[2]), graph.tensor(op.outputs[0])
+    weights = inputs[1].astype(np.int64)
+    centred = inputs[2].astype(np.int64) - source.zero_point
+    _, kernel_h, kernel_w, _ = weights.shape
+    _, height, width, channels = output.shape
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    top = padding_before(op.text("padding"), height, kernel_h, stride_h)
+    left = padding_before(op.text("padding"), width, kernel_w, stride_w)
+    rows, columns = source.shape[1:3]
+    reach = (1, (rows - 1) * stride_h + kernel_h, (columns - 1) * stride_w + kernel_w, channels)
+    whole = np.zeros((1, max(reach[1], top + height), max(reach[2], left + width), channels), np.int64)
+    for y in range(kernel_h):
+        for x in range(kernel_w):
+            part = np.einsum("bhwi,oi->bhwo", centred, weights[:, y, x])
+            bottom, right = y + (rows - 1) * stride_h + 1, x + (columns - 1) * stride_w + 1
+            whole[:, y:bottom:stride_h, x:right:stride_w] += part
+    accumulator = whole[:, top : top + height, left : left + width]
+    if len(inputs) > 3 and inputs[3].size:
+        accumulator = wrap_int32(accumulator + inputs[3].astype(np.int64).reshape(-1))
+    return [requantize(graph, op, accumulator)]
+
+
 def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Rows of the flattened input times the rows of the weights."""
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
@@ -83,6 +109,18 @@ def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     rows = inputs[0].astype(np.float32).reshape(-1, weights.shape[1]) - np.float32(source.zero_point)
     accumulator = exact_matmul(rows, weights)
     return [requantize(graph, op, _with_bias(accumulator, inputs)).reshape(output.shape)]
+
+
+def batch_matmul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
+    """Matrices times matrices, one step of scale for all."""
+    left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
+    first = inputs[0].astype(np.int64) - left.zero_point
+    second = inputs[1].astype(np.int64) - right.zero_point
+    first = first.swapaxes(-1, -2) if op.integer("adj_x") else first
+    second = second.swapaxes(-1, -2) if op.integer("adj_y") else second
+    multiplier, shift = quantize_multiplier(left.scale * right.scale / output.scale)
+    scaled = multiply_by_quantized_multiplier(first @ second, multiplier, shift) + output.zero_point
+    return [np.clip(scaled, -128, 127).astype(np.int8)]
 
 
 def exact_matmul(rows: npt.NDArray[np.float32], weights: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
@@ -128,7 +166,9 @@ def _patches(
 
 
 KERNELS = {
+    "BATCH_MATMUL": batch_matmul,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
+    "TRANSPOSE_CONV": transpose_conv,
 }

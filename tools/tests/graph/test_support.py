@@ -99,7 +99,7 @@ def with_weights(**changes: object) -> ModelMaker:
         ),
         (
             ModelMaker().input((1, 2, 2, 2, 2, 2)).transpose(range(6)),
-            "6 dimensions of TRANSPOSE and SLICE (at most 5",
+            "6 dimensions of TRANSPOSE, SLICE and BATCH_MATMUL (at most 5",
         ),
         (
             ModelMaker().input((1, 6)).strided_slice((0, 0), (1, 6), (1, 1), (1, 6), new_axis_mask=1),

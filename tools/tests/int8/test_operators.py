@@ -113,6 +113,46 @@ def test_conv_2d(
 
 @quick
 @given(
+    batch=st.lists(st.integers(1, 3), max_size=2),
+    alone=st.sampled_from([None, 0, 1]),
+    sizes=st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 6)),
+    adj_x=st.booleans(),
+    adj_y=st.booleans(),
+    zeros=st.tuples(zero_points, zero_points),
+)
+def test_batch_matmul(batch, alone, sizes, adj_x, adj_y, zeros):
+    rows, depth, columns = sizes
+    ones = [1] * len(batch)
+    left = (*(ones if alone == 0 else batch), *((depth, rows) if adj_x else (rows, depth)))
+    right = (*(ones if alone == 1 else batch), *((columns, depth) if adj_y else (depth, columns)))
+    maker = ModelMaker().input(left, 0.03, zeros[0]).input(right, 0.07, zeros[1])
+    check(maker.batch_matmul(0, 1, adj_x, adj_y, 0.4).build())
+
+
+@quick
+@given(
+    window=windows(dilated=False),
+    depth=st.integers(1, 4),
+    channels=st.integers(1, 4),
+    per_channel=st.booleans(),
+    bias=st.booleans(),
+    activation=activations,
+    zero=zero_points,
+    seed=seeds,
+)
+def test_transpose_conv(window, depth, channels, per_channel, bias, activation, zero, seed):
+    """The map that a convolution would make is the input, the map that it would read the output."""
+    size, kernel, stride, padding = (window[name] for name in ("size", "kernel", "stride", "padding"))
+    shape = [output_size(padding, size[i], kernel[i], stride[i]) for i in (0, 1)]
+    maker = ModelMaker(seed).input((1, *shape, depth), 0.05, zero)
+    maker.transpose_conv(
+        channels, size, kernel, stride, padding, activation, per_channel, bias, zero_point=-7
+    )
+    check(maker.build(), seed)
+
+
+@quick
+@given(
     window=windows(),
     depth=st.integers(1, 5),
     multiplier=st.integers(1, 3),

@@ -135,6 +135,37 @@ void stapes_depthwise_column(const stapes_call_t *call); /* faster with DSP */
 #define stapes_depthwise_column stapes_depthwise_conv_2d
 #endif
 
+/* TRANSPOSE_CONV. Weights are [output_channels][kernel_height][kernel_width][depth], biases as in the file.
+ */
+typedef struct {
+    const int8_t *weights;
+    const stapes_channel_t *channels;
+    const int8_t *shifts; /* left if positive */
+    int16_t offset;       /* minus the zero point of the input */
+    int16_t zero_point;
+    int8_t minimum, maximum;
+    uint32_t input_rows, input_columns, depth;
+    uint32_t columns, output_channels;
+    uint32_t kernel_height, kernel_width;
+    uint32_t stride_height, stride_width;
+    uint32_t pad_top, pad_left;
+} stapes_transpose_conv_t;
+void stapes_transpose_conv(const stapes_call_t *call);
+
+/* BATCH_MATMUL: `lines` rows of a product's matrix in an output row, the operands in one row each. */
+typedef struct {
+    int32_t multiplier;
+    int16_t offset1, offset2; /* minus the zero points */
+    int16_t zero_point;
+    int8_t shift;
+    uint32_t lines;
+    uint32_t rows, columns, depth; /* of one product */
+    uint32_t batch_step1, batch_step2;
+    uint32_t row_step1, depth_step1;
+    uint32_t depth_step2, column_step2;
+} stapes_batch_matmul_t;
+void stapes_batch_matmul(const stapes_call_t *call);
+
 /* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
 #define STAPES_NARROW_POOL 255u /* elements of int8 whose sum fits int16 */
 typedef struct {

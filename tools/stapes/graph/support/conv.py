@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from stapes.graph.support.inspection import Inspection, Operator
+from stapes.graph.windows import output_size
 
 _INT32_LIMIT = 2**31 - 1
 
@@ -59,8 +62,41 @@ def _fully_connected(check: Inspection) -> None:
         _weight_rescale(check)
 
 
-def _weights(check: Inspection, axis: int, channels: int) -> bool:
-    """Constant int8 weights with one symmetric scale or one per channel along `axis`; int32 bias or none."""
+def _transpose_conv(check: Inspection) -> None:
+    """Inputs: the output's shape, weights [channels, height, width, input channels], the map, perhaps biases."""
+    check.arity(3, 4)
+    source, weights, output = check.input(2), check.input(1), check.output
+    check.rank4(source, weights, output)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    check.require(depth == source.shape[3], "channels of input and weights do not fit")
+    sizes = check.constant_ints(0, "the output's shape")
+    if sizes is not None:
+        check.require(tuple(int(size) for size in sizes) == output.shape, f"the shape {list(output.shape)}")
+    stride_h, stride_w = check.op.integer("stride_h"), check.op.integer("stride_w")
+    check.require(min(kernel_h, kernel_w, stride_h, stride_w) >= 1, "a stride or kernel size of no use")
+    if source.shape[0] != 1:
+        check.refuse(f"a batch of {source.shape[0]}", "export the network with a batch of 1")
+    padding = check.op.text("padding")
+    expected = tuple(
+        output_size(padding, output.shape[axis], kernel, stride)
+        for axis, kernel, stride in ((1, kernel_h, stride_h), (2, kernel_w, stride_w))
+    )
+    check.require(
+        source.shape[1:3] == expected and output.shape[3] == channels and output.shape[0] == source.shape[0],
+        f"{list(source.shape)} from the output's shape {list(output.shape)}",
+    )
+    check.activation()
+    quantized = check.int8(source, output)
+    if _weights(check, 0, channels, bias=3) and quantized:
+        scales = weights.quantization
+        assert scales is not None
+        check.rescale(source.scale * float(np.max(scales.scale)) / output.scale)
+
+
+def _weights(check: Inspection, axis: int, channels: int, bias: int = 2) -> bool:
+    """Constant int8 weights with one symmetric scale or one per channel along `axis`; int32 biases or none at the input
+    `bias`.
+    """
     weights = check.input(1)
     if weights.type_name != "INT8" or weights.data is None:
         what = f"{weights.type_name} weights" if weights.data is not None else "weights computed at run time"
@@ -78,13 +114,15 @@ def _weights(check: Inspection, axis: int, channels: int) -> bool:
     accumulator = 255 * np.abs(np.moveaxis(weights.data.astype(np.int64), axis, 0)).reshape(channels, -1).sum(
         axis=1
     )
-    if check.has_input(2):
-        bias = check.input(2)
-        if bias.type_name != "INT32" or bias.data is None:
-            check.refuse(f"{bias.type_name} bias {bias.name}", "convert to full int8 (constant int32 biases)")
+    if check.has_input(bias):
+        given = check.input(bias)
+        if given.type_name != "INT32" or given.data is None:
+            check.refuse(
+                f"{given.type_name} bias {given.name}", "convert to full int8 (constant int32 biases)"
+            )
             return False
-        check.require(bias.elements == channels, f"{bias.elements} biases for {channels} channels")
-        accumulator = accumulator + np.abs(bias.data.astype(np.int64).reshape(-1))
+        check.require(given.elements == channels, f"{given.elements} biases for {channels} channels")
+        accumulator = accumulator + np.abs(given.data.astype(np.int64).reshape(-1))
     if np.any(accumulator > _INT32_LIMIT):
         check.refuse("an accumulator that may exceed 32 bits", "use smaller weights or a smaller bias")
     return True
@@ -96,7 +134,34 @@ def _weight_rescale(check: Inspection) -> None:
     check.rescale(check.input(0).scale * float(np.max(weights.scale)) / check.output.scale)
 
 
+def _batch_matmul(check: Inspection) -> None:
+    check.arity(2, 2)
+    left, right, output = check.input(0), check.input(1), check.output
+    check.require(min(len(left.shape), len(right.shape)) >= 2, "a matrix with less than two dimensions")
+    rows, depth = left.shape[-2:][:: -1 if check.op.integer("adj_x") else 1]
+    also, columns = right.shape[-2:][:: -1 if check.op.integer("adj_y") else 1]
+    check.require(depth == also, f"{depth} and {also} elements to multiply")
+    batches = [tensor.shape[:-2] for tensor in (left, right)]
+    try:
+        check.shape((*np.broadcast_shapes(*batches), rows, columns))
+    except ValueError:
+        check.require(False, f"batches of {list(batches[0])} and {list(batches[1])}")
+    for tensor, batch in zip((left, right), batches, strict=True):
+        if math.prod(batch) not in (1, math.prod(output.shape[:-2])):
+            check.refuse(
+                f"a batch of {list(batch)} of {tensor.name}", "give both the same batch, or one matrix"
+            )
+    check.limit("TRANSPOSE_DIMENSIONS", len(output.shape), "reshape first")
+    if 255 * 255 * depth > _INT32_LIMIT:
+        check.refuse(f"sums of {depth} products", "multiply in parts")
+    if check.int8(left, right, output):
+        check.rescale(left.scale * right.scale / output.scale)
+
+
 OPERATORS = {
+    "BATCH_MATMUL": Operator(
+        _batch_matmul, "two tensors, transposed or not; equal batches, or a single matrix on one side"
+    ),
     "CONV_2D": Operator(
         _conv_2d,
         "any kernel, stride, dilation, padding, groups; weights per channel or per tensor; fused activation",
@@ -104,6 +169,9 @@ OPERATORS = {
     "DEPTHWISE_CONV_2D": Operator(
         _depthwise_conv_2d,
         "any kernel, stride, dilation, padding, multiplier; weights per channel or tensor; fused activation",
+    ),
+    "TRANSPOSE_CONV": Operator(
+        _transpose_conv, "any kernel, stride, padding; weights per channel or per tensor; fused activation"
     ),
     "FULLY_CONNECTED": Operator(_fully_connected, "weights per channel or per tensor; fused activation"),
 }
