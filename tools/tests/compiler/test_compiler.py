@@ -44,7 +44,9 @@ def test_every_supported_operator_has_a_lowering_and_kernels() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_use_the_kernels_named_in_the_page(name: str) -> None:
     for layer in plan_of(NETWORKS[name]()).layers:
-        assert layer.kernel in (*LOWERINGS[layer.op].kernels, "reshape")
+        # A map that is a view of another, or has two homes, is copied where somebody needs it whole.
+        copies = ("reshape", "concatenation_rows") if layer.name.endswith(" (copy)") else ("reshape",)
+        assert layer.kernel in (*LOWERINGS[layer.op].kernels, *copies)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

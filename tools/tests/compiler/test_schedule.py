@@ -145,6 +145,8 @@ def whole(events: int) -> int:
 def assert_equal(data: bytes) -> None:
     """Heights, first and last events, how many events, and who is in use together with whom."""
     network, _ = lower(simplify(read_tflite(data)))
+    if network.states:
+        pytest.skip("the plain loop starts every window anew; test_state.py runs networks with state")
     for by_layers in (False, True):
         arguments = (network.input_count, network.layers, network.storages, network.outputs, by_layers)
         found, plain = simulate(*arguments), PlainLoop(*arguments)
