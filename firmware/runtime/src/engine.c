@@ -182,7 +182,7 @@ int stapes_engine_next(stapes_engine_t *engine) {
     const stapes_model_t *model = engine->model;
     uint32_t *counter = counters(engine);
     const size_t count = (size_t)model->input_count + model->layer_count;
-    if (model->state_count != 0) {
+    if (model->state_count != 0 || model->kept_count != 0) {
         if (counter[0] == 0) {
             return STAPES_OK; /* nothing has come since the last start */
         }

@@ -152,7 +152,7 @@ int stapes_engine_init(stapes_engine_t *engine, const stapes_model_t *model, voi
 int stapes_engine_reset(stapes_engine_t *engine);
 
 /* Starts a new window that goes on from the state which the one before has left. Returns STAPES_OK or an
- * error (STAPES_E_STATE: in the middle of a window whose rows are to be kept: push the others, or reset). */
+ * error (STAPES_E_STATE: in the middle of a window of a network with state: push the others, or reset). */
 int stapes_engine_next(stapes_engine_t *engine);
 
 /* Gives the next row (model->row_bytes) of input 0. Returns 0: more rows are needed, 1: outputs complete, <0:
