@@ -21,6 +21,12 @@ static uint32_t produced(const stapes_engine_t *engine, uint32_t index) {
     return stapes_kept_rows(model, tensor) + steps;
 }
 
+/* The same as arena_row() where a call does not matter. */
+__attribute__((noinline)) static int8_t *row_at(const stapes_engine_t *engine, const stapes_tensor_t *tensor,
+                                                uint32_t row) {
+    return arena_row(engine, tensor, row);
+}
+
 static int is_ready(const stapes_engine_t *engine, uint32_t index) {
     const stapes_model_t *model = engine->model;
     const stapes_layer_t *layer = &model->layers[index];
@@ -44,23 +50,24 @@ static int is_ready(const stapes_engine_t *engine, uint32_t index) {
 }
 
 /* Finds the rows of a layer's windows. Not inlined: what it needs of the stack is free again when the kernel
- * runs. */
-__attribute__((noinline)) static void find_rows(const stapes_engine_t *engine, const stapes_layer_t *layer,
-                                                uint32_t step, const int8_t **next) {
+ * runs. What is called once a row is cold, so as small as it can be; this goes over every row of every
+ * window. */
+__attribute__((noinline, hot)) static void
+find_rows(const stapes_engine_t *engine, const stapes_layer_t *layer, uint32_t step, const int8_t **next) {
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
         const stapes_tensor_t *source = &engine->model->tensors[input->tensor];
+        const int8_t *base = source->at.data;
+        uint32_t turn = 0, height = UINT32_MAX; /* a constant is no ring */
+        if (!is_constant(source)) {
+            base = (const int8_t *)engine->arena + source->at.offset - input->left;
+            turn = ring_turn(engine, source);
+            height = source->height;
+        }
         /* Rows above the map are far behind its end. */
         uint32_t row = step * input->stride - (uint32_t)input->before;
         for (uint32_t k = input->height; k != 0; k--) {
-            if (row >= source->rows) {
-                *next = input->outside;
-            } else if (is_constant(source)) {
-                *next = source->at.data + source->stride * row;
-            } else {
-                *next = arena_row(engine, source, row) - input->left;
-            }
-            next++;
+            *next++ = row >= source->rows ? input->outside : base + source->stride * ((row + turn) % height);
             row += input->dilation;
         }
     }
@@ -90,7 +97,7 @@ static uint32_t run_step(stapes_engine_t *engine, uint32_t index) {
 }
 
 /* Deepest layer first, until none is ready. Layers behind `layer` are known not to be. */
-static void run_rows(stapes_engine_t *engine, uint32_t layer) {
+__attribute__((noinline)) static void run_rows(stapes_engine_t *engine, uint32_t layer) {
     for (;;) {
         if (is_ready(engine, layer)) {
             layer = run_step(engine, layer);
@@ -163,9 +170,9 @@ __attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
         const uint32_t bytes = stapes_row_bytes(tensor);
         for (uint32_t row = 0; row < state->rows; row++) {
             if (state->initial != NULL) {
-                memcpy(arena_row(engine, tensor, row), state->initial + row * bytes, bytes);
+                memcpy(row_at(engine, tensor, row), state->initial + row * bytes, bytes);
             } else {
-                memset(arena_row(engine, tensor, row), tensor->zero_point, bytes);
+                memset(row_at(engine, tensor, row), tensor->zero_point, bytes);
             }
         }
     }
@@ -175,7 +182,7 @@ __attribute__((cold)) int stapes_engine_reset(stapes_engine_t *engine) {
     return STAPES_OK;
 }
 
-int stapes_engine_next(stapes_engine_t *engine) {
+__attribute__((cold)) int stapes_engine_next(stapes_engine_t *engine) {
     if (engine == NULL || engine->model == NULL) {
         return STAPES_E_ARGUMENT;
     }
@@ -199,7 +206,8 @@ int stapes_engine_next(stapes_engine_t *engine) {
     return STAPES_OK;
 }
 
-int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const int8_t *row) {
+__attribute__((cold)) int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input,
+                                                       const int8_t *row) {
     if (engine == NULL || row == NULL || engine->model == NULL || input >= engine->model->input_count) {
         return STAPES_E_ARGUMENT;
     }
@@ -212,8 +220,7 @@ int stapes_engine_push_input_row(stapes_engine_t *engine, size_t input, const in
     if (*counter == 0 && tensor->padding != 0) {
         fill_padding(engine, tensor);
     }
-    memcpy(arena_row(engine, tensor, stapes_kept_rows(model, tensor) + *counter), row,
-           stapes_row_bytes(tensor));
+    memcpy(row_at(engine, tensor, stapes_kept_rows(model, tensor) + *counter), row, stapes_row_bytes(tensor));
     (*counter)++;
     if (model->by_layers) {
         if (has_all_inputs(engine)) {
@@ -229,11 +236,11 @@ int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
     return stapes_engine_push_input_row(engine, 0, row);
 }
 
-const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
+__attribute__((cold)) const int8_t *stapes_engine_output(const stapes_engine_t *engine, size_t index) {
     if (engine == NULL || engine->model == NULL || index >= engine->model->output_count) {
         return NULL;
     }
-    return arena_row(engine, &engine->model->tensors[engine->model->outputs[index]], 0);
+    return row_at(engine, &engine->model->tensors[engine->model->outputs[index]], 0);
 }
 
 __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_t *input, int8_t *output) {

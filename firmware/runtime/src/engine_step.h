@@ -25,11 +25,14 @@ static inline int is_constant(const stapes_tensor_t *tensor) {
     return tensor->height == 0;
 }
 
+/* Where in its ring a tensor's row 0 is. */
+static inline uint32_t ring_turn(const stapes_engine_t *engine, const stapes_tensor_t *tensor) {
+    return tensor->state != 0 ? turns(engine)[tensor->state - 1u] : 0u;
+}
+
 static inline int8_t *arena_row(const stapes_engine_t *engine, const stapes_tensor_t *tensor, uint32_t row) {
-    if (tensor->state != 0) {
-        row += turns(engine)[tensor->state - 1u];
-    }
-    return (int8_t *)engine->arena + tensor->at.offset + tensor->stride * (row % tensor->height);
+    const uint32_t slot = (row + ring_turn(engine, tensor)) % tensor->height;
+    return (int8_t *)engine->arena + tensor->at.offset + tensor->stride * slot;
 }
 
 static inline void *place(const stapes_engine_t *engine, uint32_t offset) {

@@ -271,7 +271,13 @@ def test_the_command_stops_when_told_to_and_goes_on(tmp_path: Path, stop: signal
     ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STAPES_")}
     process = subprocess.Popen(
-        [*command, "--folds", "all"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [*command, "--folds", "all"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who runs the tests in the background may ignore SIGINT; a program inherits that.
+        preexec_fn=lambda: signal.signal(stop, signal.SIG_DFL) and None,
     )
     work = tmp_path / "b.work"
     deadline = time.monotonic() + 300
@@ -279,7 +285,10 @@ def test_the_command_stops_when_told_to_and_goes_on(tmp_path: Path, stop: signal
         assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.2)
     process.send_signal(stop)
-    _, text = process.communicate(timeout=60)
+    try:
+        _, text = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in text
     checkpoints = {path.name: np.load(path)["step"] for path in work.glob("*.checkpoint")}
