@@ -270,9 +270,10 @@ def _float_table(function: Callable[[float], float], source: Tensor, output: Ten
     """A function of the real value, in float32, rounded to the output's steps (TensorFlow Lite's `LUTPopulate`)."""
     inverse = np.float32(1) / np.float32(output.scale)
     table = []
-    for centred in _every_input() - source.zero_point:
-        value = np.float32(function(float(np.float32(source.scale) * np.float32(centred))))
-        table.append(round_half_away(float(value * inverse)) + output.zero_point)
+    with np.errstate(under="ignore"):  # what is too small for float32 is nothing in int8
+        for centred in _every_input() - source.zero_point:
+            value = np.float32(function(float(np.float32(source.scale) * np.float32(centred))))
+            table.append(round_half_away(float(value * inverse)) + output.zero_point)
     return _int8(np.array(table))
 
 

@@ -49,7 +49,7 @@ def line(old: str, new: str) -> Alter:
 
 def tensor(index: int, name: str, value: str) -> Alter:
     """Give a member of a tensor behind its place another value."""
-    place = ("stride", "height", "rows", "padding", "last_consumer", "zero_point").index(name)
+    place = ("stride", "height", "rows", "padding", "last_consumer", "state", "zero_point").index(name)
 
     def alter(text: str) -> str:
         start = text.index("tensors[] = {\n") + len("tensors[] = {\n")

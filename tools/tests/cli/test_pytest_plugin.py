@@ -233,7 +233,7 @@ def test_tests_without_our_fixtures_import_nothing_of_ours(pytester: pytest.Pyte
 
         def test_it():
             loaded = {name for name in sys.modules if name.startswith("stapes")}
-            assert loaded <= {"stapes", "stapes.cli", "stapes.cli.pytest_plugin"}, loaded
+            assert loaded <= {"stapes", "stapes.cli", "stapes.cli.pytest_plugin", "stapes.version"}, loaded
             assert "numpy" not in sys.modules
         """
     )

@@ -63,12 +63,12 @@ PLANTED: list[tuple[str, str, str]] = [
     ),
     (
         "    {{.offset = ",
-        "    {{.offset = -5}, 1, 1, 1, 1, 1, 200}, {{.offset = ",
+        "    {{.offset = -5}, 1, 1, 1, 1, 1, 0, 200}, {{.offset = ",
         "tensors[0].at.offset -5 (uint32_t",
     ),
     (
         "    {{.offset = ",
-        "    {{.offset = 0}, 1, 1, 1, 1, 1, 200}, {{.offset = ",
+        "    {{.offset = 0}, 1, 1, 1, 1, 1, 0, 200}, {{.offset = ",
         "tensors[0].zero_point 200 (int8_t",
     ),
 ]
@@ -132,5 +132,5 @@ def test_the_plan_says_what_its_text_says(tmp_path: Path) -> None:
     text = model_sources(plan, Provenance({}), name="small")["stapes_small_model.c"]
     tensors = [value for _, name, value in constants_of(text, {}) if name.startswith("tensors[")]
     assert np.array([list(t.values())[1:] for t in tensors]).tolist() == [
-        [s.stride, s.height, s.rows, s.padding, s.last_consumer, s.zero_point] for s in plan.storages
+        [s.stride, s.height, s.rows, s.padding, s.last_consumer, s.state, s.zero_point] for s in plan.storages
     ]

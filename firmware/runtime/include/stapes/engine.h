@@ -67,7 +67,7 @@ typedef struct {
     uint32_t height;
     uint16_t tensor;
     uint16_t stride, dilation;
-    int16_t left; /* bytes of padding that the kernel wants in front of the row; < 0: bytes of it to skip */
+    int32_t left; /* bytes of padding that the kernel wants in front of the row; < 0: bytes of it to skip */
 } stapes_input_t;
 
 struct stapes_layer {
