@@ -139,4 +139,4 @@ def test_everything_too_large_is_named_at_once() -> None:
         "layer 1 CONV_2D (conv_2d_1): channels 65,536 (uint16_t: at most 65,535)",
         "tensor input0: padding 98,304 (uint16_t: at most 65,535)",
     ]
-    assert str(caught.value).startswith("3 numbers too large: layer 0 CONV_2D")
+    assert str(caught.value).startswith("2 numbers too large: layer 1 CONV_2D")
