@@ -57,6 +57,10 @@ class BuildError(StapesError):
     """Compiling or linking the firmware failed."""
 
 
+class TooLargeError(BuildError):
+    """The firmware does not fit into the board's memory."""
+
+
 class TargetError(StapesError):
     """A target (host program, emulator, board) did not start or stopped."""
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.errors import BuildError
+from stapes.errors import TooLargeError
 from stapes.firmware.boards import Board
 from stapes.firmware.build import BuildResult, build_firmware
 
 PROVEN = {"board": "the board itself", "renode": "Renode", "qemu": "QEMU"}
-TOO_LARGE = re.compile(r"overflowed|will not fit")
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,8 @@ def build_fit(board: Board, generated: Path, out_dir: Path) -> Fit:
     """Build the test server of one board. `BuildError` for every failure but an image that is too large."""
     try:
         return Fit(board, build_firmware(generated, board.name, out_dir))
-    except BuildError as error:
-        if TOO_LARGE.search(error.message):
-            return Fit(board, None)
-        raise
+    except TooLargeError:
+        return Fit(board, None)
 
 
 def fit_table(bundles: Sequence[str], fits: Sequence[Sequence[Fit]]) -> TextTable:

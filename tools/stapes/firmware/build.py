@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stapes.definitions import firmware_dir
-from stapes.errors import BuildError
+from stapes.errors import BuildError, TooLargeError
 from stapes.files import write_atomic
 from stapes.firmware.tools import require_program
 from stapes.programs import program, run_program
@@ -207,7 +207,7 @@ def _compile(out_dir: Path, board: str, progress: Progress) -> None:
         )
 
 
-def _too_large(out_dir: Path, board: str, missing: dict[str, int]) -> BuildError:
+def _too_large(out_dir: Path, board: str, missing: dict[str, int]) -> TooLargeError:
     """What a linker's overflow means to a person: how much too small each memory is, and what takes the most."""
     from stapes.firmware.size import largest_objects
 
@@ -217,7 +217,7 @@ def _too_large(out_dir: Path, board: str, missing: dict[str, int]) -> BuildError
     if "FLASH" in missing or sum(each.size for each in data) < missing.get("RAM", 0):
         data = everything  # where RAM holds the code too, it is not data that fills it
     names = (f"{each.name} {each.size:,} B" for each in data[:3])
-    return BuildError(
+    return TooLargeError(
         f"the firmware does not fit {board}: {regions}; the largest things there are {', '.join(names)}",
         hint="`stapes boards BUNDLE...` shows which bundle fits which board, `stapes cost RECIPE` what a recipe needs; "
         f"the linker's words are in {out_dir / 'build.log'}",

@@ -16,9 +16,10 @@ from stapes.cli.app import app
 from stapes.codegen import generate
 from stapes.errors import BuildError, ToolError
 from stapes.firmware import BuildResult, board_names, build_firmware, firmware_dir
-from stapes.firmware.board_tables import Fit, board_table, fit_table, wiring_table
+from stapes.firmware.board_tables import Fit, board_table, build_fit, fit_table, wiring_table
 from stapes.firmware.boards import Board, all_boards, read_board
 from stapes.firmware.build import require_compiler
+from stapes.recipe import Bundle
 from stapes.targets.renode import PLATFORMS
 from stapes.targets.target import MACHINES
 
@@ -195,6 +196,17 @@ def test_boards_command_builds_bundles(tmp_path: Path) -> None:
     (host,) = json.loads(out.read_text())["boards"]
     assert host["images"]["small"]["flash_bytes"] > 0
     assert "small: flash" in result.output
+
+
+def test_an_image_that_is_too_large_is_no_error_of_the_table(tmp_path: Path) -> None:
+    try:
+        require_compiler("microbit")
+    except ToolError as error:
+        pytest.skip(str(error))
+    esc10 = Bundle.load(firmware_dir().parent / "models/esc10")
+    generated = generate(esc10, tmp_path / "generated").directory
+    fit = build_fit(BOARDS["microbit"], generated, tmp_path / "build")
+    assert fit.built is None
 
 
 def test_an_image_that_does_not_fit_is_shown_as_that() -> None:
