@@ -6,11 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stapes.errors import ToolError
+
+_GONE_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -35,20 +38,29 @@ def program(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
 
 
 def end_group(process: subprocess.Popen[Any]) -> None:
-    """Kill what `process` leads (it was started as a session of its own), and wait for it."""
+    """Kill what `process` leads (it was started as a session of its own), and wait for it.
+
+    The others are nobody's to wait for: they are looked for until they are gone, or for `_GONE_SECONDS`, as where
+    nothing collects orphans (a container without an init) the dead stay in the list.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        end = time.monotonic() + _GONE_SECONDS
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
     process.wait()
 
 
-def run_program(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """The ended program with its output. Raises `ToolError` where it takes longer than `seconds`."""
+def run_program(command: Sequence[str], seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    """The ended program with its output. Raises `ToolError` where it takes longer than `seconds`, if given."""
     try:
         with program(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             output, complaint = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as error:
         raise ToolError(
-            f"{Path(command[0]).name} did not end within {seconds:.0f} s and was stopped",
+            f"{Path(command[0]).name} did not end within {error.timeout:.0f} s and was stopped",
             hint="see whether the machine is too busy, or the disk too slow",
         ) from error
     return subprocess.CompletedProcess(command, process.returncode, output, complaint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from stapes.errors import StapesError
 from stapes.files import canonical_json, package_hash, sha256, write_json
 from stapes.firmware.build import require_compiler, source_hash
+from stapes.programs import run_program
 from stapes.progress import Progress, no_progress
 from stapes.targets import board_for_target, require_target
 from stapes.version import __version__
@@ -236,7 +236,7 @@ def _measure(section: Result, row: Result, places: Places, out: Path) -> Result:
         command = [sys.executable, "-m", "stapes", *words, "--json", str(answer)]
         if words[0] in ("bench", "check", "evaluate") and words[1] != "features":
             command += ["--out", str(out / sha256(row["command"].encode())[:12])]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = run_program(command)
         result["seconds"] = round(time.monotonic() - begin, 1)
         if done.returncode != 0:
             return result | {"failed": _complaint(done.stderr or done.stdout, done.returncode)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,7 +92,7 @@ def canned(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         where.write_text(json.dumps(ANSWERS[kind]))
         return SimpleNamespace(returncode=0, stdout="", stderr="")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(rows, "run_program", run)
     monkeypatch.setattr(rows, "_missing", lambda *_: None)
     return ran
 
@@ -130,7 +129,7 @@ def test_the_page_has_every_row_its_command_and_its_peers(tmp_path: Path, canned
 def test_an_interrupted_run_goes_on_where_it_was(
     tmp_path: Path, canned: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = subprocess.run
+    answer = rows.run_program
 
     def stop(command: list[str], **rest: Any) -> Any:
         if len(canned) == 3:
@@ -139,7 +138,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
 
     file = tmp_path / "b.json"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(subprocess, "run", stop)
+        patch.setattr(rows, "run_program", stop)
         bench_all(GIVEN, tmp_path, json_file=file, only="qemu:mps2-an38")
     assert len(json.loads(file.read_text())["rows"]) == 3
     result = bench_all(GIVEN, tmp_path, json_file=file, only="qemu:mps2-an38")

@@ -213,6 +213,14 @@ def running(mark: str) -> list[str]:
     return found
 
 
+def gone(mark: str) -> bool:
+    """Whether none is running; on a busy machine a killed one takes a while to die."""
+    end = time.monotonic() + 10
+    while (left := running(mark)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not left
+
+
 @pytest.mark.parametrize(
     ("number", "seconds"),
     [
@@ -255,7 +263,7 @@ def test_a_signal_ends_everything(
         process.kill()
     assert "Traceback" not in err
     assert process.returncode in (128 + number, 130, -number), (process.returncode, err)
-    assert running(str(tmp_path)) == []
+    assert gone(str(tmp_path))
     if (tmp_path / "r.json").exists():
         assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
 
