@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,14 @@ def streaming() -> bytes:
     return maker.reshape((1, 15)).svdf(4, 2, 3, zero_point=0).build()
 
 
-def test_next_goes_on_and_reset_begins_anew(tmp_path: Path) -> None:
-    graph = simplify(read_tflite(streaming()))
+def recurrent() -> bytes:
+    """State in a layer alone, no variable."""
+    return ModelMaker(5).input((1, 3, 8)).lstm(5).reshape((1, 15)).build()
+
+
+@pytest.mark.parametrize("make", [streaming, recurrent])
+def test_next_goes_on_and_reset_begins_anew(tmp_path: Path, make: Callable[[], bytes]) -> None:
+    graph = simplify(read_tflite(make()))
     generate_model(compile_graph(graph), tmp_path, Provenance({}), name="app")
     runtime = FIRMWARE / "runtime/src"
     kernels = ("conv_2d", "recurrent", "move")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from modelmaker import ModelMaker
 from small_bundle import FRAMES, LABELS, make_small_bundle
 
 from stapes.adopt import read_settings
-from stapes.cli.app import run as run_command
 from stapes.errors import RecipeError
 from stapes.features import FixedFrontend
 from stapes.graph import load_graph, read_tflite, simplify
@@ -57,23 +55,12 @@ needs_qemu = pytest.mark.skipif(
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_stapes: Any) -> Any:
     """Runs a command in `tmp_path`: its exit status and all that it printed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
     (tmp_path / "frontend.toml").write_text(SETTINGS)
-
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["stapes", *arguments])
-        try:
-            run_command()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return status, " ".join((captured.out + captured.err).split())
-
-    return run
+    return run_stapes
 
 
 def network(shape: Sequence[int], *, softmax: bool = True, seed: int = 2) -> ModelMaker:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from mobilenet import mobilenet
 from modelmaker import ModelMaker
 
 from stapes.adopt import Embedder, cut, open_backbone
-from stapes.cli.app import run as run_command
 from stapes.datasets import open_dataset
 from stapes.errors import ModelError, RecipeError
 from stapes.graph import Quantization, Tensor, load_graph, read_tflite, simplify
@@ -125,18 +124,15 @@ def test_embeddings_are_those_of_the_reference(place: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 def test_from_a_network_over_a_head_to_a_check(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, monkeypatch: pytest.MonkeyPatch, run_stapes: Any
 ) -> None:
     """import, train --backbone on that bundle, check on the host and in QEMU: equal in every stage."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["stapes", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            run_command()
-        text = " ".join("".join(capsys.readouterr()).split())
-        assert not ended.value.code, text
+        status, text = run_stapes(*arguments)
+        assert status == 0, text
         return text
 
     run("import", "mobilenet.tflite", "--frontend", "yamnet", "--labels", "labels.txt", "--out", "mobile")
