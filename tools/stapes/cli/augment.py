@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, save_json, save_text
+from stapes.cli.common import JsonOption, console, save_file, save_json
 
 
 def augment(
@@ -34,7 +34,7 @@ def augment(
     first = clips[0]
     second = next(clip for clip in clips if clip.label != first.label)
     pictures = gallery(asked, first, second)
-    save_text(out, sheet(pictures), "--out")
+    save_file(out, sheet(pictures), "--out")
     save_json(
         json,
         {"file": str(out), "clips": [first.name, second.name], "pictures": [title for title, _ in pictures]},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json, save_text
+from stapes.cli.common import JsonOption, console, progress_bar, save_file, save_json
 
 
 def bench_all(
@@ -53,7 +53,7 @@ def bench_all(
         save_json(json, result)
     text = benchmarks_page(result)
     if page is not None:
-        save_text(page, text, "--page")
+        save_file(page, text, "--page")
     console.print(text, soft_wrap=True)
     if any("failed" in row for row in result["rows"]):
         raise typer.Exit(1)

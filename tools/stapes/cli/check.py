@@ -14,8 +14,8 @@ from stapes.cli.common import (
     console,
     note,
     progress_bar,
+    save_file,
     save_json,
-    save_text,
 )
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ def _save(reports: list[CheckReport], *, html: Path | None, metrics: Path | None
 
     values = [report.as_json() for report in reports]
     if html is not None:
-        save_text(html, html_report(values), "--html")
+        save_file(html, html_report(values), "--html")
     if metrics is not None:
-        save_text(metrics, open_metrics(values), "--metrics")
+        save_file(metrics, open_metrics(values), "--metrics")
 
 
 def _exit_unless_passed(report: CheckReport) -> None:

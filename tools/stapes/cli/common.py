@@ -71,10 +71,10 @@ def save_json(path: Path | None, value: dict[str, Any]) -> None:
         ) from error
 
 
-def save_text(path: Path, text: str, option: str) -> None:
-    """Write `text` to `path`, which `option` gave; a place that cannot be written is one clear error."""
+def save_file(path: Path, content: str | bytes, option: str) -> None:
+    """Write `content` to `path`, which `option` gave; a place that cannot be written is one clear error."""
     try:
-        write_atomic(path, text)
+        write_atomic(path, content)
     except OSError as error:
         raise StapesError(
             f"cannot write {path}: {error.strerror}", hint=f"choose another {option} FILE"

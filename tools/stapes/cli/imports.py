@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_file, save_json
 
 if TYPE_CHECKING:
     from stapes.adopt import Backbone, Network, Settings
@@ -232,9 +232,6 @@ def embed(
 
     import numpy as np
 
-    from stapes.errors import StapesError
-    from stapes.files import write_atomic
-
     found, recipe = _opened(backbone, _settings(frontend, changes, backbone, data), "embeddings")
     for text in found.notes:
         note("note:", text)
@@ -251,12 +248,7 @@ def embed(
         scale=np.float32(found.embedding.scale),
         zero_point=np.int8(found.embedding.zero_point),
     )
-    try:
-        write_atomic(out, stream.getvalue())
-    except OSError as error:
-        raise StapesError(
-            f"cannot write {out}: {error.strerror}", hint="choose another --out FILE"
-        ) from error
+    save_file(out, stream.getvalue(), "--out")
     size = found.embedding.elements
     save_json(json, {"file": str(out), "windows": len(owners), "size": size, "labels": list(pool.labels)})
     console.print(f"{out}: {len(owners)} windows of {size} values, {len(clips)} recordings", soft_wrap=True)

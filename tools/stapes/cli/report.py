@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, default_command, save_json, save_text
+from stapes.cli.common import JsonOption, console, default_command, save_file, save_json
 from stapes.errors import StapesError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report(
     """Write one self-contained HTML page of any number of results."""
     from stapes.report import html_report
 
-    save_text(out, html_report([_read(path) for path in results]), "--out")
+    save_file(out, html_report([_read(path) for path in results]), "--out")
     console.print(f"{out}", soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json, save_text
+from stapes.cli.common import JsonOption, console, progress_bar, save_file, save_json
 
 if TYPE_CHECKING:
     from stapes.recipe import Recipe
@@ -101,7 +101,7 @@ def sweep(
     )
     best = varied(asked, found.changed)
     text = tomli_w.dumps(best.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
-    save_text(out / "best.toml", text, "--out")
+    save_file(out / "best.toml", text, "--out")
     console.print(
         f"best: {found.score:.1%} of {found.trials} trials ({found.refused} refused), {out / 'best.toml'}",
         soft_wrap=True,
