@@ -28,37 +28,26 @@ from stapes.int8.elementwise import (
 def add(builder: Builder, op: Op) -> None:
     """ADD and SUB."""
     constants = AddConstants.of(builder.graph, op)
-    _binary(
-        builder,
-        op,
-        "add",
-        {
-            "multiplier1": constants.left[0],
-            "multiplier2": constants.right[0],
-            "multiplier": constants.output[0],
-            "shift1": constants.left[1],
-            "shift2": constants.right[1],
-            "shift": constants.output[1],
-            "left_shift": ADD_LEFT_SHIFT,
-            "subtracts": int(op.kind == "SUB"),
-        },
-    )
+    _binary(builder, op, "add", _sum_fields(constants, ADD_LEFT_SHIFT, subtracts=op.kind == "SUB"))
 
 
 def squared_difference(builder: Builder, op: Op) -> None:
     """SQUARED_DIFFERENCE."""
     constants = squared_difference_constants(builder.graph, op)
-    fields: Fields = {
+    _binary(builder, op, "squared_difference", _sum_fields(constants, SQUARED_LEFT_SHIFT, subtracts=True))
+
+
+def _sum_fields(constants: AddConstants, left_shift: int, *, subtracts: bool) -> Fields:
+    return {
         "multiplier1": constants.left[0],
         "multiplier2": constants.right[0],
         "multiplier": constants.output[0],
         "shift1": constants.left[1],
         "shift2": constants.right[1],
         "shift": constants.output[1],
-        "left_shift": SQUARED_LEFT_SHIFT,
-        "subtracts": 1,
+        "left_shift": left_shift,
+        "subtracts": int(subtracts),
     }
-    _binary(builder, op, "squared_difference", fields)
 
 
 def div(builder: Builder, op: Op) -> None:

@@ -64,18 +64,29 @@ def _prelu(check: Inspection) -> None:
 
 
 def _softmax(check: Inspection) -> None:
+    _over_classes(check, "softmax", steps=256, zero_point=-128)
+
+
+def _log_softmax(check: Inspection) -> None:
+    _over_classes(check, "log_softmax", steps=16, zero_point=127)
+
+
+def _over_classes(check: Inspection, name: str, *, steps: int, zero_point: int) -> None:
+    """A function of all values of the last axis, whose output has a scale of 1/`steps`."""
     check.arity(1, 1)
     source, output = check.input(0), check.output
     check.shape(source.shape)
     check.require(len(source.shape) >= 1, "a scalar")
     if not check.int8(source, output):
         return
-    if output.scale != 1 / 256 or output.zero_point != -128:
+    if output.scale != 1 / steps or output.zero_point != zero_point:
         check.refuse(
-            "output not in steps of 1/256 from -128", "convert with the TFLite converter's int8 softmax"
+            f"output not in steps of 1/{steps} from {zero_point}",
+            f"convert with the TFLite converter's int8 {name}",
         )
-    if not source.scale * check.op.real("beta") * 2**26 > 1:
-        check.refuse("an input scale below 2^-26", "calibrate again: the input of the softmax is constant")
+    beta = check.op.real("beta") if name == "softmax" else 1.0
+    if not source.scale * beta * 2**26 > 1:
+        check.refuse("an input scale below 2^-26", f"calibrate again: the input of the {name} is constant")
     check.limit("SOFTMAX_CLASSES", source.shape[-1], "use fewer classes, or a sigmoid for each")
 
 
@@ -161,22 +172,6 @@ def _rsqrt(check: Inspection) -> None:
     ratio = 1.0 / (np.sqrt(check.input(0).scale) * check.output.scale)
     if not 2.0**-10 <= ratio <= 2.0**19:
         check.refuse(f"a root rescaled by {ratio:.3g}", "calibrate again")
-
-
-def _log_softmax(check: Inspection) -> None:
-    check.arity(1, 1)
-    source, output = check.input(0), check.output
-    check.shape(source.shape)
-    check.require(len(source.shape) >= 1, "a scalar")
-    if not check.int8(source, output):
-        return
-    if output.scale != 1 / 16 or output.zero_point != 127:
-        check.refuse(
-            "output not in steps of 1/16 from 127", "convert with the TFLite converter's int8 log_softmax"
-        )
-    if not source.scale * 2**26 > 1:
-        check.refuse("an input scale below 2^-26", "calibrate again: the input is constant")
-    check.limit("SOFTMAX_CLASSES", source.shape[-1], "use fewer classes, or a sigmoid for each")
 
 
 def _table(check: Inspection) -> None:
