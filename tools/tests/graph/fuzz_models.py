@@ -179,7 +179,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="in place of a count: for all models together")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    models = {"small": small_model(), "rewritten": rewritten_model()} | {path.name: path.read_bytes() for path in options.models}
+    models = {"small": small_model(), "rewritten": rewritten_model()} | {
+        path.name: path.read_bytes() for path in options.models
+    }
     for name, data in models.items():
         if attempt(data, run=True) != "accepted":  # also imports everything before memory is limited
             parser.error(f"{name} is not accepted as it is")
