@@ -90,7 +90,7 @@ def test_one_convolution_with_the_same_bytes(**given: object) -> None:
 
 
 def test_tensorflow_lite_pads_with_the_zero_point_too() -> None:
-    """TFLM does not, so it is asked with the dilated convolution; this holds the convolution to the file's own words."""
+    """TFLM does not, so it is asked with the dilated convolution; this holds that to what the file says."""
     lite = pytest.importorskip("tensorflow").lite
     data = spread((8, 6), (2, 3), (3, 2), "SAME", (3, 1), placeholder=False, depthwise=False, pad=False)
     graph = simplify(read_tflite(data))
