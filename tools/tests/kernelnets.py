@@ -584,7 +584,7 @@ def recurrent(seed: int) -> bytes:
     random = np.random.default_rng(600 + seed)
     maker = ModelMaker(seed).input((1, 7, 9), scale=0.05, zero_point=int(random.integers(-128, 128)))
     source, outputs = maker.last, []
-    for power, clip in ((-12, 10.0), (-11, 0.0), (-9, 3.0), (-15, 10.0)):
+    for power, clip in ((-12, 10.0), (-11, 0.0), (-9, 3.0), (-15, 10.0), (-20, 0.0)):
         zero_point = int(random.integers(-128, 128))
         maker.lstm(int(random.integers(1, 12)), 1 / 128, zero_point, power, cell_clip=clip, source=source)
         outputs.append(maker.last)

@@ -97,17 +97,24 @@ class WindowSpec(Section):
     hop_frames: int = Field(31, ge=1, le=4096, description="frames between the starts of two windows")
 
 
+_PADDED = {
+    "res_ds_cnn": "adds maps of equal size",
+    "bc_resnet": "adds maps of equal size",
+    "crnn": "begins every window with an empty state, so windows cannot share rows",
+}
+
+
 class ModelSpec(Section):
     """Which network, and how large."""
 
-    architecture: Literal["plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "forest", "dense", "imported"] = (
-        Field(
-            "plain_cnn",
-            description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
-            "with residuals; broadcasted residuals. Or a forest: decision trees on statistics of the bands, no "
-            "network; with `--backbone`, on its embeddings. dense: one dense layer on the embeddings of `--backbone`. "
-            "imported: a network that `stapes import` brought, nothing to train",
-        )
+    architecture: Literal[
+        "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
+    ] = Field(
+        "plain_cnn",
+        description="what follows the first 3x3 convolution: 3x3 convolutions; depthwise and pointwise ones; these "
+        "with residuals; broadcasted residuals; 3x3 convolutions and a recurrent layer (crnn). Or a forest: decision "
+        "trees on statistics of the bands, no network; with `--backbone`, on its embeddings. dense: one dense layer on "
+        "the embeddings of `--backbone`. imported: a network that `stapes import` brought, nothing to train",
     )
     filters: tuple[int, ...] = Field((16, 24, 48, 64, 96), strict=False, description="channels of each layer")
     strides: tuple[int, ...] = Field(
@@ -119,6 +126,11 @@ class ModelSpec(Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    recurrent: Literal["lstm", "gru"] = Field(
+        "lstm",
+        description="of crnn: lstm, one layer of the device whatever the window; gru: its steps one after the other",
+    )
+    units: int = Field(32, ge=1, le=1024, description="of crnn: values of the recurrent layer's state")
     scores: Literal["softmax", "sigmoid"] = Field(
         "softmax", description="softmax: one of the classes; sigmoid: each class by itself (tagging)"
     )
@@ -141,18 +153,23 @@ class ModelSpec(Section):
             )
         if min(self.filters) < 1 or min(self.strides) < 1:
             raise ValueError("filters and strides must be at least 1")
-        if self.time_padding == "valid" and self.architecture in ("res_ds_cnn", "bc_resnet"):
+        if self.time_padding == "valid" and self.architecture in _PADDED:
             raise ValueError(
-                f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} adds maps of equal size'
+                f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} {_PADDED[self.architecture]}'
             )
         return self
 
     def unused(self) -> frozenset[str]:
-        """A network has no trees; a head, and a network from elsewhere, no layers."""
-        trees, head = {"trees", "min_samples_leaf"}, {"head_c"}
+        """A network has no trees; a head, and a network from elsewhere, no layers; most have no recurrent one."""
+        trees, head, state = {"trees", "min_samples_leaf"}, {"head_c"}, {"recurrent", "units"}
         layers = {"filters", "strides", "time_padding", "dropout", "scores"}
-        found = {"forest": head, "dense": trees | layers, "imported": trees | layers | head}
-        return frozenset(found.get(self.architecture, trees | head))
+        found = {
+            "crnn": trees | head,
+            "forest": head | state,
+            "dense": trees | layers | state,
+            "imported": trees | layers | head | state,
+        }
+        return frozenset(found.get(self.architecture, trees | head | state))
 
 
 class TrainingSpec(Section):

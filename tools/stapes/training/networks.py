@@ -9,6 +9,7 @@ from typing import Any
 from stapes.errors import RecipeError
 from stapes.recipe import ModelSpec, Recipe
 from stapes.training.backend import import_keras
+from stapes.training.recurrent import recurrent
 
 _MOMENTUM = 0.9
 
@@ -34,7 +35,8 @@ def build_network(
 
     A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
     over frequency; then mean and maximum over time side by side, which lets a short event count as much as a
-    steady sound; then one dense layer. Raises `RecipeError` when the strides leave no map to pool.
+    steady sound (of `crnn` instead the last state of a recurrent layer over the rows); then one dense layer.
+    With a `batch`, the layers are those that are converted. Raises `RecipeError` when the strides leave no map to pool.
     """
     keras = import_keras()
     layers = keras.layers
@@ -50,12 +52,16 @@ def build_network(
                 hint="use fewer or smaller strides",
             )
         x = (block if number > 1 else _plain)(x, filters, stride, spec, number)
-    height, width = x.shape[1:3]
-    x = layers.AveragePooling2D((1, width), name="mean_frequency")(x)
-    mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
-    peak = layers.MaxPooling2D((height, 1), name="max_time")(x)
-    x = layers.Concatenate(name="mean_and_max")([mean, peak])
-    x = layers.Reshape((2 * spec.filters[-1],), name="flat")(x)
+    height, width, channels = x.shape[1:]
+    if spec.architecture == "crnn":
+        x = layers.Reshape((height, width * channels), name="rows")(x)
+        x = recurrent(x, spec, converting=batch is not None)
+    else:
+        x = layers.AveragePooling2D((1, width), name="mean_frequency")(x)
+        mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
+        peak = layers.MaxPooling2D((height, 1), name="max_time")(x)
+        x = layers.Concatenate(name="mean_and_max")([mean, peak])
+        x = layers.Reshape((2 * channels,), name="flat")(x)
     x = layers.Dropout(spec.dropout, name="dropout")(x)
     x = layers.Dense(classes, name="scores")(x)
     if probabilities:
@@ -120,6 +126,7 @@ def _broadcast(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) 
 
 _BLOCKS: dict[str, Callable[[Any, int, int, ModelSpec, int], Any]] = {
     "plain_cnn": _plain,
+    "crnn": _plain,
     "ds_cnn": _separable,
     "res_ds_cnn": _residual,
     "bc_resnet": _broadcast,
@@ -182,9 +189,14 @@ def _batch_normalization() -> Any:
 
 
 def count_macs(model: Any) -> int:
-    """Multiply-accumulates of one window: convolutions and dense layers."""
+    """Multiply-accumulates of one window: convolutions, recurrent and dense layers."""
     total = 0
     for layer in model.layers:
+        cell = getattr(layer, "cell", None)
+        if cell is not None:
+            weights = math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape)
+            total += layer.input.shape[1] * weights
+            continue
         kernel = getattr(layer, "kernel", None)
         if kernel is not None:
             positions = math.prod(layer.output.shape[1:-1])

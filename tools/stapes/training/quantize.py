@@ -77,6 +77,7 @@ def int8_accuracy(network: bytes, recipe: Recipe, pool: FeaturePool, clips: Int6
         quantized = np.clip(np.rint(windows / scale) + zero_point, -128, 127).astype(np.int8)
         found = []
         for window in quantized:
+            interpreter.reset_all_variables()
             interpreter.set_tensor(source["index"], window[None])
             interpreter.invoke()
             found.append(interpreter.get_tensor(result["index"])[0].astype(np.float64) - lowest)

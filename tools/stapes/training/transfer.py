@@ -15,11 +15,17 @@ import numpy.typing as npt
 
 from stapes.errors import RecipeError
 from stapes.graph import Graph, Op, read_tflite, simplify
+from stapes.int8.recurrent import BIASES, GATES, RECURRENT
 from stapes.recipe import Bundle
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
 
-_KINDS = {"Conv2D": "CONV_2D", "DepthwiseConv2D": "DEPTHWISE_CONV_2D", "Dense": "FULLY_CONNECTED"}
+_KINDS = {
+    "Conv2D": "CONV_2D",
+    "DepthwiseConv2D": "DEPTHWISE_CONV_2D",
+    "LSTM": "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "Dense": "FULLY_CONNECTED",
+}
 
 
 def start_network(bundle: Bundle, fold: int) -> bytes:
@@ -35,18 +41,26 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
     is not of this recipe's architecture and width.
     """
     keras = import_keras()
+    if any(isinstance(layer, keras.layers.GRU) for layer in model.layers):
+        raise RecipeError(
+            "a GRU cannot begin from another bundle, nor teach: its network holds the steps, not the layer",
+            hint='set model.recurrent to "lstm"',
+        )
     graph = simplify(read_tflite(network, "--from"))
     ops = [op for op in graph.ops if op.kind in _KINDS.values()]
     layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS]
     found = [(op.kind, _kernel(graph, op)) for op in ops]
-    wanted = [(_KINDS[type(layer).__name__], tuple(layer.kernel.shape)) for layer in layers]
+    wanted = [(_KINDS[type(layer).__name__], tuple(_weights_of(layer).shape)) for layer in layers]
     given = [(kind, kernel.shape) for kind, kernel in found]
     if given[:-1] != wanted[:-1] or given[-1][0] != wanted[-1][0]:
         raise RecipeError(
             f"--from: its network has the layers {_listed(given)}, the recipe's {_listed(wanted)}",
             hint="give [model] the architecture and the filters of that bundle",
         )
-    for layer, op, (_, kernel) in zip(layers, ops, found, strict=True):
+    for layer, op, (kind, kernel) in zip(layers, ops, found, strict=True):
+        if kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+            layer.set_weights([kernel, _gates(graph, op, RECURRENT).T, _gates(graph, op, BIASES)])
+            continue
         bias = _bias(graph, op)
         if layer is layers[-1]:
             if kernel.shape == tuple(layer.kernel.shape):
@@ -71,9 +85,21 @@ def freeze(model: Any) -> None:
 
 
 def _kernel(graph: Graph, op: Op) -> Float32:
-    """As Keras keeps weights: [h, w, in, out]; [h, w, in, 1] of a depthwise layer; [in, out] of a dense one."""
+    """As Keras keeps weights: [h, w, in, out]; [h, w, in, 1] of a depthwise layer; [in, out] of a dense one;
+    [in, 4 * units] of an LSTM."""
+    if op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return np.ascontiguousarray(_gates(graph, op, 1).T)
     weights = _real(graph, op.inputs[1])
     return np.ascontiguousarray(weights.transpose(1, 2, 3, 0) if weights.ndim == 4 else weights.T)
+
+
+def _gates(graph: Graph, op: Op, first: int) -> Float32:
+    """Weights or biases of the gates of an LSTM, in the order that Keras has too."""
+    return np.concatenate([_real(graph, op.inputs[first + gate]) for gate in range(len(GATES))])
+
+
+def _weights_of(layer: Any) -> Any:
+    return layer.cell.kernel if hasattr(layer, "cell") else layer.kernel
 
 
 def _bias(graph: Graph, op: Op) -> Float32:

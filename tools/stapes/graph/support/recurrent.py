@@ -12,7 +12,7 @@ from stapes.graph.support.inspection import Inspection, Operator
 _INT32_LIMIT = 2**31 - 1
 _LSTM_INPUTS, _GATES = 24, 4
 _RECURRENT, _BIASES, _HIDDEN, _CELL = 5, 12, 18, 19
-_CELL_POWERS = range(-15, 1)
+_CELL_POWERS = range(-22, 1)
 
 
 def _lstm(check: Inspection) -> None:
@@ -52,7 +52,7 @@ def _lstm(check: Inspection) -> None:
         return
     power = math.log2(cell.scale) if cell.scale > 0 else math.nan
     if power not in _CELL_POWERS or cell.zero_point != 0:
-        check.refuse(f"cells in steps of {cell.scale:.6g}", "convert again: a power of two from 2^-15 to 1")
+        check.refuse(f"cells in steps of {cell.scale:.6g}", "convert again: a power of two from 2^-22 to 1")
         return
     for gate in range(_GATES):
         biases = _biases(check, check.input(_BIASES + gate), units)
