@@ -187,7 +187,7 @@ def test_flat_input_is_fed_by_rows(check: Check) -> None:
     assert len(plan.layers) == 1
 
 
-WITH_VECTORS = ("convolutions", "multipliers", "ties", "dense", "chain-3")
+WITH_VECTORS = ("convolutions", "multipliers", "ties", "dense", "chain-3", "four bits")
 """The networks that use kernels with loops for MVE; elsewhere an547 runs what an386 runs."""
 
 ON_CORES = [
@@ -196,7 +196,7 @@ ON_CORES = [
     *[
         (machine, name)
         for machine in ("mps2-an385", "riscv32-virt", "xtensa-sim")
-        for name in ("convolutions-3", "pools-2")
+        for name in ("convolutions-3", "pools-2", "four bits convolutions-3")
     ],
 ]
 

@@ -598,6 +598,41 @@ def recurrent(seed: int) -> bytes:
     return maker.build([*outputs, maker.last])
 
 
+def with_four_bits(make: Callable[[], bytes]) -> bytes:
+    """A network whose random weights are int4."""
+    ModelMaker.int4 = True
+    try:
+        return make()
+    finally:
+        ModelMaker.int4 = False
+
+
+def large_sums_of_four_bits() -> bytes:
+    """Sums of every second channel that do not fit 24 bits, in one row and over several; all weights that there are."""
+    maker = ModelMaker(14).input((1, 2, 1, 9000), scale=0.05, zero_point=-128)
+    source, outputs = maker.last, []
+    signs = np.array([[7], [-8], [7], [7]])
+    wide = maker.tensor((4, 1, 1, 9000), 1e-2, data=np.tile(signs, 9000), type_name="INT4")
+    windows: dict[str, Any] = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "activation": "NONE"}
+    windows |= {"dilation_h": 1, "dilation_w": 1}
+    maker.op("CONV_2D", [source, wide], (1, 2, 1, 4), 1000.0, 3, **windows)
+    outputs.append(maker.last)
+    all_of_them = np.arange(4 * 18000).reshape(4, 18000) % 16 - 8
+    flat = maker.tensor((4, 18000), 1e-3, data=all_of_them, type_name="INT4")
+    maker.reshape((1, 18000), source=source)
+    maker.op("FULLY_CONNECTED", [maker.last, flat], (1, 4), 100.0, 3, activation="NONE")
+    outputs.append(maker.last)
+    return maker.build(outputs)
+
+
+_FOUR_BITS: dict[str, Callable[[], bytes]] = {
+    **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(4)},
+    "multipliers": partial(multipliers_of_every_size, 8.0),
+    "chain": partial(chain_by_rows, 3),
+    "dense": dense_layers,
+    "depthwise": depthwise_shapes,
+    "pairs": pairs_of_channels,
+}
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
     **{
@@ -628,4 +663,6 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"streaming-{seed}": partial(streaming, seed) for seed in range(3)},
     "variables": recurrent_by_hand,
     **{f"recurrent-{seed}": partial(recurrent, seed) for seed in range(2)},
+    **{f"four bits {name}": partial(with_four_bits, make) for name, make in _FOUR_BITS.items()},
+    "four bits, large sums": large_sums_of_four_bits,
 }

@@ -39,6 +39,14 @@ class _Tensor:
     data: npt.NDArray[Any] | None
     is_variable: bool = False
 
+    def content(self) -> bytes:
+        """The constant as the file holds it; of INT4, `data` has one int8 each."""
+        assert self.data is not None
+        if self.type_name != "INT4":
+            return self.data.tobytes()
+        halves = [int(value) & 15 for value in self.data.reshape(-1)] + [0]
+        return bytes(low | high << 4 for low, high in zip(halves[0:-1:2], halves[1::2], strict=True))
+
 
 @dataclass
 class _Op:
@@ -50,6 +58,9 @@ class _Op:
 
 class ModelMaker:
     """Builds one network; see the module."""
+
+    int4 = False
+    """Whether the weights of layers have four bits."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
@@ -79,7 +90,8 @@ class ModelMaker:
     ) -> int:
         """Add a tensor and return its index; `scale` None: no quantisation."""
         scales = () if scale is None else tuple(float(s) for s in np.atleast_1d(scale))
-        values = None if data is None else np.asarray(data, dtype=type_name.lower()).reshape(tuple(shape))
+        kind = "int8" if type_name == "INT4" else type_name.lower()
+        values = None if data is None else np.asarray(data, dtype=kind).reshape(tuple(shape))
         index = len(self.tensors)
         self.tensors.append(
             _Tensor(
@@ -644,7 +656,7 @@ class ModelMaker:
                     tensors.append(_tensor(builder, tensor, 0))
                 else:
                     tensors.append(_tensor(builder, tensor, len(buffers)))
-                    buffers.append(_buffer(builder, tensor.data.tobytes()))
+                    buffers.append(_buffer(builder, tensor.content()))
             operators = [_operator(builder, op, kinds.index(op.kind)) for op in ops]
             fields = {
                 "Tensors": _offsets(builder, tensors),
@@ -676,7 +688,9 @@ class ModelMaker:
         channels = shape[axis]
         scales = self.random.uniform(0.002, 0.02, channels if per_channel else 1).astype(np.float32)
         values = self.random.integers(-127, 128, tuple(shape))
-        return self.tensor(shape, scales.tolist(), data=values, axis=axis)
+        if not self.int4:
+            return self.tensor(shape, scales.tolist(), data=values, axis=axis)
+        return self.tensor(shape, (scales * 17).tolist(), data=values // 16, type_name="INT4", axis=axis)
 
     def _bias(self, weights: int, source: int, channels: int, present: bool) -> list[int]:
         if not present:

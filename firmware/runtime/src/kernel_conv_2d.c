@@ -1,6 +1,7 @@
 /* CONV_2D: gather the patches of up to three output columns as int16 pairs, then multiply two channels at a
  * time. */
 #include "dot.h"
+#include "int4.h"
 #if STAPES_DSP && !STAPES_MVE
 #include "dot_dsp.h"
 #endif
@@ -360,6 +361,88 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
         }
     }
     stapes_activate(&p->requantize, call->output, p->columns * t.step);
+}
+
+/* As tile_carry, a pair of channels after the other: their weights are unpacked in front of the products. */
+STAPES_INLINE void tile_int4(const stapes_conv_2d_int4_t *p, stapes_tile_t *t, int8_t *unpacked,
+                             uint32_t group, const uint32_t columns) {
+    const stapes_requantize_t *q = &p->requantize;
+    const uint32_t channels = p->channels, weights = 4u * t->pairs; /* of a pair of channels */
+    const int8_t *packed = p->weights + group * ((channels + 1u) / 2u) * STAPES_INT4_BYTES(weights);
+    t->channel = q->channels + group * channels;
+    t->shifts = q->shifts + group * channels;
+    t->end = unpacked + weights;
+    for (uint32_t left = channels; left != 0;) {
+        const uint32_t count = left < 2u ? left : 2u;
+        packed = stapes_unpack_carried(packed, weights, unpacked);
+        t->weights = unpacked;
+        if (count < 2u || (!q->is_short && (t->shifts[0] < 0 || t->shifts[1] < 0))) {
+            long_pair(q, t, columns, count);
+        } else {
+            stapes_tile(t, columns);
+        }
+        left -= count;
+    }
+}
+
+void stapes_conv_2d_int4(const stapes_call_t *call) {
+    const stapes_conv_2d_int4_t *p = call->layer->parameters;
+    const uint32_t widest = p->columns < STAPES_TILE ? p->columns : STAPES_TILE;
+    int8_t *unpacked = (int8_t *)call->scratch + 4u * p->pairs * widest;
+    stapes_tile_t t;
+    stapes_tile_init(&t, call->scratch, p->pairs, &p->requantize, (uint32_t)p->channels * p->groups,
+                     p->columns);
+    for (uint32_t group = 0; group < p->groups; group++) {
+        for (uint32_t column = 0; column != p->columns;) {
+            const uint32_t left = p->columns - column,
+                           at = column * p->column_step + group * p->segment_bytes;
+            t.output = call->output + column * t.step + group * p->channels;
+            if (left == 3 || left > 4) {
+                gather_3(p, call->rows, at, call->scratch);
+                tile_int4(p, &t, unpacked, group, 3);
+                column += 3;
+            } else if (left == 1) {
+                gather_1(p, call->rows, at, call->scratch);
+                tile_int4(p, &t, unpacked, group, 1);
+                column += 1;
+            } else {
+                gather_2(p, call->rows, at, call->scratch);
+                tile_int4(p, &t, unpacked, group, 2);
+                column += 2;
+            }
+        }
+    }
+    stapes_activate(&p->requantize, call->output, p->columns * t.step);
+}
+
+#else
+
+/* As tile, the weights of a pair of channels unpacked in front of the products. */
+STAPES_INLINE void tile_int4(const stapes_call_t *call, uint32_t column, uint32_t group,
+                             const uint32_t columns) {
+    const stapes_conv_2d_int4_t *p = call->layer->parameters;
+    const uint32_t step = (uint32_t)p->channels * p->groups, weights = 4u * p->pairs; /* of two channels */
+    const uint32_t widest = p->columns < STAPES_TILE ? p->columns : STAPES_TILE;
+    const int8_t *packed = p->weights + group * ((p->channels + 1u) / 2u) * STAPES_INT4_BYTES(weights);
+    stapes_element_t *x = call->scratch;
+    int8_t *unpacked = (int8_t *)call->scratch + weights * widest;
+    int8_t *output = call->output + column * step;
+    uint32_t channel = group * p->channels;
+    int32_t sums[2 * STAPES_TILE];
+    gather(p, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
+    for (uint32_t left = p->channels; left != 0;) {
+        const uint32_t count = left < 2u ? left : 2u;
+        packed = stapes_unpack(packed, weights, unpacked);
+        (void)stapes_dot(unpacked, x, p->pairs, p->requantize.channels + channel, (int32_t)count, sums,
+                         columns);
+        stapes_requantize_columns(&p->requantize, channel, count, sums, columns, output + channel, step);
+        channel += count;
+        left -= count;
+    }
+}
+
+void stapes_conv_2d_int4(const stapes_call_t *call) {
+    convolve(call, tile_int4);
 }
 
 #endif

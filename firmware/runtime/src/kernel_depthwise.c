@@ -1,7 +1,7 @@
 /* DEPTHWISE_CONV_2D: four channels at a time, then the channels that are left one by one. */
 #include <stddef.h>
 
-#include "requantize.h"
+#include "int4.h"
 
 /* The sums of four channels of one output column. */
 static const int8_t *quad(const stapes_depthwise_conv_2d_t *p, const int8_t *const *rows, uint32_t at,
@@ -323,3 +323,31 @@ void stapes_depthwise_5x5(const stapes_call_t *call) {
 }
 
 #endif
+
+/* All weights, which are few, unpacked for a row; then as with eight bits. */
+void stapes_depthwise_int4(const stapes_call_t *call) {
+    stapes_depthwise_conv_2d_t whole = *(const stapes_depthwise_int4_t *)call->layer->parameters;
+    const uint32_t weights = (uint32_t)whole.channels * whole.kernel_height * whole.kernel_width;
+    int8_t *unpacked = call->scratch;
+    stapes_layer_t layer = *call->layer;
+    stapes_call_t inner = *call;
+    (void)stapes_unpack(whole.weights, weights, unpacked);
+#if STAPES_DSP && !STAPES_MVE
+    /* As STAPES_ROWS writes them. */
+    int8_t *column = unpacked;
+    for (uint32_t columns = (uint32_t)whole.quads * whole.kernel_width; columns != 0; columns--) {
+        for (uint32_t row = 0; row + 1u < whole.kernel_height; row += 2) {
+            int16_t c;
+            memcpy(&c, column + 4u * row + 2u, sizeof c);
+            memcpy(column + 4u * row + 2u, column + 4u * row + 4u, sizeof c);
+            memcpy(column + 4u * row + 4u, &c, sizeof c);
+        }
+        column += 4u * whole.kernel_height;
+    }
+#endif
+    whole.weights = unpacked;
+    layer.parameters = &whole;
+    inner.layer = &layer;
+    inner.scratch = unpacked + STAPES_UNPACKED_BYTES(weights);
+    stapes_depthwise_conv_2d(&inner);
+}

@@ -1,5 +1,6 @@
 /* FULLY_CONNECTED over several rows: every row adds its part to the sums as soon as it exists. */
 #include "dot.h"
+#include "int4.h"
 #if STAPES_DSP && !STAPES_MVE
 #include "dot_dsp.h"
 #endif
@@ -74,3 +75,36 @@ void stapes_fully_connected_carry(const stapes_call_t *call) {
 }
 
 #endif
+
+/* A pair of channels after the other: their weights are unpacked behind the inputs. */
+void stapes_fully_connected_int4(const stapes_call_t *call) {
+    const stapes_fully_connected_int4_t *p = call->layer->parameters;
+    const stapes_requantize_t *q = &p->requantize;
+    const uint32_t pairs = (p->row_bytes + 1u) / 2u;
+    stapes_element_t *x = call->scratch;
+    int8_t *unpacked = (int8_t *)call->scratch + 4u * pairs;
+    int32_t *sums = call->state;
+    gather(call->rows[0], p->row_bytes, x);
+    if (call->step == 0) {
+        for (uint32_t channel = 0; channel < p->channels; channel++) {
+            sums[channel] = q->channels[channel].bias;
+        }
+        if ((p->channels & 1u) != 0) {
+            sums[p->channels] = 0; /* the partner of the last channel */
+        }
+    }
+    const int8_t *packed = p->weights + call->step * p->row_weights;
+    for (uint32_t channel = 0; channel < p->channels; channel += 2) {
+#if STAPES_DSP && !STAPES_MVE
+        packed = stapes_unpack_carried(packed, 4u * pairs, unpacked);
+        (void)stapes_add_carried(unpacked, x, 1, pairs, sums + channel, 1);
+#else
+        packed = stapes_unpack(packed, 4u * pairs, unpacked);
+        (void)stapes_dot_add(unpacked, x, pairs, sums + channel);
+#endif
+    }
+    if (call->step + 1u == call->layer->steps) {
+        stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
+        stapes_activate(q, call->output, p->channels);
+    }
+}

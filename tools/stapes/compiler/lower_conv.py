@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.compiler.builder import VIEWS, Builder, Lowering, Pad, Shape
-from stapes.compiler.pack import can_carry, exceeds_carry, pack_depthwise, pack_pairs, patch_order
+from stapes.compiler.pack import (
+    can_carry,
+    exceeds_carry,
+    pack_depthwise,
+    pack_int4,
+    pack_pairs,
+    patch_order,
+    unpacked_bytes,
+)
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.compiler.structures import macro
 from stapes.graph import Op
@@ -17,6 +25,7 @@ from stapes.int8.conv import output_multipliers
 
 CARRY = "two channels in one multiplication where there are DSP instructions"
 NO_CARRY = "no two channels in one multiplication: a weight of -128 beside a negative one"
+INT4 = "weights of four bits, unpacked in front of the products"
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,13 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
             f"depthwise_{kernel_h}x{kernel_w}",
             "all channels by fours, a kernel with code of its own",
         )
+    packed = pack_depthwise(weights, quads)
+    constants = Array("int8_t", packed, rows=kernel_h, fours=4 * quads * kernel_h * kernel_w)
+    scratch = 8 * max(kernel_h, 2) * (gathered + kernel_w) + macro("STAPES_QUAD_BYTES") if quads else 0
+    if _is_int4(builder, op):
+        kernel, why = "depthwise_int4", INT4
+        constants = Array("int8_t", pack_int4(packed, packed.size))
+        scratch += unpacked_bytes(packed.size)
     builder.add_layer(
         op=op,
         kernel=kernel,
@@ -165,9 +181,7 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
         inputs=(_input(op, window, kernel_h, depth),),
         fields={
             "requantize": requantize,
-            "weights": Array(
-                "int8_t", pack_depthwise(weights, quads), rows=kernel_h, fours=4 * quads * kernel_h * kernel_w
-            ),
+            "weights": constants,
             "kernel_height": kernel_h,
             "kernel_width": kernel_w,
             "tap_step": op.integer("dilation_w") * depth,
@@ -180,9 +194,7 @@ def _depthwise(builder: Builder, op: Op, weights: npt.NDArray[np.int8], multipli
             "pad_right": window.right if window.left + window.right < gathered else 0,
         },
         macs=output.rows * output.row_bytes * kernel_h * kernel_w,
-        scratch_bytes=8 * max(kernel_h, 2) * (gathered + kernel_w) + macro("STAPES_QUAD_BYTES")
-        if quads
-        else 0,
+        scratch_bytes=scratch,
         details=_details(op, kernel_h, kernel_w),
     )
 
@@ -191,6 +203,10 @@ def _constant(builder: Builder, op: Op) -> npt.NDArray[np.int8]:
     data = builder.tensor(op.inputs[1]).data
     assert data is not None
     return data.astype(np.int8)
+
+
+def _is_int4(builder: Builder, op: Op) -> bool:
+    return builder.tensor(op.inputs[1]).type_name == "INT4"
 
 
 def _details(op: Op, kernel_h: int, kernel_w: int) -> str:
@@ -263,16 +279,23 @@ def _add_conv(
         biases = _biases(builder, op, weights)
         long = np.concatenate([exceeds_carry(weights[part], biases[part]) for part in parts])
         why = CARRY
+    kernel = "conv_2d_carry" if carried else "conv_2d"
+    constants = Array("int8_t", np.concatenate(packed), carried)
+    scratch = 2 * len(order) * min(macro("STAPES_TILE"), shape.columns)
+    if _is_int4(builder, op):
+        kernel, why = "conv_2d_int4", INT4
+        constants = Array("int8_t", pack_int4(np.concatenate(packed), 2 * len(order)))
+        scratch += unpacked_bytes(2 * len(order))
     builder.add_layer(
         op=op,
-        kernel="conv_2d_carry" if carried else "conv_2d",
+        kernel=kernel,
         why=why,
         inputs=(window,),
         shape=shape,
         fields={
             # The kernel takes channels by twos: behind a last odd one there is a spare.
             "requantize": requantization(builder, op, weights, per_group % 2, long),
-            "weights": Array("int8_t", np.concatenate(packed), carried),
+            "weights": constants,
             "kernel_height": window.height,
             "segments": segments,
             "segment_bytes": segment_size,
@@ -284,7 +307,7 @@ def _add_conv(
             "pairs": len(order) // 2,
         },
         macs=shape.rows * shape.columns * weights.size,
-        scratch_bytes=2 * len(order) * min(macro("STAPES_TILE"), shape.columns),
+        scratch_bytes=scratch,
         details=details,
     )
 
@@ -335,23 +358,31 @@ def _add_accumulating(
     by_row = weights.reshape(channels, storage.rows, storage.row_bytes)
     packed = [pack_pairs(by_row[:, row], order) for row in range(storage.rows)]
     carried = can_carry(weights)
+    kernel, why = ("fully_connected_carry", CARRY) if carried else ("fully_connected", NO_CARRY)
+    constants = Array("int8_t", np.concatenate(packed), carried)
+    row_weights, scratch = len(packed[0]), 2 * len(order)
+    if _is_int4(builder, op):
+        kernel, why = "fully_connected_int4", INT4
+        constants = Array("int8_t", pack_int4(np.concatenate(packed), 2 * len(order)))
+        row_weights = len(constants.values) // storage.rows
+        scratch += unpacked_bytes(2 * len(order))
     builder.add_layer(
         op=op,
-        kernel="fully_connected_carry" if carried else "fully_connected",
-        why=CARRY if carried else NO_CARRY,
+        kernel=kernel,
+        why=why,
         inputs=(Input(number),),
         shape=Shape(1, 1, channels),
         fields={
             "requantize": requantization(builder, op, weights),
-            "weights": Array("int8_t", np.concatenate(packed), carried),
-            "row_weights": len(packed[0]),
+            "weights": constants,
+            "row_weights": row_weights,
             "row_bytes": storage.row_bytes,
             "channels": channels,
         },
         macs=weights.size,
         steps=storage.rows,
         state_bytes=4 * (channels + channels % 2),
-        scratch_bytes=2 * len(order),
+        scratch_bytes=scratch,
         details=details,
     )
 
@@ -441,12 +472,13 @@ def batch_matmul(builder: Builder, op: Op) -> None:
     )
 
 
-_DENSE = ("conv_2d", "conv_2d_carry")
-_DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "depthwise_column")
+_DENSE = ("conv_2d", "conv_2d_carry", "conv_2d_int4")
+_DEPTHWISE = ("depthwise_conv_2d", "depthwise_3x3", "depthwise_5x5", "depthwise_column", "depthwise_int4")
+_ACCUMULATING = ("fully_connected", "fully_connected_carry", "fully_connected_int4")
 LOWERINGS = {
     "BATCH_MATMUL": Lowering(batch_matmul, ("batch_matmul",)),
     "CONV_2D": Lowering(conv_2d, (*_DENSE, *_DEPTHWISE)),
     "DEPTHWISE_CONV_2D": Lowering(depthwise_conv_2d, (*_DEPTHWISE, *_DENSE)),
     "TRANSPOSE_CONV": Lowering(transpose_conv, ("transpose_conv",)),
-    "FULLY_CONNECTED": Lowering(fully_connected, (*_DENSE, "fully_connected", "fully_connected_carry")),
+    "FULLY_CONNECTED": Lowering(fully_connected, (*_DENSE, *_ACCUMULATING)),
 }

@@ -19,8 +19,8 @@ HEAD = """# Operators
 
 Every operator computes the same bits as the TensorFlow Lite Micro reference kernels (double rounding), those that TFLM
 has no int8 for (EXP, GELU, TILE) as TensorFlow Lite's. Anything else is refused before a line of C is written, all of
-it named at once. All tensors are int8, except int32 biases and indices; shapes are static. Convolutions, pools and
-resizing take a batch of 1, all other operators any leading axis.
+it named at once. All tensors are int8, except int32 biases and indices, and weights where int4 is named; shapes are
+static. Convolutions, pools and resizing take a batch of 1, all other operators any leading axis.
 
 This page is written from the code: `python -m stapes.compiler.operators > docs/operators.md`. How to add an operator:
 [adding-an-operator.md](adding-an-operator.md).
@@ -33,11 +33,12 @@ TAIL = """
 Kernels marked * have inner loops for the DSP instructions of Cortex-M4, M7 and M33 besides portable C; those marked +
 also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choose; names and bits are the same. Weights
 for the kernels named `carry` are written as `STAPES_CARRY(a, b)`: one order in the generated C, which the macro packs
-as the core at hand wants it. `stapes compile --explain` says which kernel a layer got, why, and what it costs. SHAPE
-and other arithmetic on shapes that an export with a dynamic batch leaves behind is folded away; so are
-SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution, which becomes a dilated one. Padding in it is the zero
-point, as in TensorFlow Lite; TFLM (0.dev20261023182759, space_to_batch_nd.cc) pads with a number that it never set, so
-that the reference runs such a network with the dilated convolution in it.
+as the core at hand wants it. Kernels named `int4` keep two weights in a byte and unpack those of two channels (of a
+depthwise layer all) before they multiply: half the flash, more time. `stapes compile --explain` says which kernel a
+layer got, why, and what it costs. SHAPE and other arithmetic on shapes that an export with a dynamic batch leaves
+behind is folded away; so are SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution, which becomes a dilated one.
+Padding in it is the zero point, as in TensorFlow Lite; TFLM (0.dev20261023182759, space_to_batch_nd.cc) pads with a
+number that it never set, so that the reference runs such a network with the dilated convolution in it.
 
 ## Limits
 

@@ -69,3 +69,25 @@ def exceeds_carry(weights: Int8, biases: npt.NDArray[np.int64]) -> npt.NDArray[n
     exceeds: npt.NDArray[np.bool_] = (highest >= 2**23) | (lowest < -(2**23))
     exceeds[0::2] = False
     return exceeds
+
+
+def int4_bytes(weights: int) -> int:
+    """Bytes of flash that so many weights of four bits take together."""
+    return -(-weights // 8) * 4
+
+
+def unpacked_bytes(weights: int) -> int:
+    """Bytes that they become in the scratch."""
+    return -(-weights // 8) * 8
+
+
+def pack_int4(weights: Int8, together: int) -> Int8:
+    """Weights of -8 … 7 as firmware/runtime/src/int4.h takes them apart: plus 8, and of every four bytes the low halves
+    first, then the high ones; `together` of them are unpacked at a time.
+    """
+    runs = weights.reshape(-1, together)
+    filled = np.zeros((len(runs), unpacked_bytes(together)), np.int8)
+    filled[:, :together] = runs
+    halves = (filled + 8).astype(np.uint8).reshape(-1, 2, 4)
+    packed: Int8 = (halves[:, 0] | halves[:, 1] << 4).reshape(-1).view(np.int8)
+    return packed

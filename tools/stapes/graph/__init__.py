@@ -1,7 +1,15 @@
 """A .tflite file as one small typed graph; what is unsupported is refused here, all of it named at once."""
 
 from stapes.graph.bundle import load_graph
-from stapes.graph.edit import Editor, up_to, with_input, with_probabilities
+from stapes.graph.edit import (
+    Editor,
+    large_layers,
+    up_to,
+    weighted_layers,
+    with_input,
+    with_int4_weights,
+    with_probabilities,
+)
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, State, Tensor
 from stapes.graph.reader import read_tflite
 from stapes.graph.simplify import simplify
@@ -21,13 +29,16 @@ __all__ = [
     "State",
     "Tensor",
     "check_supported",
+    "large_layers",
     "load_graph",
     "operator_rows",
     "read_tflite",
     "simplify",
     "transposed",
     "up_to",
+    "weighted_layers",
     "with_input",
+    "with_int4_weights",
     "with_probabilities",
     "write_tflite",
 ]

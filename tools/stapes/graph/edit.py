@@ -5,11 +5,14 @@ Each gives a `Graph` that `write_tflite` makes a file of; see also `stapes.graph
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from stapes.graph.int4 import int4_steps, largest, round_int4
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.simplify import drop_unused
 
@@ -132,6 +135,72 @@ def with_probabilities(graph: Graph, kind: str) -> Graph:
     else:
         edit.op(kind, (source,), (made,))
     return edit.finished(outputs=(made,))
+
+
+def weighted_layers(graph: Graph) -> list[Op]:
+    """The operators with constant weights, in their order: CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
+    kinds = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    return [op for op in graph.ops if op.kind in kinds and graph.tensor(op.inputs[1]).data is not None]
+
+
+def large_layers(graph: Graph) -> tuple[int, ...]:
+    """Indices of the operators that hold most weights (`stapes.graph.int4.largest`); depthwise ones never do."""
+    weighted = weighted_layers(graph)
+    places = largest([graph.tensor(op.inputs[1]).elements for op in weighted])
+    return tuple(weighted[place].index for place in places if weighted[place].kind != "DEPTHWISE_CONV_2D")
+
+
+def with_int4_weights(
+    graph: Graph, ops: Collection[int], real: Mapping[int, npt.NDArray[np.float32]] = MappingProxyType({})
+) -> Graph:
+    """`graph` with weights of four bits in these CONV_2D and FULLY_CONNECTED operators (their indices), which changes
+    what it computes. `real` has the weights of an operator before they were rounded to int8, where they are known.
+
+    Steps are those that leave the least squared error in each output channel (of a FULLY_CONNECTED in all, since TFLM
+    takes one step there); biases have the steps that follow.
+    """
+    edit = Editor(graph)
+    for place, op in enumerate(graph.ops):
+        if op.index not in ops:
+            continue
+        weights = graph.tensor(op.inputs[1])
+        assert weights.data is not None and weights.quantization is not None
+        channels = weights.shape[0]
+        before = np.broadcast_to(weights.quantization.scale.astype(np.float64), (channels,))
+        exact = weights.data.astype(np.float64).reshape(channels, -1) * before[:, None]
+        if op.index in real:
+            exact = real[op.index].astype(np.float64).reshape(channels, -1)
+        together = exact.reshape(1, -1) if op.kind == "FULLY_CONNECTED" else exact
+        steps = int4_steps(together).astype(np.float32)
+        after = np.broadcast_to(steps, (channels,))
+        values = round_int4(exact, after[:, None].astype(np.float64)).astype(np.int8).reshape(weights.shape)
+        inputs = list(op.inputs)
+        inputs[1] = edit.tensor(
+            replace(
+                weights,
+                data=values,
+                type_name="INT4",
+                quantization=_symmetric(steps),
+                name=f"{weights.name} int4",
+            )
+        )
+        if len(inputs) > 2 and inputs[2] >= 0:
+            bias = graph.tensor(inputs[2])
+            assert bias.data is not None
+            moved = np.rint(bias.data.astype(np.float64).reshape(-1) * (before / after))
+            of_bias = _symmetric(steps * np.float32(graph.tensor(inputs[0]).scale))
+            limited = np.clip(moved, -(2**31), 2**31 - 1).astype(np.int32).reshape(bias.shape)
+            inputs[2] = edit.tensor(
+                replace(bias, data=limited, quantization=of_bias, name=f"{bias.name} int4")
+            )
+        edit.ops[place] = replace(op, inputs=tuple(inputs))
+    return edit.finished()
+
+
+def _symmetric(scale: npt.NDArray[np.float32]) -> Quantization:
+    """One scale for every slice along the first axis."""
+    axis = 0 if len(scale) > 1 else None
+    return Quantization(scale.astype(np.float32), np.zeros(len(scale), np.int64), axis)
 
 
 def up_to(graph: Graph, tensor: int) -> Graph:

@@ -28,10 +28,10 @@ class Quantization:
 class Tensor:
     """One tensor. `data` is the constant's content (read-only), None for an activation.
 
-    `type_name` is the element type as TFLite calls it ("INT8", …); where NumPy has no such type (INT4,
-    STRING), `dtype` is one opaque byte. `is_variable` marks state kept between runs, `is_sparse` a
-    constant whose zeros are left out. A pass may add tensors behind those of the file: `same_as` is the one of the
-    file with the same bytes, where there is one.
+    `type_name` is the element type as TFLite calls it ("INT8", …); INT4 is one int8 for each element here, and where
+    NumPy has nothing like the type (STRING), `dtype` is one opaque byte. `is_variable` marks state kept between
+    runs, `is_sparse` a constant whose zeros are left out. A pass may add tensors behind those of the file: `same_as`
+    is the one of the file with the same bytes, where there is one.
     """
 
     index: int

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from stapes.definitions import limit, limits
 from stapes.errors import ModelError, ToolError
+from stapes.graph.int4 import unpack_int4
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 from stapes.graph.variables import resolve_variables
@@ -30,6 +31,7 @@ _DTYPES = {
     "BOOL": np.bool_,
     "INT16": np.int16,
     "INT8": np.int8,
+    "INT4": np.int8,
     "FLOAT64": np.float64,
     "UINT64": np.uint64,
     "UINT32": np.uint32,
@@ -136,12 +138,16 @@ class _Reader:
             values = content  # refused later, with everything else that is unsupported
         elif content is not None or elements == 0:
             size = 0 if content is None else len(content)
-            if size != elements * dtype.itemsize:
+            takes = (elements + 1) // 2 if type_name == "INT4" else elements * dtype.itemsize
+            if size != takes:
                 raise ModelError(
                     f"corrupt: tensor {index} ({name}) has {size} bytes, "
-                    f"its shape {list(shape)} takes {elements * dtype.itemsize}"
+                    f"its shape {list(shape)} takes {takes}"
                 )
-            values = np.frombuffer(b"" if content is None else content, dtype=dtype).reshape(shape)
+            values = np.frombuffer(b"" if content is None else content, dtype=dtype)
+            if type_name == "INT4":
+                values = unpack_int4(values)[:elements]
+            values = values.reshape(shape)
         elif elements > limit("TENSOR_ELEMENTS"):
             raise ModelError(f"tensor {index} ({name}) has the absurd shape {list(shape)}")
         return Tensor(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stapes.errors import ModelError
+from stapes.graph.int4 import pack_int4
 from stapes.graph.ir import Graph, Op, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 
@@ -48,7 +49,8 @@ def write_tflite(graph: Graph) -> bytes:
         number = 0
         if tensor.data is not None:
             number = len(buffers)
-            content = np.ascontiguousarray(tensor.data).tobytes()
+            packed = pack_int4(tensor.data) if tensor.type_name == "INT4" else tensor.data
+            content = np.ascontiguousarray(packed).tobytes()
             builder.StartVector(1, len(content), _ALIGNMENT)
             builder.head = builder.head - len(content)
             builder.Bytes[builder.head : builder.head + len(content)] = content

@@ -185,6 +185,7 @@ class TrainingSpec(Section):
             "distill",
             "temperature",
             "quantize_steps",
+            "weights",
         }
     )
 
@@ -269,6 +270,10 @@ class TrainingSpec(Section):
         0,
         ge=0,
         description="the last so many steps are trained with weights and activations rounded as in the int8 network",
+    )
+    weights: Literal["int8", "int4"] = Field(
+        "int8",
+        description="int4: four bits, half the flash, for the largest layers, which hold most weights",
     )
     average: float = Field(
         0.0,
@@ -356,6 +361,9 @@ def _bytes(size: str | None) -> int | None:
     return int(number) * _UNITS[unit]
 
 
+_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
+
+
 class Recipe(Section):
     """A whole recipe, as read from TOML."""
 
@@ -382,6 +390,10 @@ class Recipe(Section):
         if self.training.quantize_steps and self.model.architecture not in ("plain_cnn", "ds_cnn"):
             raise ValueError(
                 f"training.quantize_steps is for plain_cnn and ds_cnn, not for {self.model.architecture}"
+            )
+        if self.training.weights == "int4" and self.model.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'training.weights = "int4" is for {", ".join(_CONVOLUTIONAL)}, not for {self.model.architecture}'
             )
         return self
 

@@ -83,7 +83,7 @@ def train_network(
         freeze(model)
     optimizer = build_optimizer(settings)
     # The last steps go through the twin that rounds; it has the network's weights and no others.
-    rehearsal = Rehearsal(model) if settings.quantize_steps else None
+    rehearsal = Rehearsal(model, settings.weights == "int4") if settings.quantize_steps else None
     learners = [model, rehearsal.model] if rehearsal else [model]
     for learner in learners:
         learner.compile(optimizer, compile_loss(recipe, taught=bool(teachers)), jit_compile=False)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ModelError
+from stapes.graph import large_layers, read_tflite, weighted_layers, with_int4_weights, write_tflite
 from stapes.recipe import Recipe
 from stapes.training.augment import Float32, Int64
 from stapes.training.backend import import_keras
@@ -35,7 +36,8 @@ def calibration_windows(recipe: Recipe, pool: FeaturePool, fold: int) -> Float32
 def quantize(model: Any, recipe: Recipe, calibration: Float32) -> bytes:
     """A full-int8 .tflite: input [1, frames, n_mels, 1], output [1, classes] probabilities.
 
-    `calibration` (training folds only) decides every scale and zero point.
+    `calibration` (training folds only) decides every scale and zero point of an activation. With `training.weights` of
+    "int4" the weights of the large layers have four bits, which the converter does not write.
     """
     import_keras()
     import tensorflow as tf
@@ -53,6 +55,18 @@ def quantize(model: Any, recipe: Recipe, calibration: Float32) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
+    network = _converted(converter)
+    if recipe.training.weights == "int4":
+        graph = read_tflite(network)
+        exact = read_tflite(_converted(tf.lite.TFLiteConverter.from_keras_model(fixed)))
+        pairs = zip(weighted_layers(graph), weighted_layers(exact), strict=True)
+        data = {ours.index: exact.tensor(theirs.inputs[1]).data for ours, theirs in pairs}
+        real = {index: values.astype(np.float32) for index, values in data.items() if values is not None}
+        network = write_tflite(with_int4_weights(graph, large_layers(graph), real))
+    return network
+
+
+def _converted(converter: Any) -> bytes:
     try:
         return bytes(converter.convert())
     except (ValueError, RuntimeError) as error:

@@ -10,12 +10,14 @@ integer-arithmetic-only inference", CVPR 2018; scales are those of the TensorFlo
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from stapes.graph.int4 import CLIPS, GREATEST, largest
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
 
@@ -26,11 +28,11 @@ _LEAST = 1e-8
 class Rehearsal:
     """The twin of a Keras network of plain or separable convolutions; `model` gives logits, as the network does.
 
-    `variables` are the scale and zero point of each rounding of an activation; nothing is learned until `calibrate`
-    has set them.
+    With `int4`, the weights of the largest layers are rounded to four bits, as `stapes.graph.int4` says. `variables`
+    are the scale and zero point of each rounding of an activation; nothing is learned until `calibrate` has set them.
     """
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, int4: bool = False) -> None:
         keras = import_keras()
         layers, made = keras.layers, _layers()
         self._points: list[tuple[Any, Any]] = []
@@ -42,6 +44,9 @@ class Rehearsal:
             return grid
 
         first = rounding(network.input)
+        weighted = [layer for layer in network.layers if hasattr(layer, "kernel")]
+        places = largest([math.prod(layer.kernel.shape) for layer in weighted]) if int4 else ()
+        narrow = [weighted[place] for place in places]
 
         def call(layer: Any, x: Any, **options: Any) -> Any:
             if layer is network.layers[1]:
@@ -49,7 +54,7 @@ class Rehearsal:
             if isinstance(layer, layers.BatchNormalization):
                 return x  # folded into the convolution before it
             if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
-                return made.RoundedConvolution(layer, _next(layer))(x)
+                return made.RoundedConvolution(layer, _next(layer), layer in narrow)(x)
             if isinstance(layer, layers.Dense):
                 return rounding(layer.output)(made.RoundedDense(layer)(x))
             if isinstance(layer, layers.ReLU):
@@ -102,6 +107,16 @@ def _layers() -> Any:
         )
         return rounded(kernel / step) * step
 
+    def rounded_to_int4(kernel: Any) -> Any:
+        """To ±7 steps of each output channel, the last axis."""
+        matrix = ops.stop_gradient(ops.reshape(kernel, (-1, kernel.shape[-1])))
+        largest = ops.maximum(ops.max(ops.abs(matrix), axis=0), _LEAST)
+        steps = ops.stack([clip * largest / GREATEST for clip in CLIPS])
+        nearest = ops.clip(ops.round(matrix / steps[:, None]), -GREATEST, GREATEST) * steps[:, None]
+        best = ops.argmin(ops.sum(ops.square(nearest - matrix), axis=1), axis=0)
+        step = ops.sum(ops.one_hot(best, len(CLIPS), axis=0) * steps, axis=0)
+        return rounded(ops.clip(kernel / step, -GREATEST, GREATEST)) * step
+
     class RoundedActivation(base):  # type: ignore[misc]
         """To the int8 values of one scale and zero point."""
 
@@ -116,9 +131,9 @@ def _layers() -> Any:
     class RoundedConvolution(base):  # type: ignore[misc]
         """A convolution with its batch normalisation folded in, the weights rounded."""
 
-        def __init__(self, convolution: Any, norm: Any) -> None:
+        def __init__(self, convolution: Any, norm: Any, int4: bool = False) -> None:
             super().__init__()
-            self.convolution, self.norm = convolution, norm
+            self.convolution, self.norm, self.int4 = convolution, norm, int4
 
         def call(self, x: Any) -> Any:
             layer, norm = self.convolution, self.norm
@@ -127,7 +142,8 @@ def _layers() -> Any:
             if isinstance(layer, keras.layers.DepthwiseConv2D):
                 kernel = rounded_weights(layer.kernel * gain[:, None], (0, 1, 3))
                 return ops.depthwise_conv(x, kernel, layer.strides, layer.padding) + bias
-            kernel = rounded_weights(layer.kernel * gain, (0, 1, 2))
+            folded = layer.kernel * gain
+            kernel = rounded_to_int4(folded) if self.int4 else rounded_weights(folded, (0, 1, 2))
             return ops.conv(x, kernel, layer.strides, layer.padding) + bias
 
     class RoundedDense(base):  # type: ignore[misc]

@@ -14,10 +14,13 @@ from stapes.graph import (
     simplify,
     transposed,
     up_to,
+    weighted_layers,
     with_input,
+    with_int4_weights,
     with_probabilities,
     write_tflite,
 )
+from stapes.graph.int4 import int4_steps, largest
 from stapes.int8 import run_graph
 from stapes.reference import TflmOracle
 
@@ -149,3 +152,58 @@ def test_a_network_is_cut_where_it_is_asked() -> None:
             scores(simplify(read_tflite(written)), written, values),
             run_graph(graph, [values])[mean].reshape(-1),
         )
+
+
+def test_weights_of_four_bits_are_near_those_of_eight() -> None:
+    data = cnn().build()
+    graph = read_tflite(data)
+    chosen = [op.index for op in weighted_layers(graph)[1:-1] if op.kind != "DEPTHWISE_CONV_2D"]
+    assert [graph.ops[index].kind for index in chosen] == ["CONV_2D", "FULLY_CONNECTED"]
+    written = write_tflite(with_int4_weights(graph, chosen))
+    again = read_tflite(written)
+    for old, new in zip(graph.ops, again.ops, strict=True):
+        if old.index not in chosen:
+            assert all(
+                np.array_equal(graph.tensor(a).data, again.tensor(b).data)
+                for a, b in zip(old.inputs[1:], new.inputs[1:], strict=True)
+            )
+            continue
+        before, after = graph.tensor(old.inputs[1]), again.tensor(new.inputs[1])
+        assert after.type_name == "INT4" and np.abs(after.data).max() == 7
+        exact, found = (
+            each.data.reshape(len(each.data), -1) * each.quantization.scale[:, None]
+            for each in (before, after)
+        )
+        assert (np.abs(found - exact) <= 0.41 * np.abs(exact).max()).all(), "clipped by 0.4 at most"
+        assert np.abs(found - exact).mean() < np.abs(exact).max() / 20
+        scale = graph.tensor(old.inputs[0]).scale * after.quantization.scale
+        moved = again.tensor(new.inputs[2])
+        np.testing.assert_allclose(moved.quantization.scale, scale, rtol=1e-6)
+        was = graph.tensor(old.inputs[2])
+        assert (np.abs(moved.data * scale - was.data * was.quantization.scale) <= 0.51 * scale).all()
+    values = np.random.default_rng(1).integers(-128, 128, graph.tensor(graph.inputs[0]).shape).astype(np.int8)
+    scores(again, written, values)
+    index = chosen[-1]
+    found, exact = (run_graph(each, [values])[each.ops[index].outputs[0]] for each in (again, graph))
+    assert not np.array_equal(found, exact)
+
+
+def test_real_weights_are_rounded_once() -> None:
+    graph = read_tflite(cnn().build())
+    index = weighted_layers(graph)[2].index
+    real = np.random.default_rng(5).normal(size=(6, 1, 1, 6)).astype(np.float32)
+    changed = with_int4_weights(graph, [index], {index: real})
+    weights = changed.tensor(changed.ops[index].inputs[1])
+    step = int4_steps(real.reshape(6, 6))
+    np.testing.assert_allclose(weights.quantization.scale, step, rtol=1e-6)
+    assert np.array_equal(
+        weights.data.reshape(6, 6),
+        np.clip(np.rint(real.reshape(6, 6) / step[:, None].astype(np.float32)), -7, 7),
+    )
+
+
+def test_four_bits_are_for_the_largest_layers_but_the_first_and_the_last() -> None:
+    assert largest([144, 4608, 18432, 55296, 110592, 2560]) == (3, 4)
+    assert largest([900, 10, 20, 900]) == (1, 2)
+    assert largest([5, 100, 100, 100, 5]) == (1, 2, 3)
+    assert largest([5, 5]) == largest([5]) == largest([]) == ()

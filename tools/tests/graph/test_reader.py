@@ -11,10 +11,14 @@ import modelmaker
 import numpy as np
 import pytest
 from graph.fuzz_models import attempt, campaign, rewritten_model, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from modelmaker import ModelMaker
 
 from stapes.errors import ModelError
 from stapes.graph import Graph, read_tflite
+from stapes.graph.int4 import pack_int4, unpack_int4
 
 
 def test_a_convolution_comes_back_as_it_was_written():
@@ -166,3 +170,26 @@ def test_graph_knows_its_tensors():
     graph = read_tflite(dense().build())
     assert isinstance(graph, Graph)
     assert graph.tensor(0).elements == 4
+
+
+@given(values=arrays(np.int8, st.integers(0, 40), elements=st.integers(-8, 7)))
+def test_four_bits_are_packed_by_twos_the_low_half_first(values):
+    packed = pack_int4(values)
+    assert packed.tobytes() == bytes(
+        (int(low) & 15) | (int(high) & 15) << 4
+        for low, high in zip(values[0::2], [*values[1::2], *[0] * (len(values) % 2)], strict=True)
+    )
+    assert np.array_equal(unpack_int4(packed)[: len(values)], values)
+
+
+def test_weights_of_four_bits_are_read_one_by_one():
+    maker = ModelMaker().input((1, 5))
+    weights = maker.tensor((3, 5), 0.1, data=np.arange(15) - 8, type_name="INT4")
+    data = maker.op("FULLY_CONNECTED", [maker.last, weights], (1, 3), 1.0, 0).build()
+    tensor = read_tflite(data).tensor(weights)
+    assert np.array_equal(tensor.data, np.arange(15).reshape(3, 5) - 8)
+    maker.tensors[weights].shape = (3, 7)
+    with pytest.raises(ModelError, match=r"has 8 bytes, its shape \[3, 7\] takes 11"):
+        read_tflite(maker.build())
+    with pytest.raises(ValueError, match="from 0 to 8 do not fit four bits"):
+        pack_int4(np.array([0, 8]))

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.graph import Graph, read_tflite
+from stapes.graph.int4 import int4_steps
 from stapes.int8 import run_graph
 from stapes.recipe import FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.training import FeaturePool, Interrupted, build_pool
@@ -30,6 +31,8 @@ NETWORKS: dict[str, dict[str, object]] = {
     "plain": {"filters": (4, 6), "strides": (2, 2)},
     "plain valid": {"filters": (4, 6, 6), "strides": (2, 1, 2), "time_padding": "valid"},
     "separable": {"architecture": "ds_cnn", "filters": (4, 6, 8), "strides": (2, 2, 1)},
+    "plain int4": {"filters": (4, 6, 8), "strides": (2, 2, 1)},
+    "separable int4": {"architecture": "ds_cnn", "filters": (4, 6, 8), "strides": (2, 2, 1)},
     "separable valid": {
         "architecture": "ds_cnn",
         "filters": (4, 6),
@@ -40,6 +43,7 @@ NETWORKS: dict[str, dict[str, object]] = {
 
 
 def make_recipe(steps: int = 40, network: str = "plain", **training: object) -> Recipe:
+    training.setdefault("weights", "int4" if network.endswith("int4") else "int8")
     return Recipe(
         name="small",
         frontend=FrontendSpec(n_mels=20, fmin=100.0),
@@ -75,15 +79,19 @@ def int8_logits(graph: Graph, windows: npt.NDArray[np.float32]) -> tuple[npt.NDA
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_twin_computes_what_the_int8_network_computes(pool: FeaturePool, name: str) -> None:
-    """Within half an int8 step of a logit on average; the float network is at least twice as far away."""
+    """Within about half an int8 step of a logit on average; the float network is at least twice as far away."""
     recipe = make_recipe(network=name)
     model, windows = train_network(recipe, pool, 1), calibration_windows(recipe, pool, 1)
     graph = read_tflite(quantize(model, recipe, windows))
-    twin = Rehearsal(model)
+    int4 = recipe.training.weights == "int4"
+    assert {graph.tensor(op.inputs[1]).type_name for op in graph.ops if op.kind == "CONV_2D"} == (
+        {"INT8", "INT4"} if int4 else {"INT8"}
+    )
+    twin = Rehearsal(model, int4)
     twin.calibrate(windows)
     expected, step = int8_logits(graph, windows)
     difference = np.abs(numpy(twin.model(windows, training=False)) - expected)
-    assert difference.mean() < 0.5 * step
+    assert difference.mean() < (0.75 if int4 else 0.5) * step  # a step of four bits is 18 of eight
     assert difference.max() < 3 * step
     from_float = np.abs(numpy(model(windows, training=False)) - expected)
     assert difference.mean() < 0.5 * from_float.mean(), from_float.mean() / step
@@ -148,6 +156,26 @@ def test_folded_weights_have_127_steps_in_each_channel(depthwise: bool) -> None:
         weights = np.where(np.arange(out) == channel, rounded[0], 0) if depthwise else rounded[channel]
         expected = weights + beta - mean * gain
         np.testing.assert_allclose(numpy(folded_layer(image))[0, 0, 0], expected, atol=1e-5)
+
+
+def test_weights_of_four_bits_have_the_converter_s_steps() -> None:
+    """A 1x1 kernel whose largest weight is far from the others: it is clipped, as in the file."""
+    import keras
+
+    rng = np.random.default_rng(2)
+    layer, norm = keras.layers.Conv2D(5, 1, use_bias=False), keras.layers.BatchNormalization()
+    norm(layer(np.zeros((1, 1, 1, 40), np.float32)))
+    kernel = rng.normal(size=layer.kernel.shape).astype(np.float32)
+    kernel[0, 0, 0] *= 3
+    layer.set_weights([kernel])
+    norm.set_weights([np.full(5, np.sqrt(1 + norm.epsilon)), *np.zeros((2, 5)), np.ones(5)])
+    real = kernel[0, 0].T
+    step = int4_steps(real)[:, None]
+    assert (step[:, 0] < np.abs(real).max(axis=1) / 7 * 0.99).any()
+    expected = np.clip(np.rint(real / step), -7, 7) * step
+    images = np.eye(40, dtype=np.float32)[:, None, None]
+    got = numpy(_layers().RoundedConvolution(layer, norm, True)(images))[:, 0, 0]
+    np.testing.assert_allclose(got.T, expected, atol=1e-5)
 
 
 def test_every_weight_learns_and_the_statistics_rest(pool: FeaturePool) -> None:
@@ -218,6 +246,10 @@ def test_the_steps_before_are_those_of_ordinary_training(pool: FeaturePool, tmp_
             {"training": {"quantize_steps": 5}, "model": {"architecture": "bc_resnet"}},
             "quantize_steps is for plain_cnn and ds_cnn, not for bc_resnet",
         ),
+        (
+            {"training": {"weights": "int4"}, "model": {"architecture": "crnn"}},
+            'weights = "int4" is for plain_cnn, ds_cnn, res_ds_cnn, bc_resnet, not for crnn',
+        ),
     ],
 )
 def test_impossible_rehearsals_are_refused(section: dict[str, object], problem: str) -> None:
@@ -226,5 +258,5 @@ def test_impossible_rehearsals_are_refused(section: dict[str, object], problem: 
 
 
 def test_recipes_without_it_say_nothing_of_it() -> None:
-    assert "quantize_steps" not in TrainingSpec().model_dump()
+    assert not {"quantize_steps", "weights"} & set(TrainingSpec().model_dump())
     assert TrainingSpec(quantize_steps=4).model_dump()["quantize_steps"] == 4

@@ -81,6 +81,11 @@ void stapes_fully_connected_carry(const stapes_call_t *call); /* faster with DSP
 #define stapes_fully_connected_carry stapes_fully_connected
 #endif
 
+/* The same with weights of four bits, two in a byte (compiler/pack.py): those of two channels are unpacked
+ * into the scratch, behind the patches. Every core takes the same ones. */
+typedef stapes_conv_2d_t stapes_conv_2d_int4_t;
+void stapes_conv_2d_int4(const stapes_call_t *call); /* faster with DSP, MVE */
+
 /* FULLY_CONNECTED over a map of several rows: sums are kept in the state while the rows come. */
 typedef struct {
     stapes_requantize_t requantize;
@@ -88,8 +93,9 @@ typedef struct {
     uint32_t row_weights;  /* bytes per input row */
     uint32_t row_bytes;
     uint16_t channels;
-} stapes_fully_connected_t, stapes_fully_connected_carry_t;
-void stapes_fully_connected(const stapes_call_t *call); /* faster with DSP, MVE */
+} stapes_fully_connected_t, stapes_fully_connected_carry_t, stapes_fully_connected_int4_t;
+void stapes_fully_connected(const stapes_call_t *call);      /* faster with DSP, MVE */
+void stapes_fully_connected_int4(const stapes_call_t *call); /* faster with DSP, MVE */
 
 /* The depthwise weights of two rows for four channels. With the DSP instructions, SXTB16 makes a word of a
  * channel's two; the kernels' names differ, so that weights of another order do not link. */
@@ -134,6 +140,10 @@ void stapes_depthwise_column(const stapes_call_t *call); /* faster with DSP */
 #else
 #define stapes_depthwise_column stapes_depthwise_conv_2d
 #endif
+
+/* DEPTHWISE_CONV_2D with weights of four bits, which are unpacked into the scratch for every row. */
+typedef stapes_depthwise_conv_2d_t stapes_depthwise_int4_t;
+void stapes_depthwise_int4(const stapes_call_t *call); /* faster with DSP, MVE */
 
 /* TRANSPOSE_CONV. Weights are [output_channels][kernel_height][kernel_width][depth], biases as in the file.
  */

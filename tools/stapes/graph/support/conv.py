@@ -10,6 +10,8 @@ from stapes.graph.support.inspection import Inspection, Operator
 from stapes.graph.windows import output_size
 
 _INT32_LIMIT = 2**31 - 1
+INT4 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+"""Operators whose weights may have four bits."""
 
 
 def _conv_2d(check: Inspection) -> None:
@@ -94,11 +96,12 @@ def _transpose_conv(check: Inspection) -> None:
 
 
 def _weights(check: Inspection, axis: int, channels: int, bias: int = 2) -> bool:
-    """Constant int8 weights with one symmetric scale or one per channel along `axis`; int32 biases or none at the input
-    `bias`.
+    """Constant int8 or int4 weights with one symmetric scale or one per channel along `axis`; int32 biases or none at
+    the input `bias`.
     """
     weights = check.input(1)
-    if weights.type_name != "INT8" or weights.data is None:
+    types = ("INT8", "INT4") if check.op.kind in INT4 else ("INT8",)
+    if weights.type_name not in types or weights.data is None:
         what = f"{weights.type_name} weights" if weights.data is not None else "weights computed at run time"
         check.refuse(f"{what} {weights.name}", "convert to full int8 with constant int8 weights")
         return False
@@ -164,14 +167,17 @@ OPERATORS = {
     ),
     "CONV_2D": Operator(
         _conv_2d,
-        "any kernel, stride, dilation, padding, groups; weights per channel or per tensor; fused activation",
+        "any kernel, stride, dilation, padding, groups; weights int8 or int4, per channel or tensor; fused activation",
     ),
     "DEPTHWISE_CONV_2D": Operator(
         _depthwise_conv_2d,
-        "any kernel, stride, dilation, padding, multiplier; weights per channel or tensor; fused activation",
+        "any kernel, stride, dilation, padding, multiplier; weights int8 or int4, per channel or tensor; fused "
+        "activation",
     ),
     "TRANSPOSE_CONV": Operator(
         _transpose_conv, "any kernel, stride, padding; weights per channel or per tensor; fused activation"
     ),
-    "FULLY_CONNECTED": Operator(_fully_connected, "weights per channel or per tensor; fused activation"),
+    "FULLY_CONNECTED": Operator(
+        _fully_connected, "weights int8 or int4, per channel or per tensor; fused activation"
+    ),
 }
