@@ -58,9 +58,7 @@ def can_carry(weights: Int8) -> bool:
     return not np.any((second == -128) & (first[: len(second)] < 0))
 
 
-def exceeds_carry(
-    lowest: npt.NDArray[np.int64], highest: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def exceeds_carry(lowest: npt.NDArray[np.int64], highest: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Channels whose sums, between `lowest` and `highest`, do not fit what a shared multiplication leaves of them: 24
     bits of every second channel.
     """

@@ -32,6 +32,8 @@ FAMILIES = {
 
 SWEPT = 48
 """Channels of a call that sweeps, as in prove.c."""
+PIECE = 512
+"""Bytes of a request that are sent before the target asks for more, as in prove.c."""
 MOST_CHANGES = 300
 """Of the output of one channel: a monotonous function of int8 has 255."""
 SILENCE_SECONDS = 120.0
@@ -89,7 +91,13 @@ class ProofDevice:
 
     def request(self, letter: str, payload: bytes = b"") -> bytes:
         """One question and its answer; `NoRoomError` where the target lacks memory for it."""
-        self.stream.write(letter.encode() + struct.pack("<I", len(payload)) + payload)
+        self.stream.write(letter.encode() + struct.pack("<I", len(payload)) + payload[:PIECE])
+        for at in range(PIECE, len(payload), PIECE):
+            sign = self._take(1)
+            if sign != b"+":
+                self._pending[:0] = sign  # it wants no more: its answer
+                break
+            self.stream.write(payload[at : at + PIECE])
         status, count = struct.unpack("<BI", self._take(5))
         if status == 1:
             raise NoRoomError(f"the target cannot do this: {_ANSWERS[1]}")
@@ -172,6 +180,16 @@ class ProofDevice:
                 return [Changes(tuple(sums), tuple(outputs)) for sums, outputs in found], at & 0xFFFFFFFF
             found[number][0].append(at)
             found[number][1].append(output)
+
+    def window(self, inputs: Sequence[npt.NDArray[np.int8]], *, goes_on: bool) -> npt.NDArray[np.uint32]:
+        """Run the network as it is on one window, [rows, bytes] an input: the CRC-32 of all rows of every layer."""
+        answer = b""
+        begins = 1 if goes_on else 2
+        for number, rows in enumerate(inputs):
+            for row in rows:
+                answer = self.request("E", struct.pack("<BH", begins, number) + row.tobytes())
+                begins = 0
+        return np.frombuffer(answer, "<u4")
 
     def schedule(self, plan: Plan, windows: int) -> tuple[str, int]:
         """Run the engine with kernels that only look at their rows: what is wrong ("": nothing), and the calls."""

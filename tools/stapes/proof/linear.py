@@ -48,12 +48,12 @@ class Linear:
     @property
     def channels(self) -> int:
         """Output channels."""
-        return self.weights.shape[3]
+        return int(self.weights.shape[3])
 
     @property
     def row_bytes(self) -> int:
         """Bytes of a row that all windows together see."""
-        return (self.columns - 1) * self.column_step + self.weights.shape[2]
+        return (self.columns - 1) * self.column_step + int(self.weights.shape[2])
 
     @property
     def flat(self) -> npt.NDArray[np.int8]:
@@ -137,7 +137,9 @@ def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range,
     shifts = _shifts_of(layer)[: linear.channels]
     short = shifts >= 0
     right = np.array([-rule.shift for rule in linear.rules])
-    offsets = np.array([abs(2 * rule.zero_point + 1) for rule in linear.rules], np.int64) << np.clip(right, 1, 31)
+    offsets = np.array([abs(2 * rule.zero_point + 1) for rule in linear.rules], np.int64) << np.clip(
+        right, 1, 31
+    )
     first, second, is_second = _pairs(linear)
     carried = layer.kernel.endswith("_carry") and core == "DSP"
     narrow = is_second & short if layer.kernel == "conv_2d_carry" and carried else np.zeros_like(short)
@@ -290,7 +292,9 @@ def check_requantisation(
                             compared,
                         )
                 if done != sum(high - low + 1 for low, high in ranges):
-                    return Claim("requantisation", FAILED, f"channel {first}: {done:,} sums went through", compared)
+                    return Claim(
+                        "requantisation", FAILED, f"channel {first}: {done:,} sums went through", compared
+                    )
     return Claim(
         "requantisation",
         PROVED,

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 Sums = npt.NDArray[np.int64]
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
+"""Sums at a time: they stay in the cache."""
 
 
 def quantized_multiplier(real: float) -> tuple[int, int]:
@@ -47,17 +48,27 @@ class Rule:
         if left:
             x = ((x << left) + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
         product = x * self.multiplier
-        negative = product >> 63
+        sign = product >> 63
         # nudge = product >= 0 ? 2^30 : 1 - 2^30
-        product += (1 << 30) + (negative & (1 - (1 << 31)))
+        product += sign & (1 - (1 << 31))
+        product += 1 << 30
         # Division by 2^31 towards zero.
-        product += (product >> 63) & ((1 << 31) - 1)
-        high = product >> 31
-        mask = (1 << right) - 1
-        threshold = (mask >> 1) + (high < 0)
-        scaled = (high >> right) + ((high & mask) > threshold)
-        scaled += self.zero_point
-        return np.minimum(np.maximum(scaled, self.minimum), self.maximum).astype(np.int8)
+        np.right_shift(product, 63, out=sign)
+        sign &= (1 << 31) - 1
+        product += sign
+        product >>= 31
+        high = product.astype(np.int32)
+        mask = np.int32((1 << right) - 1)
+        threshold = (high < 0).astype(np.int32)
+        threshold += mask >> 1
+        above = (high & mask) > threshold
+        high >>= np.int32(right)
+        high += above
+        # Where the zero point would leave int32, the output is long since a limit.
+        np.clip(high, -(1 << 30), 1 << 30, out=high)
+        high += np.int32(self.zero_point)
+        np.clip(high, self.minimum, self.maximum, out=high)
+        return high.astype(np.int8)
 
     def changes(self, lowest: int, highest: int) -> Changes:
         """Every sum from `lowest` to `highest`, one after the other: where the output becomes another."""

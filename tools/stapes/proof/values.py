@@ -68,6 +68,11 @@ class Runner:
         return [self.graph.tensor(index).shape for index in self.tensors]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the operator's first input, whose bytes the first map has."""
+        return self.graph.tensor(self.op.inputs[0]).shape
+
+    @property
     def calls_a_map(self) -> int:
         """Calls of the kernel that one run takes."""
         return self.layer.steps
@@ -143,7 +148,7 @@ class Runner:
 
 
 def runner_of(device: ProofDevice, graph: Graph, plan: Plan, layer: Layer, op: Op) -> Runner | None:
-    """None where the layer does not read whole maps just as they are: what is kept from a window before, parts of rows."""
+    """None where the layer does not read whole maps as they are: rows of a window before, parts of rows."""
     storages = [plan.storages[window.tensor] for window in layer.inputs]
     if layer.keeps_state or any(storage.kept for storage in storages):
         return None
@@ -163,9 +168,7 @@ def runner_of(device: ProofDevice, graph: Graph, plan: Plan, layer: Layer, op: O
     if not set(roots) <= {_root(graph, index) for index in tensors}:
         return None
     by_root = {_root(graph, index): number for number, index in enumerate(tensors)}
-    if any(
-        graph.tensor(index).elements != graph.tensor(_root(graph, index)).elements for index in tensors
-    ):
+    if any(graph.tensor(index).elements != graph.tensor(_root(graph, index)).elements for index in tensors):
         return None
     for window, storage in zip(layer.inputs, storages, strict=True):
         if storage.data is None:
@@ -270,7 +273,7 @@ def _every_pair(runner: Runner) -> Iterator[list[Int8]]:
 
 def _windows(runner: Runner) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
     """Sets of output pixels whose windows do not overlap; of every output pixel the flat input pixels (-1: none)."""
-    _, height, width, _ = runner.shapes[0]
+    _, height, width, _ = runner.shape
     output = runner.graph.tensor(runner.op.outputs[0]).shape
     op = runner.op
     kernel = (op.integer("kernel_h"), op.integer("kernel_w"))
@@ -315,23 +318,25 @@ def _single_pixels(
     runner: Runner, sets: list[npt.NDArray[np.int64]], pixels: npt.NDArray[np.int64], background: int
 ) -> Iterator[list[Int8]]:
     """A single input of every window is 127, for a half of the outputs after the other: who reads it shows it."""
-    channels = runner.shapes[0][3]
+    channels = runner.shape[3]
     for chosen in sets:
         outputs = chosen[:, None] * channels + np.arange(channels)
         for number in range(pixels.shape[1]):
             places = pixels[chosen, number]
             for bit in range(int(pixels.shape[0] * channels - 1).bit_length() + 1):
-                marked = (outputs >> bit & 1) == 1 if 1 << bit <= outputs.max() else np.ones_like(outputs, bool)
-                values = np.full((int(np.prod(runner.shapes[0][:3])), channels), background, np.int8)
+                marked = (
+                    (outputs >> bit & 1) == 1 if 1 << bit <= outputs.max() else np.ones_like(outputs, bool)
+                )
+                values = np.full((int(np.prod(runner.shape[:3])), channels), background, np.int8)
                 values[places[places >= 0]] = np.where(marked[places >= 0], 127, background)
-                yield [values.reshape(runner.shapes[0])]
+                yield [values.reshape(runner.shape)]
 
 
 def _sums(
     runner: Runner, sets: list[npt.NDArray[np.int64]], pixels: npt.NDArray[np.int64]
 ) -> Iterator[list[Int8]]:
     """Windows with every sum, for every number of inputs that a window has."""
-    channels = runner.shapes[0][3]
+    channels = runner.shape[3]
     for chosen in sets:
         sizes = (pixels[chosen] >= 0).sum(axis=1)
         for size in np.unique(sizes):
@@ -341,32 +346,32 @@ def _sums(
             at_once = len(windows) * channels
             for start in range(0, len(every), at_once):
                 sums = np.resize(every[start : start + at_once], at_once).reshape(len(windows), 1, channels)
-                values = np.zeros((int(np.prod(runner.shapes[0][:3])), channels), np.int64)
+                values = np.zeros((int(np.prod(runner.shape[:3])), channels), np.int64)
                 base, rest = sums // size, sums % size
                 values[windows] = base + (np.arange(size)[None, :, None] < rest)
-                yield [values.astype(np.int8).reshape(runner.shapes[0])]
+                yield [values.astype(np.int8).reshape(runner.shape)]
 
 
 def _largest(
     runner: Runner, sets: list[npt.NDArray[np.int64]], pixels: npt.NDArray[np.int64]
 ) -> Iterator[list[Int8]]:
     """One input of a window against all others: every pair, at places that go round."""
-    channels = runner.shapes[0][3]
+    channels = runner.shape[3]
     chosen = sets[0]
     at_once = len(chosen) * channels
     for round_, start in enumerate(range(0, 65536, at_once)):
         pairs = np.resize(np.arange(start, min(65536, start + at_once)), at_once).reshape(-1, channels)
-        values = np.full((int(np.prod(runner.shapes[0][:3])), channels), -128, np.int64)
+        values = np.full((int(np.prod(runner.shape[:3])), channels), -128, np.int64)
         for window, pair in zip(pixels[chosen], pairs, strict=True):
             inside = window[window >= 0]
             values[inside] = (pair & 255) - 128
             values[inside[round_ % len(inside)]] = (pair >> 8) - 128
-        yield [values.astype(np.int8).reshape(runner.shapes[0])]
+        yield [values.astype(np.int8).reshape(runner.shape)]
 
 
 def _softmax(runner: Runner) -> Iterator[list[Int8]]:
     """Rows of two values: so many of the lesser, every difference; then random rows."""
-    shape = runner.shapes[0]
+    shape = runner.shape
     lines, channels = int(np.prod(shape[:-1])), shape[-1]
     some = []
     for lesser in range(1, min(channels, 32)):
