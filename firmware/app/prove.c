@@ -7,12 +7,14 @@
  *   R  constants of a layer's requantisation
  *   S  every sum from the lowest to the highest through a kernel's requantisation: sums are biases
  *   T  the engine's schedule with kernels that only look at which rows they get
+ *   X  exponentials and reciprocals of a softmax
  *   E  an input row for the network as it is; behind a window's last the CRCs of all rows of each layer */
 #include <string.h>
 
 #include "board.h"
 #include "crc32.h"
 #include "stapes/kernels.h"
+#include "stapes/slide.h"
 #include "stapes_app_model.h"
 
 #ifndef STAPES_PROVE_BYTES
@@ -421,6 +423,8 @@ static struct {
     stapes_model_t model;
     const uint8_t
         *about; /* of each layer: bytes of state and scratch, whether the output row is one of them */
+    const stapes_slide_t *slide; /* NULL: single windows */
+    uint32_t *made;              /* where windows share rows: steps of each layer since the beginning */
     uint32_t window, calls;
     uint32_t wrong, layer, step, input, row;
 } seen;
@@ -465,19 +469,27 @@ static int is_filled(const int8_t *bytes, uint32_t count, int8_t value) {
     return 1;
 }
 
-/* Row `row` of this window, counted from the first window on: kept rows are rows of the window before. */
+static uint32_t number_of(const stapes_tensor_t *tensor) {
+    return (uint32_t)(tensor - seen.model.tensors);
+}
+
+/* Row `row` of this window, counted from the first window on: kept rows are rows of the window before, and
+ * windows that slide share rows. */
 static uint32_t row_number(const stapes_tensor_t *tensor, uint32_t row) {
+    if (seen.slide != NULL && number_of(tensor) <= seen.slide->trunk) {
+        return seen.window * seen.slide->advance[number_of(tensor)] + row;
+    }
     return seen.window * (tensor->rows - stapes_kept_rows(&seen.model, tensor)) + row;
 }
 
-static int holds_row(const stapes_tensor_t *tensor, uint32_t row, const int8_t *bytes) {
-    const uint32_t number = row_number(tensor, row), count = stapes_row_bytes(tensor);
+static int holds(const stapes_tensor_t *tensor, uint32_t number, const int8_t *bytes) {
+    const uint32_t count = stapes_row_bytes(tensor);
     if (number < stapes_kept_rows(&seen.model, tensor)) {
         const int8_t *initial = seen.model.states[tensor->state - 1u].initial;
         return initial == NULL ? is_filled(bytes, count, tensor->zero_point)
                                : memcmp(bytes, initial + number * count, count) == 0;
     }
-    return has_tags(bytes, count, (uint32_t)(tensor - seen.model.tensors), number);
+    return has_tags(bytes, count, number_of(tensor), number);
 }
 
 /* In the place of every kernel: the rows are those that the layer's windows ask for, with what made them
@@ -486,6 +498,8 @@ static void look(const stapes_call_t *call) {
     const stapes_layer_t *layer = call->layer;
     const uint32_t index = (uint32_t)(layer - seen.model.layers), step = call->step;
     const int8_t *const *rows = call->rows;
+    const int runs_on = seen.slide != NULL && index < seen.slide->trunk;
+    const uint32_t turn = runs_on ? seen.made[index]++ : step;
     seen.calls++;
     for (uint32_t i = 0; i < layer->input_count; i++) {
         const stapes_input_t *input = &layer->inputs[i];
@@ -493,7 +507,7 @@ static void look(const stapes_call_t *call) {
         for (uint32_t k = 0; k < input->height; k++) {
             const int32_t row = (int32_t)(step * input->stride + k * input->dilation) - input->before;
             const int8_t *bytes = *rows++;
-            if (row < 0 || row >= (int32_t)source->rows) {
+            if (!runs_on && (row < 0 || row >= (int32_t)source->rows)) {
                 if (bytes != input->outside) {
                     is_wrong(OUTSIDE, index, step, i, k);
                 }
@@ -503,7 +517,8 @@ static void look(const stapes_call_t *call) {
                 }
             } else {
                 bytes += input->left;
-                if (!holds_row(source, (uint32_t)row, bytes)) {
+                const uint32_t number = turn * input->stride + k * input->dilation;
+                if (!holds(source, runs_on ? number : row_number(source, (uint32_t)row), bytes)) {
                     is_wrong(ROW, index, step, i, k);
                 }
                 if (!is_filled(bytes - source->padding, source->padding, source->zero_point) ||
@@ -532,24 +547,75 @@ static void look(const stapes_call_t *call) {
         is_wrong(OUTPUT_ROW, index, step, 0, 0);
     }
     if (!layer->accumulates || step + 1u == layer->steps) {
-        const uint32_t row = layer->accumulates ? 0u : step;
-        write_tags(call->output, bytes, tensor, row_number(made, stapes_kept_rows(&seen.model, made) + row));
+        const uint32_t row = stapes_kept_rows(&seen.model, made) + (layer->accumulates ? 0u : step);
+        write_tags(call->output, bytes, tensor, runs_on ? turn : row_number(made, row));
     } else if (grows != 0u) {
         write_tags(call->output, bytes, tensor + 1u, before + 1u);
     }
 }
 
+static void check_outputs(const stapes_engine_t *engine) {
+    for (uint32_t i = 0; i < seen.model.output_count; i++) {
+        const stapes_tensor_t *tensor = &seen.model.tensors[seen.model.outputs[i]];
+        const int8_t *bytes = stapes_engine_output(engine, i);
+        for (uint32_t k = 0; k < tensor->rows; k++) {
+            if (!holds(tensor, row_number(tensor, k), bytes + k * tensor->stride)) {
+                is_wrong(RESULT, i, 0, 0, k);
+            }
+        }
+    }
+}
+
+/* Windows one after the other, each from its first row on; `row` has room for an input's. */
+static void run_single(stapes_engine_t *engine, uint32_t windows, int8_t *row) {
+    int status = 0;
+    for (; seen.window < windows; seen.window++) {
+        status = status < 0 ? status : stapes_engine_next(engine);
+        for (uint32_t input = 0; input < seen.model.input_count; input++) {
+            const stapes_tensor_t *tensor = &seen.model.tensors[input];
+            for (uint32_t i = stapes_kept_rows(&seen.model, tensor); i < tensor->rows && status >= 0; i++) {
+                write_tags(row, stapes_row_bytes(tensor), input, row_number(tensor, i));
+                status = stapes_engine_push_input_row(engine, input, row);
+            }
+        }
+        if (status != 1) {
+            is_wrong(STATUS, 0, 0, 0, (uint32_t)status);
+        }
+        check_outputs(engine);
+    }
+}
+
+#if STAPES_APP_MODEL_SLIDES
+/* Windows that share rows: one stream. */
+static void run_sliding(stapes_engine_t *engine, uint32_t windows, int8_t *row) {
+    const uint32_t rows = seen.model.rows, hop = stapes_app_slide.hop;
+    for (uint32_t i = 0; seen.window < windows; i++) {
+        write_tags(row, seen.model.row_bytes, 0, i);
+        const int is_last = i + 1u >= rows && (i + 1u - rows) % hop == 0u;
+        if (stapes_slide_row(engine, &stapes_app_slide, row) != is_last) {
+            is_wrong(STATUS, 0, 0, 0, i);
+            return;
+        }
+        if (is_last) {
+            check_outputs(engine);
+            seen.window++;
+        }
+    }
+}
+#endif
+
 /* Some windows by the engine, whose rows hold nothing but who they are. */
 static void run_schedule(void) {
     stapes_engine_t engine;
-    const uint32_t windows = get(4), count = stapes_app_model.layer_count;
+    const uint32_t slides = get(1), windows = get(4), count = stapes_app_model.layer_count;
+    memset(&seen, 0, sizeof seen);
     seen.model = stapes_app_model;
     seen.about = next;
-    seen.window = seen.calls = seen.wrong = 0;
+    seen.made = take(count * sizeof *seen.made);
     stapes_layer_t *layers = take(count * sizeof *layers);
     int8_t *row = take(STAPES_APP_MODEL_LONGEST_INPUT_ROW);
     uint8_t *out = take(24);
-    if (layers == NULL || row == NULL || out == NULL) {
+    if (seen.made == NULL || layers == NULL || row == NULL || out == NULL) {
         answer(NO_ROOM, NULL, 0);
         return;
     }
@@ -558,29 +624,16 @@ static void run_schedule(void) {
         layers[i].kernel = look;
     }
     seen.model.layers = layers;
-    int status = stapes_engine_init(&engine, &seen.model, arena, sizeof arena);
-    for (; seen.window < windows; seen.window++) {
-        status = status < 0 ? status : stapes_engine_next(&engine);
-        for (uint32_t input = 0; input < seen.model.input_count; input++) {
-            const stapes_tensor_t *tensor = &seen.model.tensors[input];
-            const uint32_t kept = stapes_kept_rows(&seen.model, tensor);
-            for (uint32_t i = kept; i < tensor->rows && status >= 0; i++) {
-                write_tags(row, stapes_row_bytes(tensor), input, row_number(tensor, i));
-                status = stapes_engine_push_input_row(&engine, input, row);
-            }
-        }
-        if (status != 1) {
-            is_wrong(STATUS, 0, 0, 0, (uint32_t)status);
-        }
-        for (uint32_t i = 0; i < seen.model.output_count; i++) {
-            const stapes_tensor_t *tensor = &seen.model.tensors[seen.model.outputs[i]];
-            const int8_t *bytes = stapes_engine_output(&engine, i);
-            for (uint32_t k = 0; k < tensor->rows; k++) {
-                if (!holds_row(tensor, k, bytes + k * tensor->stride)) {
-                    is_wrong(RESULT, i, 0, 0, k);
-                }
-            }
-        }
+    (void)stapes_engine_init(&engine, &seen.model, arena, sizeof arena);
+    if (slides == 0u) {
+        run_single(&engine, windows, row);
+    } else {
+#if STAPES_APP_MODEL_SLIDES
+        seen.slide = &stapes_app_slide;
+        run_sliding(&engine, windows, row);
+#else
+        is_wrong(STATUS, 0, 0, 0, 0);
+#endif
     }
     put(out, seen.wrong);
     put(out + 4, seen.layer);
@@ -589,6 +642,35 @@ static void run_schedule(void) {
     put(out + 16, seen.row);
     put(out + 20, seen.calls);
     answer(0, out, 24);
+}
+
+/* What softmax is made of, by the kernel's source: the exponentials of all differences (-1: none), or of a
+ * number of sums the reciprocals. */
+#define stapes_softmax     softmax_here
+#define stapes_log_softmax log_softmax_here
+#include "../runtime/src/kernel_softmax.c"
+#undef stapes_softmax
+#undef stapes_log_softmax
+
+static void parts_of_softmax(void) {
+    const stapes_softmax_t *p = stapes_app_model.layers[get(2)].parameters;
+    const uint32_t first = get(4), count = get(4);
+    uint8_t *out = take(4u * count);
+    if (out == NULL) {
+        answer(NO_ROOM, NULL, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t value = -1;
+        if (first != 0u) {
+            const uint32_t sum = first + i;
+            value = reciprocal((int32_t)((sum << leading_zeros(sum)) - 0x80000000u));
+        } else if (-(int32_t)i >= p->minimum_difference) {
+            value = exp_negative(stapes_multiply(-(int32_t)i, p->multiplier, p->shift));
+        }
+        put(out + 4u * i, (uint32_t)value);
+    }
+    answer(0, out, 4u * count);
 }
 
 static uint32_t layer_crc[STAPES_APP_MODEL_LAYER_COUNT];
@@ -657,6 +739,8 @@ int main(void) {
             sweep();
         } else if (head[0] == 'T') {
             run_schedule();
+        } else if (head[0] == 'X') {
+            parts_of_softmax();
         } else if (head[0] == 'E') {
             push_row();
         } else {

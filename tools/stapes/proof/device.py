@@ -191,9 +191,17 @@ class ProofDevice:
                 begins = 0
         return np.frombuffer(answer, "<u4")
 
-    def schedule(self, plan: Plan, windows: int) -> tuple[str, int]:
-        """Run the engine with kernels that only look at their rows: what is wrong ("": nothing), and the calls."""
-        payload = struct.pack("<I", windows)
+    def softmax_parts(self, layer: Layer, first: int, count: int) -> npt.NDArray[np.int32]:
+        """The reciprocals (Q31) of `count` sums from `first` on; with 0 the exponentials of differences from 0 down, -1
+        where there is none.
+        """
+        return np.frombuffer(self.request("X", struct.pack("<HII", layer.index, first, count)), "<i4")
+
+    def schedule(self, plan: Plan, windows: int, *, slides: bool = False) -> tuple[str, int]:
+        """Run the engine with kernels that only look at their rows: what is wrong ("": nothing), and the calls.
+        `slides`: one stream whose windows share rows.
+        """
+        payload = struct.pack("<BI", slides, windows)
         for layer in plan.layers:
             grows = layer.kernel in ("max_pool_rows", "reduce_max") and layer.accumulates
             payload += struct.pack("<IIB", layer.state_bytes, layer.scratch_bytes, grows)
@@ -220,7 +228,7 @@ def work_bytes(plan: Plan) -> int:
         most = max(most, 2 * made + rows + layer.scratch_bytes + 9 * channels + 128)
         if layer.kernel in FAMILIES:
             most = max(most, _sweep_bytes(layer))
-    most = max(most, 9 * len(plan.layers) + 72 * len(plan.layers) + plan.storages[0].row_bytes + 128)
+    most = max(most, 9 * len(plan.layers) + 80 * len(plan.layers) + plan.storages[0].row_bytes + 128)
     return -(-most // 64) * 64
 
 

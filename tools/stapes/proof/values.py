@@ -11,10 +11,13 @@ import numpy.typing as npt
 from stapes.compiler import Layer, Plan
 from stapes.compiler.builder import ALIASES
 from stapes.graph import Graph, Op
+from stapes.int8.arithmetic import multiply_by_quantized_multiplier, padding_before
 from stapes.int8.elementwise import UNARY
+from stapes.int8.fixed_point import exp_on_negative_values, one_over_one_plus_x
 from stapes.int8.run import KERNELS
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim
 from stapes.proof.device import ProofDevice, Row
+from stapes.proof.tflm import quantized_multiplier
 
 Int8 = npt.NDArray[np.int8]
 
@@ -35,6 +38,9 @@ MOVES = (
     "UNPACK",
 )
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
+MOST_CLASSES = 64
+"""Of a softmax whose sums are all tried."""
+SUMS_AT_ONCE = 256
 MOST_CALLS = 60_000
 """Of a kernel for one layer: where more were needed, the layer is only tested."""
 
@@ -194,7 +200,7 @@ def _root(graph: Graph, index: int) -> int:
 def check_values(runner: Runner) -> Claim:
     """What can be shown of a layer that is no sum of products."""
     kind, layer = runner.op.kind, runner.layer
-    part, how, verdict = "values", "", PROVED
+    part, how, verdict, counted = "values", "", PROVED, 0
     if layer.kernel in ("reshape", "concatenation_rows", "concatenation", "pick", "gather", "pad") and (
         kind in MOVES or kind in ALIASES
     ):
@@ -207,11 +213,13 @@ def check_values(runner: Runner) -> Claim:
     elif kind in POOLS:
         maps, how = _pool(runner)
     elif kind == "SOFTMAX":
-        maps, verdict = _softmax(runner), TESTED
-        how = "every difference of two inputs in every number, and random rows; not every sum of exponentials"
+        maps = _softmax(runner)
+        verdict, how, counted = _softmax_parts(runner)
     else:
         maps, verdict = _random(runner), TESTED
         how = f"random maps: nothing shows {kind} for all inputs"
+    if verdict == FAILED:
+        return Claim(part, FAILED, how, counted)
     planned = 0
     try:
         for each in maps:
@@ -222,7 +230,7 @@ def check_values(runner: Runner) -> Claim:
             runner.run(each)
     except Unlike as wrong:
         return Claim(part, FAILED, str(wrong), runner.compared)
-    return Claim(part, verdict, how, runner.compared)
+    return Claim(part, verdict, how, runner.compared + counted)
 
 
 def _full(runner: Runner, value: int) -> list[Int8]:
@@ -278,8 +286,6 @@ def _windows(runner: Runner) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[n
     op = runner.op
     kernel = (op.integer("kernel_h"), op.integer("kernel_w"))
     stride = (op.integer("stride_h"), op.integer("stride_w"))
-    from stapes.int8.arithmetic import padding_before
-
     top, left = (
         padding_before(op.text("padding"), size, k, s)
         for size, k, s in zip((height, width), kernel, stride, strict=True)
@@ -367,6 +373,46 @@ def _largest(
             values[inside] = (pair & 255) - 128
             values[inside[round_ % len(inside)]] = (pair >> 8) - 128
         yield [values.astype(np.int8).reshape(runner.shape)]
+
+
+def _softmax_parts(runner: Runner) -> tuple[str, str, int]:
+    """Verdict, how and number of what a row's outputs are made of: an exponential for each difference from the row's
+    greatest value, and a reciprocal for each sum of exponentials.
+    """
+    layer, channels = runner.layer, runner.shape[-1]
+    if channels > MOST_CLASSES:
+        return TESTED, f"differences and random rows: too many sums of {channels} exponentials", 0
+    source = runner.graph.tensor(runner.op.inputs[0])
+    real = min(runner.op.real("beta") * source.scale * 2.0**26, 2.0**31 - 1)
+    multiplier, shift = quantized_multiplier(real)
+    differences = -np.arange(256, dtype=np.int64)
+    scaled = multiply_by_quantized_multiplier(differences, multiplier, shift)
+    least = -int(31.0 * 2.0**26 / 2.0**shift)
+    wanted = np.where(
+        differences >= least, exp_on_negative_values(np.where(differences >= least, scaled, 0)), -1
+    )
+    got = runner.device.softmax_parts(layer, 0, 256)
+    if not np.array_equal(got, wanted):
+        at = int(np.flatnonzero(got != wanted)[0])
+        return FAILED, f"the exponential of the difference {-at} is {got[at]}, not {wanted[at]}", at
+    first, last = 1 << 19, channels << 19  # the greatest input's exponential is one
+    for start in range(first, last + 1, SUMS_AT_ONCE):
+        sums = np.arange(start, min(start + SUMS_AT_ONCE, last + 1), dtype=np.int64)
+        got = runner.device.softmax_parts(layer, start, len(sums))
+        headroom = 31 - np.floor(np.log2(sums)).astype(np.int64)
+        wanted = one_over_one_plus_x((sums << headroom) - (1 << 31))
+        if not np.array_equal(got, wanted):
+            at = int(np.flatnonzero(got != wanted)[0])
+            return (
+                FAILED,
+                f"the reciprocal of the sum {start + at:,} is {got[at]}, not {wanted[at]}",
+                start - first,
+            )
+    how = (
+        "every difference's exponential and every sum's reciprocal by the kernel's source; their product by "
+        "docs/proof.md; rows of two values and random rows by the kernel"
+    )
+    return PROVED, how, 256 + last - first + 1
 
 
 def _softmax(runner: Runner) -> Iterator[list[Int8]]:
