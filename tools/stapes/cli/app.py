@@ -26,6 +26,7 @@ from stapes.cli import (
     imports,
     link,
     live,
+    prove,
     report,
     sweep,
     train,
@@ -82,6 +83,7 @@ app.command()(export.export)
 app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)
+app.command()(prove.prove)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)

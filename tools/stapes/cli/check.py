@@ -67,6 +67,7 @@ def check(
     ] = None,
 ) -> None:
     """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
+    from stapes.proof import proved_for_all_inputs
     from stapes.report import print_check
 
     if update_baseline and baseline is None:
@@ -77,6 +78,9 @@ def check(
     _save([report], html=html, metrics=metrics)
     print_check(report, console)
     _exit_unless_passed(report)
+    shown = proved_for_all_inputs(report.bundle, target)
+    if shown is not None:
+        console.print(shown, soft_wrap=True)
     if baseline is not None:
         outcome = _compare_with_baseline(report, baseline, update=update_baseline)
         save_json(json, value | outcome.as_json())

@@ -18,8 +18,8 @@ ModelArgument = Annotated[
 ]
 
 
-def _read(path: Path) -> tuple[bytes, int | None]:
-    """The network, and a bundle's rows from one window to the next."""
+def read_model(path: Path) -> tuple[bytes, int | None]:
+    """The network of a .tflite or a bundle, and a bundle's rows from one window to the next."""
     from stapes.errors import ModelError
     from stapes.recipe import Bundle
 
@@ -52,7 +52,7 @@ def compile_model(
     from stapes.files import sha256, write_atomic
     from stapes.graph import read_tflite, simplify
 
-    data, hop = _read(model)
+    data, hop = read_model(model)
     name = model.name
     try:
         with progress_bar(after=5.0) as progress:
@@ -111,7 +111,7 @@ def bench(
     """Measure a network on a target, and compare every output with the TFLM interpreter."""
     from stapes.bench.model import bench_model
 
-    data, hop = _read(model)
+    data, hop = read_model(model)
     with progress_bar() as progress:
         result = bench_model(
             data, target, out / model.stem, name=model.name, hop=hop, inputs=inputs, progress=progress

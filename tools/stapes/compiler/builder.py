@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stapes.compiler.bounds import EVERYTHING, Range, value_ranges
 from stapes.compiler.plan import Fields, Input, Layer, Storage
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op, State, Tensor
@@ -94,6 +95,7 @@ class Builder:
         self.pads: dict[int, Pad] = {}
         """.tflite tensors that exist only as padding of another one."""
         self.notes: list[str] = []
+        self._ranges = value_ranges(graph)
         self.views: list[View] = []
         self.kept: list[Kept] = []
 
@@ -106,6 +108,10 @@ class Builder:
     def tensor(self, index: int) -> Tensor:
         """A .tflite tensor."""
         return self.graph.tensors[index]
+
+    def range_of(self, index: int) -> Range:
+        """What an activation can hold; int8's range where nothing else is known."""
+        return self._ranges.get(index, EVERYTHING)
 
     def consumers(self, index: int) -> list[Op]:
         """Operators that read a tensor."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stapes.compiler.bounds import SumBounds, sum_bounds
 from stapes.compiler.builder import VIEWS, Builder, Lowering, Pad, Shape
 from stapes.compiler.pack import (
     can_carry,
@@ -88,11 +89,9 @@ def requantization(
     output = builder.tensor(op.outputs[0])
     channels = weights.shape[0]
     multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
-    wide = weights.astype(np.int64)
-    bias = _biases(builder, op, weights)
     # Partial sums wrap as the reference's would; the total is the same modulo 2^32.
-    folded = bias.astype(np.int32)
-    largest = np.abs(bias) + 128 * np.abs(wide).sum(axis=1)
+    folded = _biases(builder, op, weights).astype(np.int32)
+    largest = bounds_of(builder, op, weights).largest
     right = -shifts.astype(np.int64)
     offsets = (np.abs(2 * output.zero_point + 1) << np.clip(right, 1, 31)) >> 1
     is_short = (right >= 1) & (largest < 2**30) & (largest + offsets < 2**31)
@@ -112,6 +111,11 @@ def requantization(
         "maximum": high,
         "is_short": int(is_short.all()),
     }
+
+
+def bounds_of(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> SumBounds:
+    """What sums of `op` can reach, for all that its input can hold."""
+    return sum_bounds(weights, _biases(builder, op, weights), builder.range_of(op.inputs[0]))
 
 
 def _biases(builder: Builder, op: Op, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
@@ -276,8 +280,8 @@ def _add_conv(
     carried = all(can_carry(weights[part]) for part in parts)
     long, why = None, NO_CARRY
     if carried:
-        biases = _biases(builder, op, weights)
-        long = np.concatenate([exceeds_carry(weights[part], biases[part]) for part in parts])
+        bounds = bounds_of(builder, op, weights)
+        long = np.concatenate([exceeds_carry(bounds.lowest[part], bounds.highest[part]) for part in parts])
         why = CARRY
     kernel = "conv_2d_carry" if carried else "conv_2d"
     constants = Array("int8_t", np.concatenate(packed), carried)

@@ -14,6 +14,7 @@ from stapes.int8.arithmetic import activation_range, quantize_multiplier
 from stapes.int8.elementwise import (
     ADD_LEFT_SHIFT,
     SQUARED_LEFT_SHIFT,
+    UNARY,
     AddConstants,
     LogSoftmaxConstants,
     product_multiplier,
@@ -220,22 +221,6 @@ def log_softmax(builder: Builder, op: Op) -> None:
         },
     )
 
-
-UNARY = (
-    "ABS",
-    "ELU",
-    "EXP",
-    "GELU",
-    "HARD_SWISH",
-    "LEAKY_RELU",
-    "LOGISTIC",
-    "QUANTIZE",
-    "RELU",
-    "RELU6",
-    "RSQRT",
-    "TANH",
-)
-"""Functions of one int8: tables."""
 
 LOWERINGS = {
     "ADD": Lowering(add, ("add",)),

@@ -58,14 +58,10 @@ def can_carry(weights: Int8) -> bool:
     return not np.any((second == -128) & (first[: len(second)] < 0))
 
 
-def exceeds_carry(weights: Int8, biases: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Channels whose sums do not fit what a shared multiplication leaves of them: 24 bits of every second channel.
-
-    The range of a sum over all int8 inputs is exact.
+def exceeds_carry(lowest: npt.NDArray[np.int64], highest: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Channels whose sums, between `lowest` and `highest`, do not fit what a shared multiplication leaves of them: 24
+    bits of every second channel.
     """
-    wide = weights.astype(np.int64)
-    highest = biases + np.maximum(wide * 127, wide * -128).sum(axis=1)
-    lowest = biases + np.minimum(wide * 127, wide * -128).sum(axis=1)
     exceeds: npt.NDArray[np.bool_] = (highest >= 2**23) | (lowest < -(2**23))
     exceeds[0::2] = False
     return exceeds

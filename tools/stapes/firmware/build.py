@@ -12,6 +12,7 @@ import subprocess
 import time
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,30 @@ def unknown_board(name: str) -> str:
 
 def require_compiler(board: str) -> None:
     """Raise `BuildError` for an unknown board, `ToolError` for a missing compiler, CMake or Ninja."""
-    description = firmware_dir() / "boards" / board / "board.cmake"
     if board not in board_names():
         raise BuildError(unknown_board(board), hint=f"choose one of {', '.join(board_names())}")
+    for command in (COMPILERS[_toolchain(board)], "cmake", "ninja"):
+        require_program(command)
+
+
+def _toolchain(board: str) -> str:
+    """A key of `COMPILERS`."""
+    description = firmware_dir() / "boards" / board / "board.cmake"
     found = re.search(r"set\(STAPES_TOOLCHAIN ([\w-]+)\)", description.read_text(encoding="utf-8"))
     if found is None or found.group(1) not in COMPILERS:
         raise BuildError(
             f"{description} names no known STAPES_TOOLCHAIN", hint=f"one of {', '.join(COMPILERS)}"
         )
-    for command in (COMPILERS[found.group(1)], "cmake", "ninja"):
-        require_program(command)
+    return found.group(1)
+
+
+@cache
+def compiler_version(board: str) -> str:
+    """The board's compiler and its version, as `arm-none-eabi-gcc 12.2.1`; raises as `require_compiler`."""
+    require_compiler(board)
+    name = COMPILERS[_toolchain(board)]
+    command = [require_program(name), "-dumpfullversion", "-dumpversion"]
+    return f"{name} {run_program(command, seconds=30).stdout.strip()}"
 
 
 def build_firmware(

@@ -340,6 +340,8 @@ _TABLES = {
     "RELU6": _relu6_table,
     "TANH": _sigmoid_table,
 }
+UNARY = tuple(sorted(_TABLES))
+"""Functions of one int8."""
 
 
 @dataclass(frozen=True)

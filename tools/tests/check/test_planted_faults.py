@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planting import Alter, field, number
+from planting import Alter, field, line, more, number, swap, tensor
 from small_bundle import make_small_bundle
 
 from stapes.check import ClipSet, Difference, check_bundle, select_clips
@@ -22,49 +21,6 @@ from stapes.link.messages import PCM_REQUEST, Message
 from stapes.recipe import Bundle
 
 MODEL, WEIGHTS, TABLES, BUNDLE = (f"stapes_small{part}.c" for part in ("_model", "_weights", "_frontend", ""))
-
-
-def swap(array: str, first: int, second: int) -> Alter:
-    """Exchange two lines of an array."""
-
-    def alter(text: str) -> str:
-        body = re.search(rf"\b{array}\[\w*\] = \{{\n(.*?)\n\}};", text, flags=re.DOTALL)
-        assert body, f"no array {array}"
-        lines = body[1].split("\n")
-        lines[first], lines[second] = lines[second], lines[first]
-        return text[: body.start(1)] + "\n".join(lines) + text[body.end(1) :]
-
-    return alter
-
-
-def line(old: str, new: str) -> Alter:
-    """Replace one text that stands there once."""
-
-    def alter(text: str) -> str:
-        assert text.count(old) == 1, old
-        return text.replace(old, new)
-
-    return alter
-
-
-def tensor(index: int, name: str, value: str) -> Alter:
-    """Give a member of a tensor behind its place another value."""
-    place = ("stride", "height", "rows", "padding", "last_consumer", "state", "zero_point").index(name)
-
-    def alter(text: str) -> str:
-        start = text.index("tensors[] = {\n") + len("tensors[] = {\n")
-        lines = text[start:].split("\n")
-        values = lines[index].split(", ")
-        ending = "}" if name == "zero_point" else ""
-        values[1 + place] = re.sub(r"-?\d+}?", value + ending, values[1 + place], count=1)
-        lines[index] = ", ".join(values)
-        return text[:start] + "\n".join(lines)
-
-    return alter
-
-
-def more(value: int) -> int:
-    return value + max(1, abs(value) // 8)
 
 
 CONV, DEPTHWISE, POINTWISE = "conv_2d_0", "depthwise_conv_2d_1", "conv_2d_2"

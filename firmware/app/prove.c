@@ -1,0 +1,750 @@
+/* Runs the kernels of a network on what `stapes prove` asks for, so that what it shows holds for the code of
+ * this target. tools/stapes/proof/device.py is the other end: numbers are little-endian, a request is a
+ * letter, the bytes that follow and these; an answer is a status (0: done), its bytes and these.
+ *
+ *   H  which kernels these are
+ *   C  one call of a layer's kernel on given rows; requantisation may be the identity
+ *   R  constants of a layer's requantisation
+ *   S  every sum from the lowest to the highest through a kernel's requantisation: sums are biases
+ *   T  the engine's schedule with kernels that only look at which rows they get
+ *   X  exponentials and reciprocals of a softmax
+ *   E  an input row for the network as it is; behind a window's last the CRCs of all rows of each layer */
+#include <string.h>
+
+#include "board.h"
+#include "crc32.h"
+#include "stapes/kernels.h"
+#include "stapes/slide.h"
+#include "stapes_app_model.h"
+
+#ifndef STAPES_PROVE_BYTES
+#define STAPES_PROVE_BYTES 65536u
+#endif
+
+#define SWEPT        48u  /* channels of a call that sweeps */
+#define PIECE        512u /* of a request */
+#define NO_ROOM      1u   /* the work area is too small */
+#define NOT_THERE    2u   /* no such request */
+#define MOST_COLUMNS 8u
+#define MOST_GROUP   4u
+
+static uint64_t work[STAPES_PROVE_BYTES / 8u]; /* the request, then what take() gives */
+static size_t used;                            /* of the work area, in units of 8 bytes */
+static const uint8_t *next;                    /* byte of the request */
+static void *arena[STAPES_APP_MODEL_ARENA_BYTES / sizeof(void *)];
+
+static void receive(uint8_t *bytes, size_t count) {
+    while (count != 0) {
+        const size_t got = board_read(bytes, count);
+        bytes += got;
+        count -= got;
+    }
+}
+
+static uint32_t get(uint32_t bytes) {
+    uint32_t value = 0;
+    for (uint32_t i = 0; i < bytes; i++) {
+        value |= (uint32_t)next[i] << (8u * i);
+    }
+    next += bytes;
+    return value;
+}
+
+static void put(uint8_t *bytes, uint32_t value) {
+    for (uint32_t i = 0; i < 4u; i++) {
+        bytes[i] = (uint8_t)(value >> (8u * i));
+    }
+}
+
+static void answer(uint32_t status, const void *bytes, size_t count) {
+    uint8_t head[5];
+    head[0] = (uint8_t)status;
+    put(head + 1, (uint32_t)count);
+    board_write(head, sizeof head);
+    if (count != 0) {
+        board_write(bytes, count);
+    }
+}
+
+/* Zeroed bytes of the work area, aligned for anything; NULL: there are not enough. */
+static void *take(size_t bytes) {
+    const size_t units = (bytes + 7u) / 8u;
+    if (units > sizeof work / sizeof *work - used) {
+        return NULL;
+    }
+    void *taken = work + used;
+    used += units;
+    memset(taken, 0, units * 8u);
+    return taken;
+}
+
+/* A layer whose kernel has a requantisation, and its parameters, both to be changed. */
+typedef enum { AS_IT_IS, CONV_2D, FULLY_CONNECTED, DEPTHWISE } family_t;
+typedef struct {
+    stapes_layer_t layer;
+    union {
+        stapes_requantize_t requantize; /* all begin with it */
+        stapes_conv_2d_t conv;
+        stapes_fully_connected_t dense;
+        stapes_depthwise_conv_2d_t depthwise;
+    } parameters;
+} copy_t;
+
+static uint32_t copy_layer(copy_t *copy, uint32_t index, family_t family) {
+    copy->layer = stapes_app_model.layers[index];
+    const void *parameters = copy->layer.parameters;
+    if (family != AS_IT_IS) {
+        copy->layer.parameters = &copy->parameters;
+    }
+    if (family == CONV_2D) {
+        copy->parameters.conv = *(const stapes_conv_2d_t *)parameters;
+        return (uint32_t)copy->parameters.conv.channels * copy->parameters.conv.groups;
+    }
+    if (family == FULLY_CONNECTED) {
+        copy->parameters.dense = *(const stapes_fully_connected_t *)parameters;
+        return copy->parameters.dense.channels;
+    }
+    if (family == DEPTHWISE) {
+        copy->parameters.depthwise = *(const stapes_depthwise_conv_2d_t *)parameters;
+        return copy->parameters.depthwise.channels;
+    }
+    return 0;
+}
+
+/* Requantisation that gives half of every sum, exactly where that is even, a long channel's all of it. */
+static uint32_t make_identity(stapes_requantize_t *q, uint32_t channels) {
+    stapes_channel_t *table = take((channels + 1u) * sizeof *table);
+    int8_t *shifts = take(channels + 4u);
+    if (table == NULL || shifts == NULL) {
+        return NO_ROOM;
+    }
+    for (uint32_t i = 0; i < channels; i++) {
+        const int is_long = q->shifts[i] < 0;
+        table[i].multiplier = is_long ? 1 << 30 : INT32_MAX;
+        shifts[i] = is_long ? -STAPES_LONG : 0;
+    }
+    q->channels = table;
+    q->shifts = shifts;
+    q->zero_point = 0;
+    q->rounding = 1;
+    q->minimum = -128;
+    q->maximum = 127;
+    return 0;
+}
+
+/* A row of the request: NULL, bytes, or zeros (all such rows are one). */
+static uint32_t get_row(const int8_t **row, const int8_t **zeros) {
+    const uint32_t kind = get(1);
+    *row = NULL;
+    if (kind == 0u) {
+        return 0;
+    }
+    const uint32_t length = get(4);
+    if (kind == 1u) {
+        *row = (const int8_t *)next;
+        next += length;
+        return 0;
+    }
+    if (*zeros == NULL) {
+        *zeros = take(length);
+    }
+    *row = *zeros;
+    return *zeros == NULL ? NO_ROOM : 0u;
+}
+
+/* The answer is the output row, then the state. */
+static void call_once(void) {
+    copy_t copy;
+    stapes_call_t call;
+    const uint32_t index = get(2);
+    const family_t family = (family_t)get(1);
+    const uint32_t channels = copy_layer(&copy, index, family);
+    call.step = get(4);
+    copy.layer.steps = get(4);
+    const uint32_t output = get(4), state = get(4), scratch = get(4), rows = get(4);
+    const uint32_t behind = (output + 7u) & ~7u; /* where the state is */
+    call.layer = &copy.layer;
+    const int8_t *zeros = NULL, **table = take(rows * sizeof *table);
+    uint8_t *made = take(behind + state);
+    call.scratch = take(scratch);
+    if (table == NULL || made == NULL || call.scratch == NULL) {
+        answer(NO_ROOM, NULL, 0);
+        return;
+    }
+    memcpy(made, next, behind + state);
+    next += behind + state;
+    uint32_t status = family == AS_IT_IS ? 0u : make_identity(&copy.parameters.requantize, channels);
+    for (uint32_t i = 0; i < rows && status == 0u; i++) {
+        status = get_row(&table[i], &zeros);
+    }
+    if (status == 0u) {
+        call.output = (int8_t *)made;
+        call.state = state == 0u ? NULL : made + behind;
+        call.scratch = scratch == 0u ? NULL : call.scratch;
+        call.rows = table;
+        copy.layer.kernel(&call);
+    }
+    answer(status, made, status == 0u ? behind + state : 0u);
+}
+
+/* Requantisation as it is in the image: 8 numbers, then of each channel bias, multiplier and shift. */
+static void read_constants(void) {
+    copy_t copy;
+    const uint32_t index = get(2);
+    const uint32_t channels = copy_layer(&copy, index, (family_t)get(1));
+    const stapes_requantize_t *q = &copy.parameters.requantize;
+    uint8_t *out = take(20u + 9u * channels);
+    if (out == NULL) {
+        answer(NO_ROOM, NULL, 0);
+        return;
+    }
+    put(out, (uint32_t)q->zero_point);
+    put(out + 4, (uint32_t)q->rounding);
+    put(out + 8, (uint32_t)q->minimum);
+    put(out + 12, (uint32_t)q->maximum);
+    put(out + 16, q->is_short);
+    for (uint32_t i = 0; i < channels; i++) {
+        put(out + 20 + 9u * i, (uint32_t)q->channels[i].bias);
+        put(out + 24 + 9u * i, (uint32_t)q->channels[i].multiplier);
+        out[28 + 9u * i] = (uint8_t)q->shifts[i];
+    }
+    answer(0, out, 20u + 9u * channels);
+}
+
+/* One kernel whose sums are its biases, those of column j plus j. */
+typedef struct {
+    copy_t copy;
+    stapes_call_t call;
+    stapes_channel_t *channels;
+    uint32_t count; /* channels */
+} sweep_t;
+
+static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t first, uint32_t group,
+                           uint32_t columns) {
+    (void)copy_layer(&s->copy, index, family);
+    stapes_requantize_t *q = &s->copy.parameters.requantize;
+    stapes_depthwise_conv_2d_t *d = &s->copy.parameters.depthwise;
+    const uint32_t height = family == DEPTHWISE ? d->kernel_height : 1u;
+    const uint32_t taps = family == DEPTHWISE ? height * d->kernel_width : 4u;
+    const uint32_t width = family == DEPTHWISE ? d->kernel_width : 1u;
+    s->count = group == 1u ? 1u : SWEPT;
+    const uint32_t count = s->count, padded = (count + 3u) & ~3u;
+    const uint32_t stride =
+        family == DEPTHWISE && d->column_step > d->tap_step ? d->column_step / d->tap_step : 1u;
+    const uint32_t step = family == DEPTHWISE ? count : 2u; /* bytes of a column of the input */
+    const uint32_t bytes = ((columns - 1u) * stride + width + 1u) * step;
+    s->channels = take((padded + 1u) * sizeof *s->channels);
+    int8_t *shifts = take(padded);
+    int8_t *weights = take(taps * padded);
+    int8_t *zeros = take(bytes), *row = take(bytes);
+    const int8_t **rows = take(height * sizeof *rows);
+    s->call.output = take(columns * count);
+    s->call.scratch =
+        take(8u * (height + 1u) * ((columns - 1u) * stride + 2u * width) + STAPES_QUAD_BYTES + 64u);
+    s->call.state = take((padded + 1u) * sizeof(int32_t));
+    if (s->channels == NULL || shifts == NULL || weights == NULL || zeros == NULL || row == NULL ||
+        rows == NULL || s->call.output == NULL || s->call.scratch == NULL || s->call.state == NULL) {
+        return NO_ROOM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        s->channels[i].multiplier = q->channels[first + i % group].multiplier;
+        shifts[i] = q->shifts[first + i % group];
+    }
+    q->channels = s->channels;
+    q->shifts = shifts;
+    s->call.layer = &s->copy.layer;
+    s->call.rows = rows;
+    s->call.step = 0;
+    s->copy.layer.steps = 1;
+    for (uint32_t i = 0; i < height; i++) {
+        rows[i] = i == 0u ? row : zeros;
+    }
+    for (uint32_t j = 0; j < columns; j++) {
+        memset(row + j * stride * step, (int)j, family == DEPTHWISE ? step : 1u);
+    }
+    if (family == DEPTHWISE) {
+        /* Ones where a window's first column is: of four channels, or of one. */
+        const uint32_t block = group == 1u ? 1u : 4u, run = group == 1u ? 1u : 4u * height;
+        for (uint32_t i = 0; i < count; i += block) {
+            memset(weights + i * taps, 1, run);
+        }
+        d->weights = weights;
+        d->tap_step = step;
+        d->column_step = step * stride;
+        d->columns = columns;
+        d->channels = (uint16_t)count;
+        d->quads = (uint16_t)(group == 1u ? 0u : count / 4u);
+        d->pad_left = d->pad_right = 0;
+    } else {
+        memset(weights, 1, 2u * padded);
+        if (family == CONV_2D) {
+            stapes_conv_2d_t *c = &s->copy.parameters.conv;
+            c->weights = weights;
+            c->segment_bytes = c->segment_step = c->column_step = step;
+            c->pairs = 1;
+            c->columns = columns;
+            c->kernel_height = c->segments = c->groups = 1;
+            c->channels = (uint16_t)count;
+        } else {
+            stapes_fully_connected_t *f = &s->copy.parameters.dense;
+            f->weights = weights;
+            f->row_weights = 2u * padded;
+            f->row_bytes = step;
+            f->channels = (uint16_t)count;
+        }
+    }
+    return 0;
+}
+
+/* Where outputs change, as 6 bytes each: number in the group, sum, output. */
+static uint8_t changes[6u * 64u];
+static uint32_t pending;
+
+static void flush(void) {
+    board_write(changes, pending);
+    pending = 0;
+}
+
+static void report_change(uint32_t number, uint32_t sum, int8_t output) {
+    if (pending == sizeof changes) {
+        flush();
+    }
+    changes[pending] = (uint8_t)number;
+    put(changes + pending + 1, sum);
+    changes[pending + 5u] = (uint8_t)output;
+    pending += 6u;
+}
+
+/* One channel of those that are swept. */
+typedef struct {
+    uint32_t low, left; /* the next sum, how many come */
+    uint32_t changes;
+    int32_t last; /* output */
+} swept_t;
+
+/* Whether all outputs are still the last ones, and more come: mostly so, and quickly seen by words. */
+static int is_as_before(const sweep_t *s, const swept_t *each, uint32_t group, uint32_t columns) {
+    uint8_t four[4];
+    uint32_t pattern, word;
+    if (s->count % 4u != 0u) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < 4u; i++) {
+        const swept_t *one = &each[i % group];
+        if (one->last > 127 || one->left <= s->count / group * columns) {
+            return 0;
+        }
+        four[i] = (uint8_t)one->last;
+    }
+    memcpy(&pattern, four, sizeof pattern);
+    const int8_t *const end = s->call.output + columns * s->count;
+    for (const int8_t *output = s->call.output; output != end; output += 4) {
+        memcpy(&word, output, sizeof word);
+        if (word != pattern) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* `group` neighbouring channels from `first` on at once, in the places that they have in the kernel. The end
+ * is 255 and the number of outputs that were looked at; a channel that changes more than `most` times ends
+ * there. */
+static void sweep(void) {
+    sweep_t s;
+    const uint32_t index = get(2);
+    const family_t family = (family_t)get(1);
+    const uint32_t first = get(2), group = get(1), columns = get(1), most = get(4);
+    swept_t each[MOST_GROUP];
+    uint32_t compared = 0;
+    if (group > MOST_GROUP || columns > MOST_COLUMNS) {
+        answer(NOT_THERE, NULL, 0);
+        return;
+    }
+    for (uint32_t g = 0; g < group; g++) {
+        each[g].low = get(4);
+        each[g].left = get(4);
+        each[g].changes = 0;
+        each[g].last = 256;
+    }
+    const uint32_t status = make_sweep(&s, index, family, first, group, columns);
+    answer(status, NULL, 0);
+    if (status != 0u) {
+        return;
+    }
+    for (uint32_t goes_on = 1; goes_on != 0u;) {
+        for (uint32_t g = 0; g < group; g++) {
+            /* The last sum again where there are no more. */
+            const uint32_t end = each[g].left == 0u ? 0u : each[g].left - 1u;
+            uint32_t on = 0;
+            for (uint32_t i = g; i < s.count; i += group) {
+                s.channels[i].bias = (int32_t)(each[g].low + (on < end ? on : end));
+                on += columns;
+            }
+        }
+        s.copy.layer.kernel(&s.call);
+        if (is_as_before(&s, each, group, columns)) {
+            const uint32_t some = s.count / group * columns;
+            for (uint32_t g = 0; g < group; g++) {
+                each[g].low += some;
+                each[g].left -= some;
+            }
+            compared += group * some;
+            continue;
+        }
+        goes_on = 0;
+        for (uint32_t g = 0; g < group; g++) {
+            uint32_t left = each[g].left;
+            for (uint32_t i = g; i < s.count; i += group) {
+                const int8_t *output = s.call.output + i;
+                for (uint32_t j = 0; j < columns && left != 0u; j++) {
+                    if (*output != each[g].last) {
+                        each[g].last = *output;
+                        each[g].changes++;
+                        report_change(g, each[g].low + (each[g].left - left), *output);
+                    }
+                    output += s.count;
+                    left--;
+                }
+            }
+            compared += each[g].left - left;
+            each[g].low += each[g].left - left;
+            each[g].left = each[g].changes > most ? 0u : left;
+            goes_on |= each[g].left;
+        }
+    }
+    report_change(255u, compared, 0);
+    flush();
+}
+
+/* What a kernel of the schedule's test finds wrong first. */
+typedef enum { NOTHING, OUTSIDE, CONSTANT, ROW, PADDING, STATE, OUTPUT_ROW, STATUS, RESULT } wrong_t;
+static struct {
+    stapes_model_t model;
+    const uint8_t
+        *about; /* of each layer: bytes of state and scratch, whether the output row is one of them */
+    const stapes_slide_t *slide; /* NULL: single windows */
+    uint32_t *made;              /* where windows share rows: steps of each layer since the beginning */
+    uint32_t window, calls;
+    uint32_t wrong, layer, step, input, row;
+} seen;
+#define ABOUT_BYTES 9u
+
+static void is_wrong(wrong_t wrong, uint32_t layer, uint32_t step, uint32_t input, uint32_t row) {
+    if (seen.wrong == NOTHING) {
+        seen.wrong = (uint32_t)wrong;
+        seen.layer = layer;
+        seen.step = step;
+        seen.input = input;
+        seen.row = row;
+    }
+}
+
+/* What a byte is that belongs to a row of a tensor, counted from the first window on. */
+static int8_t tag(uint32_t tensor, uint32_t row, uint32_t byte) {
+    return (int8_t)(uint8_t)(tensor * 151u + row * 37u + (row >> 8) * 89u + byte * 11u);
+}
+
+static void write_tags(int8_t *bytes, uint32_t count, uint32_t tensor, uint32_t row) {
+    for (uint32_t i = 0; i < count; i++) {
+        bytes[i] = tag(tensor, row, i);
+    }
+}
+
+static int has_tags(const int8_t *bytes, uint32_t count, uint32_t tensor, uint32_t row) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] != tag(tensor, row, i)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int is_filled(const int8_t *bytes, uint32_t count, int8_t value) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] != value) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static uint32_t number_of(const stapes_tensor_t *tensor) {
+    return (uint32_t)(tensor - seen.model.tensors);
+}
+
+/* Row `row` of this window, counted from the first window on: kept rows are rows of the window before, and
+ * windows that slide share rows. */
+static uint32_t row_number(const stapes_tensor_t *tensor, uint32_t row) {
+    if (seen.slide != NULL && number_of(tensor) <= seen.slide->trunk) {
+        return seen.window * seen.slide->advance[number_of(tensor)] + row;
+    }
+    return seen.window * (tensor->rows - stapes_kept_rows(&seen.model, tensor)) + row;
+}
+
+static int holds(const stapes_tensor_t *tensor, uint32_t number, const int8_t *bytes) {
+    const uint32_t count = stapes_row_bytes(tensor);
+    if (number < stapes_kept_rows(&seen.model, tensor)) {
+        const int8_t *initial = seen.model.states[tensor->state - 1u].initial;
+        return initial == NULL ? is_filled(bytes, count, tensor->zero_point)
+                               : memcmp(bytes, initial + number * count, count) == 0;
+    }
+    return has_tags(bytes, count, number_of(tensor), number);
+}
+
+/* In the place of every kernel: the rows are those that the layer's windows ask for, with what made them
+ * last. */
+static void look(const stapes_call_t *call) {
+    const stapes_layer_t *layer = call->layer;
+    const uint32_t index = (uint32_t)(layer - seen.model.layers), step = call->step;
+    const int8_t *const *rows = call->rows;
+    const int runs_on = seen.slide != NULL && index < seen.slide->trunk;
+    const uint32_t turn = runs_on ? seen.made[index]++ : step;
+    seen.calls++;
+    for (uint32_t i = 0; i < layer->input_count; i++) {
+        const stapes_input_t *input = &layer->inputs[i];
+        const stapes_tensor_t *source = &seen.model.tensors[input->tensor];
+        for (uint32_t k = 0; k < input->height; k++) {
+            const int32_t row = (int32_t)(step * input->stride + k * input->dilation) - input->before;
+            const int8_t *bytes = *rows++;
+            if (!runs_on && (row < 0 || row >= (int32_t)source->rows)) {
+                if (bytes != input->outside) {
+                    is_wrong(OUTSIDE, index, step, i, k);
+                }
+            } else if (source->height == 0u) {
+                if (bytes != source->at.data + source->stride * (uint32_t)row) {
+                    is_wrong(CONSTANT, index, step, i, k);
+                }
+            } else {
+                bytes += input->left;
+                const uint32_t number = turn * input->stride + k * input->dilation;
+                if (!holds(source, runs_on ? number : row_number(source, (uint32_t)row), bytes)) {
+                    is_wrong(ROW, index, step, i, k);
+                }
+                if (!is_filled(bytes - source->padding, source->padding, source->zero_point) ||
+                    !is_filled(bytes + stapes_row_bytes(source), source->padding, source->zero_point)) {
+                    is_wrong(PADDING, index, step, i, k);
+                }
+            }
+        }
+    }
+    next = seen.about + ABOUT_BYTES * index;
+    const uint32_t state = get(4), scratch = get(4), grows = get(1);
+    const uint32_t before = seen.window * layer->steps + step;
+    const int is_first = step == 0u && (layer->accumulates || before == 0u);
+    if (call->state != NULL && state != 0u) {
+        if (!is_first && !has_tags(call->state, state, 7u * index, before)) {
+            is_wrong(STATE, index, step, 0, 0);
+        }
+        write_tags(call->state, state, 7u * index, before + 1u);
+    }
+    if (call->scratch != NULL) {
+        memset(call->scratch, 0x5a, scratch);
+    }
+    const stapes_tensor_t *made = stapes_layer_output(&seen.model, index);
+    const uint32_t bytes = stapes_row_bytes(made), tensor = seen.model.input_count + index;
+    if (grows != 0u && step != 0u && !has_tags(call->output, bytes, tensor + 1u, before)) {
+        is_wrong(OUTPUT_ROW, index, step, 0, 0);
+    }
+    if (!layer->accumulates || step + 1u == layer->steps) {
+        const uint32_t row = stapes_kept_rows(&seen.model, made) + (layer->accumulates ? 0u : step);
+        write_tags(call->output, bytes, tensor, runs_on ? turn : row_number(made, row));
+    } else if (grows != 0u) {
+        write_tags(call->output, bytes, tensor + 1u, before + 1u);
+    }
+}
+
+static void check_outputs(const stapes_engine_t *engine) {
+    for (uint32_t i = 0; i < seen.model.output_count; i++) {
+        const stapes_tensor_t *tensor = &seen.model.tensors[seen.model.outputs[i]];
+        const int8_t *bytes = stapes_engine_output(engine, i);
+        for (uint32_t k = 0; k < tensor->rows; k++) {
+            if (!holds(tensor, row_number(tensor, k), bytes + k * tensor->stride)) {
+                is_wrong(RESULT, i, 0, 0, k);
+            }
+        }
+    }
+}
+
+/* Windows one after the other, each from its first row on; `row` has room for an input's. */
+static void run_single(stapes_engine_t *engine, uint32_t windows, int8_t *row) {
+    int status = 0;
+    for (; seen.window < windows; seen.window++) {
+        status = status < 0 ? status : stapes_engine_next(engine);
+        for (uint32_t input = 0; input < seen.model.input_count; input++) {
+            const stapes_tensor_t *tensor = &seen.model.tensors[input];
+            for (uint32_t i = stapes_kept_rows(&seen.model, tensor); i < tensor->rows && status >= 0; i++) {
+                write_tags(row, stapes_row_bytes(tensor), input, row_number(tensor, i));
+                status = stapes_engine_push_input_row(engine, input, row);
+            }
+        }
+        if (status != 1) {
+            is_wrong(STATUS, 0, 0, 0, (uint32_t)status);
+        }
+        check_outputs(engine);
+    }
+}
+
+#if STAPES_APP_MODEL_SLIDES
+/* Windows that share rows: one stream. */
+static void run_sliding(stapes_engine_t *engine, uint32_t windows, int8_t *row) {
+    const uint32_t rows = seen.model.rows, hop = stapes_app_slide.hop;
+    for (uint32_t i = 0; seen.window < windows; i++) {
+        write_tags(row, seen.model.row_bytes, 0, i);
+        const int is_last = i + 1u >= rows && (i + 1u - rows) % hop == 0u;
+        if (stapes_slide_row(engine, &stapes_app_slide, row) != is_last) {
+            is_wrong(STATUS, 0, 0, 0, i);
+            return;
+        }
+        if (is_last) {
+            check_outputs(engine);
+            seen.window++;
+        }
+    }
+}
+#endif
+
+/* Some windows by the engine, whose rows hold nothing but who they are. */
+static void run_schedule(void) {
+    stapes_engine_t engine;
+    const uint32_t slides = get(1), windows = get(4), count = stapes_app_model.layer_count;
+    memset(&seen, 0, sizeof seen);
+    seen.model = stapes_app_model;
+    seen.about = next;
+    seen.made = take(count * sizeof *seen.made);
+    stapes_layer_t *layers = take(count * sizeof *layers);
+    int8_t *row = take(STAPES_APP_MODEL_LONGEST_INPUT_ROW);
+    uint8_t *out = take(24);
+    if (seen.made == NULL || layers == NULL || row == NULL || out == NULL) {
+        answer(NO_ROOM, NULL, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        layers[i] = stapes_app_model.layers[i];
+        layers[i].kernel = look;
+    }
+    seen.model.layers = layers;
+    (void)stapes_engine_init(&engine, &seen.model, arena, sizeof arena);
+    if (slides == 0u) {
+        run_single(&engine, windows, row);
+    } else {
+#if STAPES_APP_MODEL_SLIDES
+        seen.slide = &stapes_app_slide;
+        run_sliding(&engine, windows, row);
+#else
+        is_wrong(STATUS, 0, 0, 0, 0);
+#endif
+    }
+    put(out, seen.wrong);
+    put(out + 4, seen.layer);
+    put(out + 8, seen.step);
+    put(out + 12, seen.input);
+    put(out + 16, seen.row);
+    put(out + 20, seen.calls);
+    answer(0, out, 24);
+}
+
+/* What softmax is made of, by the kernel's source: the exponentials of all differences (-1: none), or of a
+ * number of sums the reciprocals. */
+#define stapes_softmax     softmax_here
+#define stapes_log_softmax log_softmax_here
+#include "../runtime/src/kernel_softmax.c"
+#undef stapes_softmax
+#undef stapes_log_softmax
+
+static void parts_of_softmax(void) {
+    const stapes_softmax_t *p = stapes_app_model.layers[get(2)].parameters;
+    const uint32_t first = get(4), count = get(4);
+    uint8_t *out = take(4u * count);
+    if (out == NULL) {
+        answer(NO_ROOM, NULL, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t value = -1;
+        if (first != 0u) {
+            const uint32_t sum = first + i;
+            value = reciprocal((int32_t)((sum << leading_zeros(sum)) - 0x80000000u));
+        } else if (-(int32_t)i >= p->minimum_difference) {
+            value = exp_negative(stapes_multiply(-(int32_t)i, p->multiplier, p->shift));
+        }
+        put(out + 4u * i, (uint32_t)value);
+    }
+    answer(0, out, 4u * count);
+}
+
+static uint32_t layer_crc[STAPES_APP_MODEL_LAYER_COUNT];
+
+static void note_row(void *context, uint16_t layer, uint32_t row, const int8_t *data, size_t bytes) {
+    (void)context;
+    (void)row;
+    layer_crc[layer] = stapes_crc32(layer_crc[layer], data, bytes);
+}
+
+static void push_row(void) {
+    static stapes_engine_t engine;
+    const uint32_t begins = get(1), input = get(2);
+    int status = 0;
+    if (begins != 0u) {
+        /* 2: from the beginning; the schedule's windows use the same arena. */
+        status = begins == 2u ? stapes_engine_init(&engine, &stapes_app_model, arena, sizeof arena)
+                              : stapes_engine_next(&engine);
+        (void)stapes_engine_set_observer(&engine, note_row, NULL);
+        memset(layer_crc, 0, sizeof layer_crc);
+    }
+    if (status >= 0) {
+        status = stapes_engine_push_input_row(&engine, input, (const int8_t *)next);
+    }
+    uint8_t *out = take(4u * STAPES_APP_MODEL_LAYER_COUNT);
+    if (status < 0 || out == NULL) {
+        answer(status < 0 ? NOT_THERE : NO_ROOM, NULL, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < STAPES_APP_MODEL_LAYER_COUNT; i++) {
+        put(out + 4u * i, layer_crc[i]);
+    }
+    answer(0, out, status == 1 ? 4u * STAPES_APP_MODEL_LAYER_COUNT : 0u);
+}
+
+int main(void) {
+    board_init();
+    for (;;) {
+        uint8_t head[5];
+        used = 0;
+        receive(head, sizeof head);
+        next = head + 1;
+        const uint32_t length = get(4);
+        uint8_t *request = take(length);
+        if (request == NULL) {
+            receive((uint8_t *)work, length < PIECE ? length : PIECE);
+            answer(NO_ROOM, NULL, 0);
+            continue;
+        }
+        /* In pieces that no console chokes on: a plus asks for the next. */
+        for (uint32_t at = 0; at < length; at += PIECE) {
+            if (at != 0u) {
+                board_write((const uint8_t *)"+", 1);
+            }
+            receive(request + at, length - at < PIECE ? length - at : PIECE);
+        }
+        next = request;
+        if (head[0] == 'H') {
+            static const uint8_t about[] = {STAPES_DSP, STAPES_MVE};
+            answer(0, about, sizeof about);
+        } else if (head[0] == 'C') {
+            call_once();
+        } else if (head[0] == 'R') {
+            read_constants();
+        } else if (head[0] == 'S') {
+            sweep();
+        } else if (head[0] == 'T') {
+            run_schedule();
+        } else if (head[0] == 'X') {
+            parts_of_softmax();
+        } else if (head[0] == 'E') {
+            push_row();
+        } else {
+            answer(NOT_THERE, NULL, 0);
+        }
+    }
+}

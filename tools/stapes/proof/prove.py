@@ -1,0 +1,280 @@
+"""`stapes prove`: shows for every layer that a target computes what TFLM computes, for all inputs."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stapes.codegen.emitter import Provenance
+from stapes.codegen.model import generate_model
+from stapes.compiler import Layer, Plan, compile_graph
+from stapes.compiler.bounds import EVERYTHING, value_ranges
+from stapes.errors import TargetError
+from stapes.files import canonical_json, package_hash, parse_json, sha256, write_json
+from stapes.firmware import build_firmware
+from stapes.firmware.build import compiler_version, source_hash
+from stapes.graph import Graph, Op, read_tflite, simplify
+from stapes.int8 import initial_state, run_graph
+from stapes.progress import Progress, no_progress
+from stapes.proof.claim import FAILED, PROVED, TESTED, Claim, LayerProof
+from stapes.proof.device import FAMILIES, NoRoomError, ProofDevice, work_bytes
+from stapes.proof.linear import (
+    check_bounds,
+    check_constants,
+    check_products,
+    check_requantisation,
+    linear_of,
+    sums_of,
+)
+from stapes.proof.values import check_values, runner_of
+from stapes.targets import board_for_target, open_target
+
+MOST_WINDOWS = 2000
+WINDOWS = 3
+"""Of noise, through the whole network."""
+
+NOT_PROVED = (
+    "the C compiler and the silicon or emulator: the image that was asked is what was shown, not its source",
+    "that kernels of multiply-adds and moves branch on no data: read, not shown; `check` and `bench` run whole windows",
+    "TFLM's own code: compared with a second implementation of its rounding, held against the interpreter by the tests",
+)
+"""What every certificate says besides."""
+
+
+@dataclass
+class Proof:
+    """All that was shown about one network on one target."""
+
+    network: str
+    """Hex SHA-256 of the .tflite."""
+    target: str
+    core: str
+    compiler: str
+    key: str
+    """Hex SHA-256 over the network, all of stapes, the firmware's sources and the compiler's version."""
+    date: str
+    layers: list[LayerProof] = field(default_factory=list)
+    wiring: Claim | None = None
+    schedule: Claim | None = None
+
+    @property
+    def verdict(self) -> str:
+        """That of the weakest layer."""
+        verdicts = {layer.verdict for layer in self.layers}
+        verdicts |= {claim.verdict if claim else FAILED for claim in (self.wiring, self.schedule)}
+        return next((each for each in (FAILED, TESTED) if each in verdicts), PROVED)
+
+    @property
+    def compared(self) -> int:
+        """Values that were compared."""
+        return sum(claim.count for layer in self.layers for claim in layer.claims)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `stapes prove --json`, and of a target in proof.json."""
+        return {
+            "verdict": self.verdict,
+            "network": self.network,
+            "target": self.target,
+            "core": self.core,
+            "compiler": self.compiler,
+            "key": self.key,
+            "date": self.date,
+            "compared": self.compared,
+            "wiring": asdict(self.wiring) if self.wiring else None,
+            "schedule": asdict(self.schedule) if self.schedule else None,
+            "layers": [layer.as_json() for layer in self.layers],
+            "not_proved": list(NOT_PROVED),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Proof:
+        """Of `as_json`."""
+        wiring, schedule = (Claim(**value[name]) if value[name] else None for name in ("wiring", "schedule"))
+        layers = [LayerProof.from_json(layer) for layer in value["layers"]]
+        return cls(
+            network=value["network"],
+            target=value["target"],
+            core=value["core"],
+            compiler=value["compiler"],
+            key=value["key"],
+            date=value["date"],
+            layers=layers,
+            wiring=wiring,
+            schedule=schedule,
+        )
+
+
+def proof_key(model: bytes, hop: int | None, board: str) -> str:
+    """What a proof holds for: it is void when any of it differs."""
+    parts = [sha256(model), hop, package_hash(), source_hash(board, "prove"), compiler_version(board)]
+    return sha256(canonical_json(parts))
+
+
+def prove_model(
+    model: bytes,
+    target: str,
+    directory: Path,
+    *,
+    name: str = "model",
+    hop: int | None = None,
+    progress: Progress = no_progress,
+) -> Proof:
+    """Build the network's kernels for `target` and show of every layer what can be shown. What is finished is kept in
+    `directory` and not done again for the same network, stapes and compiler. `hop` as for `compile_graph`.
+    """
+    board = board_for_target(target)
+    if board is None:
+        raise TargetError(
+            f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME@PORT"
+        )
+    graph = simplify(read_tflite(model, name))
+    plan = compile_graph(graph, name, hop)
+    key = proof_key(model, hop, board)
+    kept = directory / f"proof-{board}.json"
+    proof = _kept(kept, key)
+    if proof is not None and proof.schedule is not None:
+        return proof
+    generated = directory / "generated"
+    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
+    flags = f"-DSTAPES_PROVE_BYTES={work_bytes(plan)}u"
+    result = build_firmware(
+        generated,
+        board,
+        directory / board,
+        app="prove",
+        definitions={"CMAKE_C_FLAGS": flags},
+        progress=progress,
+    )
+    with open_target(target, result.elf, counts=False) as stream:
+        device = ProofDevice(stream)
+        core = device.core()
+        if proof is None:
+            today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+            proof = Proof(sha256(model), target, core, compiler_version(board), key, today)
+        _prove_layers(device, graph, plan, proof, kept, progress)
+        proof.wiring = _wiring(device, graph, plan)
+        proof.schedule = _schedule(device, plan)
+        write_json(kept, proof.as_json())
+    return proof
+
+
+def _kept(path: Path, key: str) -> Proof | None:
+    """What an earlier run has shown of the same."""
+    try:
+        value = parse_json(path.read_bytes())
+        proof = Proof.from_json(value)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return proof if proof.key == key else None
+
+
+def _op_of(graph: Graph, layer: Layer) -> Op | None:
+    return next((op for op in graph.ops if op.kind == layer.op and layer.tensor in op.outputs), None) or next(
+        (
+            op
+            for op in graph.ops
+            if op.kind == layer.op
+            and any(graph.tensor(index).same_as == layer.tensor for index in op.outputs)
+        ),
+        None,
+    )
+
+
+def _prove_layers(
+    device: ProofDevice, graph: Graph, plan: Plan, proof: Proof, kept: Path, progress: Progress
+) -> None:
+    ranges = value_ranges(graph)
+    total = done = 0
+    for layer in plan.layers:
+        op = _op_of(graph, layer)
+        if layer.kernel in FAMILIES and op is not None:
+            linear = linear_of(graph, op, layer)
+            total += sums_of(layer, linear, linear.bounds(ranges.get(op.inputs[0], EVERYTHING)), proof.core)
+    for layer in plan.layers:
+        op = _op_of(graph, layer)
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(f"{layer.index}: {layer.op}, sums", done, total)  # noqa: B023
+
+        progress(f"{layer.index}: {layer.op}", done, max(1, total))
+        if layer.index < len(proof.layers):
+            continue
+        claims: list[Claim] = []
+        try:
+            if op is None:
+                claims.append(Claim("values", TESTED, "its operator is not to be found in the file"))
+            elif layer.kernel in FAMILIES:
+                linear = linear_of(graph, op, layer)
+                values = ranges.get(op.inputs[0], EVERYTHING)
+                bounds = linear.bounds(values)
+                claims.append(check_bounds(layer, linear, bounds, values, proof.core))
+                claims.append(check_constants(device, layer, linear))
+                claims.append(check_products(device, layer, linear))
+                if claims[0].verdict == PROVED:
+                    claims.append(check_requantisation(device, layer, linear, bounds, proof.core, advance))
+            else:
+                runner = runner_of(device, graph, plan, layer, op)
+                if runner is None:
+                    why = "it reads what is kept from a window before, or parts of rows"
+                    claims.append(Claim("values", TESTED, f"by check and bench only: {why}"))
+                else:
+                    claims.append(check_values(runner))
+        except NoRoomError as error:
+            claims.append(Claim("values", TESTED, f"by check and bench only: {error.message}"))
+        proof.layers.append(LayerProof(layer.index, layer.name, layer.kernel, tuple(claims)))
+        write_json(kept, proof.as_json())
+
+
+def _wiring(device: ProofDevice, graph: Graph, plan: Plan) -> Claim:
+    """Which row of which map a layer reads depends on no data: a few windows of noise show every mistake there."""
+    random = np.random.default_rng(1)
+    state = initial_state(graph)
+    for window in range(WINDOWS):
+        inputs = [
+            random.integers(-128, 128, graph.tensor(index).shape).astype(np.int8) for index in graph.inputs
+        ]
+        rows = [
+            given.reshape(storage.rows - storage.kept, storage.row_bytes)
+            for given, storage in zip(inputs, plan.storages, strict=False)
+        ]
+        found = device.window(rows, goes_on=window > 0)
+        expected = run_graph(graph, inputs, state)
+        for layer in plan.layers:
+            if found[layer.index] != zlib.crc32(expected[layer.tensor].tobytes()):
+                return Claim(
+                    "wiring", FAILED, f"layer {layer.index} ({layer.name}): window {window} of noise differs"
+                )
+    how = "no row's address depends on data; every layer of windows of noise equal to NumPy"
+    return Claim("wiring", PROVED, how, WINDOWS)
+
+
+def _schedule(device: ProofDevice, plan: Plan) -> Claim:
+    """Two whole periods of the rings, on row numbers."""
+    period = 1
+    for state in plan.states:
+        storage = plan.storages[state.tensor]
+        period = math.lcm(period, storage.height // math.gcd(storage.height, storage.rows - state.rows))
+    modes = [(False, period)] if plan.slide is None else [(False, period), (True, plan.slide.period)]
+    total = 0
+    for slides, period in modes:
+        windows = min(2 * period, MOST_WINDOWS)
+        wrong, calls = device.schedule(plan, windows, slides=slides)
+        total += calls
+        if wrong:
+            return Claim("schedule", FAILED, f"{'sliding: ' if slides else ''}{wrong}", total)
+        if windows < 2 * period:
+            return Claim(
+                "schedule", TESTED, f"{windows:,} windows, less than twice a period of {period:,}", total
+            )
+    how = "the engine's own loop on row numbers over two periods: every kernel finds the rows that it must"
+    if plan.slide is not None:
+        how += "; with windows that share rows too"
+    return Claim("schedule", PROVED, how, total)
