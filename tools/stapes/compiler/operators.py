@@ -35,7 +35,9 @@ also have loops for the vectors (MVE) of Cortex-M55. The compiler's macros choos
 for the kernels named `carry` are written as `STAPES_CARRY(a, b)`: one order in the generated C, which the macro packs
 as the core at hand wants it. `stapes compile --explain` says which kernel a layer got, why, and what it costs. SHAPE
 and other arithmetic on shapes that an export with a dynamic batch leaves behind is folded away; so are
-SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution, which becomes a dilated one.
+SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution, which becomes a dilated one. Padding in it is the zero
+point, as in TensorFlow Lite; TFLM (0.dev20261023182759, space_to_batch_nd.cc) pads with a number that it never set, so
+that the reference runs such a network with the dilated convolution in it.
 
 ## Limits
 
