@@ -241,7 +241,9 @@ static int answer_activations(const uint8_t *payload, size_t length, uint8_t *an
         return STAPES_E_ARGUMENT;
     }
     const stapes_tensor_t *tensor = stapes_layer_output(stapes_app.model, capture.layer);
-    size_t total = (size_t)tensor->rows * stapes_row_bytes(tensor);
+    /* What it keeps from the window before it does not make in this one. */
+    size_t total =
+        (size_t)(tensor->rows - stapes_kept_rows(stapes_app.model, tensor)) * stapes_row_bytes(tensor);
     if (capture.offset > total) {
         return STAPES_E_ARGUMENT;
     }

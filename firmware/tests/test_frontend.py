@@ -12,8 +12,8 @@ from stapes.bench.frontend import bench_frontend, signals
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
 from stapes.errors import BuildError, TargetError, ToolError
-from stapes.features import FixedFrontend, OutputQuantization, Tables, WindowOutput, normalize_window
-from stapes.recipe import FrontendSpec, PcenSpec
+from stapes.features import FixedFrontend, OutputQuantization, WindowOutput, build_tables, normalize_window
+from stapes.recipe import MICRO, FrontendSpec, PcenSpec
 from stapes.targets import require_target
 
 ROOT = Path(__file__).parents[1]
@@ -29,10 +29,12 @@ SPECS = {
     "conditioned": FrontendSpec(pre_emphasis=0.97, remove_dc=True, frame_length=501, hop_length=250),
     "mfcc": FrontendSpec(n_mfcc=13, lifter=22, pre_emphasis=0.9),
     "pcen": FrontendSpec(pcen=PcenSpec(), n_fft=256, frame_length=256, hop_length=100, n_mels=128),
+    "micro": FrontendSpec(**MICRO, micro=True, hop_length=160),
 }  # fmt: skip
 OUTPUTS = {
     "mfcc": OutputQuantization([float(i) for i in range(13)], [5.0 + i for i in range(13)], 0.1, -3),
     "pcen": OutputQuantization(0.5, 0.5, 0.02, -40),
+    "micro": OutputQuantization(0.0, 1.0, 26 / 255, -128),
 }
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'runtime/include'}")
 
@@ -44,7 +46,7 @@ class Built:
         self.spec = SPECS[name]
         self.output = OUTPUTS.get(name, OutputQuantization(mean=-6.0, std=3.5, scale=0.028, zero_point=5))
         generate_frontend(
-            Tables.build(self.spec, self.output), directory, Provenance({}), name="app", values=values
+            build_tables(self.spec, self.output), directory, Provenance({}), name="app", values=values
         )
         self.program = directory / "driver"
         subprocess.run(
@@ -106,7 +108,7 @@ def test_any_chunks(built: Built, seed: int, shift: int, chunk: int, samples: in
     np.testing.assert_array_equal(built.run(pcm, 1), expected)
 
 
-@pytest.mark.parametrize("name", ["default", "pcen"])
+@pytest.mark.parametrize("name", ["default", "pcen", "micro"])
 def test_without_a_long_multiply(name: str, tmp_path: Path) -> None:
     built = Built(name, tmp_path, "-DSTAPES_LONG_MULTIPLY=0")
     for pcm in extremes(6000).values():
@@ -115,7 +117,7 @@ def test_without_a_long_multiply(name: str, tmp_path: Path) -> None:
 
 
 def test_bad_arguments_are_refused(tmp_path: Path) -> None:
-    generate_frontend(Tables.build(FrontendSpec()), tmp_path, Provenance({}), name="app")
+    generate_frontend(build_tables(FrontendSpec()), tmp_path, Provenance({}), name="app")
     source = tmp_path / "main.c"
     source.write_text(
         """#include "stapes/error.h"
@@ -210,3 +212,17 @@ def test_the_same_bits_on_every_core_and_at_what_cost(target: str, tmp_path: Pat
     assert found["ram_bytes"]["total"] <= 4096
     if target == "qemu:mps2-an386":
         assert found["flash_bytes"]["total"] <= 8192
+
+
+@pytest.mark.parametrize(("target", "most"), [("qemu:mps2-an386", 46_000), ("qemu:microbit", 110_000)])
+def test_the_micro_front_end_on_cores(target: str, most: int, tmp_path: Path) -> None:
+    try:
+        require_target(target)
+    except (ToolError, TargetError, BuildError) as error:
+        pytest.skip(str(error))
+    found = bench_frontend(target, SPECS["micro"], OUTPUTS["micro"], tmp_path)
+    assert found["equal"]
+    assert 1000 < found["instructions_per_frame"] <= most
+    assert found["ram_bytes"]["memory"] <= 2_200
+    if target == "qemu:mps2-an386":
+        assert found["flash_bytes"]["total"] <= 5_200

@@ -54,6 +54,9 @@ COLD int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bu
     const size_t room = bytes - (size_t)(next - (uint8_t *)memory);
     const size_t window = (size_t)bundle->window_frames * bundle->model->row_bytes;
     classifier->kept = room < window ? 1u : bundle->window_frames;
+    if (bundle->stateful && room >= STAPES_ALIGN(window) + bundle->model->arena_bytes) {
+        classifier->before = next + STAPES_ALIGN(window);
+    }
     int error = stapes_frontend_init(&classifier->frontend, tables, frontend, frontend_bytes);
     if (error == STAPES_OK) {
         error = stapes_engine_init(&classifier->engine, bundle->model, arena, bundle->model->arena_bytes);
@@ -198,11 +201,18 @@ COLD static void end_window(stapes_classifier_t *classifier) {
     classifier->is_flowing = 1;
     classifier->has_rows = classifier->kept == classifier->bundle->window_frames;
     classifier->has_vote = 1;
+    classifier->has_before = 0;
 }
 
 /* Rows between the ends of the last window and the next. */
 static uint32_t window_distance(const stapes_classifier_t *classifier) {
     return classifier->is_flowing ? classifier->bundle->window_hop_frames : classifier->bundle->window_frames;
+}
+
+/* What the network has kept goes on, or is forgotten. */
+COLD static int begin_window(stapes_classifier_t *classifier) {
+    stapes_engine_t *engine = &classifier->engine;
+    return classifier->bundle->stateful ? stapes_engine_next(engine) : stapes_engine_reset(engine);
 }
 
 /* Gives rows of the next window to a network that does not slide: of the first as they come, later as many as
@@ -218,7 +228,10 @@ COLD static int feed_rows(stapes_classifier_t *classifier) {
         target = target < there ? target : there;
     }
     if (classifier->fed == 0u) {
-        stapes_engine_reset(&classifier->engine);
+        const int error = begin_window(classifier);
+        if (error != STAPES_OK) {
+            return error;
+        }
     }
     /* The window ends in hop - frames rows, and as many before its first are the oldest that are kept. */
     const uint32_t first = newest(classifier) + 1u + hop - frames;
@@ -295,8 +308,20 @@ COLD int stapes_classifier_repeat(stapes_classifier_t *classifier) {
     if (!classifier->has_rows || classifier->is_sliding) {
         return STAPES_E_STATE;
     }
+    if (classifier->has_before) {
+        memcpy(classifier->engine.arena, classifier->before, classifier->bundle->model->arena_bytes);
+    } else if (classifier->bundle->stateful && (classifier->before == NULL || classifier->has_scores)) {
+        return STAPES_E_STATE;
+    }
+    result = begin_window(classifier);
+    if (result != STAPES_OK) {
+        return result;
+    }
+    if (classifier->before != NULL) {
+        memcpy(classifier->before, classifier->engine.arena, classifier->bundle->model->arena_bytes);
+        classifier->has_before = 1;
+    }
     uint32_t row = classifier->next; /* the oldest */
-    stapes_engine_reset(&classifier->engine);
     for (uint32_t i = 0; i < classifier->kept && result >= 0; i++) {
         result = stapes_engine_push_row(&classifier->engine, row_at(classifier, row));
         row = row + 1u < classifier->kept ? row + 1u : 0u;

@@ -4,6 +4,7 @@ from stapes.adopt.backbone import Backbone, Embedder, cut, open_backbone
 from stapes.adopt.fit import check_fit
 from stapes.adopt.frontends import NAMED, Settings, bundle_settings, read_settings
 from stapes.adopt.network import Layout, Network, Scores, adopt, labels_of, read_int8, read_network
+from stapes.adopt.wakeword import WakeWord, read_manifest
 
 __all__ = [
     "NAMED",
@@ -13,6 +14,7 @@ __all__ = [
     "Network",
     "Scores",
     "Settings",
+    "WakeWord",
     "adopt",
     "bundle_settings",
     "check_fit",
@@ -20,6 +22,7 @@ __all__ = [
     "labels_of",
     "open_backbone",
     "read_int8",
+    "read_manifest",
     "read_network",
     "read_settings",
 ]

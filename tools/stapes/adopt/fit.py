@@ -65,7 +65,7 @@ def check_fit(recipe: Recipe, source: Tensor, name: str) -> list[str]:
     """What is to be said about the fit; raises `BundleError` where network and front end cannot belong together."""
     fit = measure_fit(recipe, source)
     spec = recipe.frontend
-    what = "MFCC" if spec.n_mfcc else "PCEN" if spec.pcen else f"log-mel ({spec.log})"
+    what = f"log-mel ({spec.log})" if spec.kind == "log-mel" else spec.kind
     text = (
         f"{name}: its input (scale {source.scale:.6g}, zero point {source.zero_point}) reaches from {fit.low:.4g} to "
         f"{fit.high:.4g} in the unit of the features, and this front end's {what} of ordinary sounds from "

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from stapes.adopt.torchaudio import TABLES, from_torchaudio
 from stapes.errors import RecipeError
 from stapes.files import read_file
-from stapes.recipe import Bundle, FrontendSpec, Recipe
+from stapes.recipe import MICRO, Bundle, FrontendSpec, Recipe
 from stapes.recipe.recipe import explain
 
 _MOST_BYTES = 1 << 20
@@ -40,6 +40,7 @@ NAMED: dict[str, dict[str, dict[str, Any]]] = {
         },
         "window": {"hop_frames": 48},
     },
+    "microfrontend": {"frontend": {**MICRO, "hop_length": 160, "micro": True}},
     "kws": {
         "frontend": {
             "sample_rate": 16000,
@@ -60,7 +61,9 @@ NAMED: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
 }
-"""yamnet: AudioSet's YAMNet and VGGish-like networks. kws: the keyword network of MLPerf Tiny."""
+"""yamnet: AudioSet's YAMNet and VGGish-like networks. kws: the keyword network of MLPerf Tiny. microfrontend: the micro
+front end of TensorFlow Lite Micro, as microWakeWord has it.
+"""
 
 _KNOWN = {
     "kws": "kws: training scaled every clip so that its largest sample is 1, which a device that listens cannot do: "

@@ -65,6 +65,8 @@ def adopt(
     shape = graph.tensor(graph.inputs[0]).shape
     features = frontend.n_features
     frames, bands_first = _layout(shape, features, name, layout)
+    if graph.states:
+        return _with_state(data, graph, name, frames, bands_first, scores)
     fitted, notes = _with_rows(graph, frames, features, bands_first)
     fitted, tagging, more = _with_scores(fitted, scores)
     untouched = fitted is graph and _begins_and_ends_in_int8(data)
@@ -76,6 +78,28 @@ def adopt(
         )
     outputs = fitted.tensor(fitted.outputs[0]).elements
     return Network(model, fitted, frames, outputs, tagging, (*notes, *more))
+
+
+def _with_state(
+    data: bytes, graph: Graph, name: str, frames: int, bands_first: bool, scores: Scores
+) -> Network:
+    """A network whose variables go on from window to window: as it came."""
+    last = next(op for op in graph.ops if graph.outputs[0] in op.outputs).kind
+    if bands_first and frames > 1:
+        raise ModelError(
+            f"{name}: its input is {list(graph.tensor(graph.inputs[0]).shape)}, bands first, and it keeps state "
+            f"({graph.states[0].name}): such a network is not transposed",
+            hint="convert it with frames as the first axis",
+        )
+    if (last not in _PROBABILITIES and scores != "as-is") or scores not in ("auto", "as-is"):
+        raise ModelError(
+            f"{name} ends in {last} and keeps state ({graph.states[0].name}): nothing is put behind such a network",
+            hint="convert it with the softmax or the sigmoid at its end, or give --scores as-is",
+        )
+    outputs = graph.tensor(graph.outputs[0]).elements
+    kept = sum(state.initial.nbytes for state in graph.states)
+    text = f"{len(graph.states)} variables, {kept:,} B, go on from window to window: {frames} new rows each"
+    return Network(data, graph, frames, outputs, last == "LOGISTIC", (text,))
 
 
 def read_int8(data: bytes, name: str) -> Graph:

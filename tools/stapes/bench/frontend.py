@@ -17,7 +17,7 @@ from elftools.elf.sections import SymbolTableSection
 from stapes.codegen.emitter import Provenance
 from stapes.codegen.frontend import generate_frontend
 from stapes.errors import TargetError
-from stapes.features import FixedFrontend, OutputQuantization, Tables
+from stapes.features import FixedFrontend, OutputQuantization, build_tables
 from stapes.firmware import build_firmware
 from stapes.recipe import FrontendSpec
 from stapes.targets import board_for_target, open_target, require_target
@@ -42,7 +42,7 @@ def bench_frontend(
         raise TargetError(f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME")
     require_target(target)
     generated = out_dir / "generated"
-    generate_frontend(Tables.build(spec, output), generated, Provenance({"front end": spec.hash}), name="app")
+    generate_frontend(build_tables(spec, output), generated, Provenance({"front end": spec.hash}), name="app")
     build = build_firmware(generated, board, out_dir, "bench_frontend")
     with open_target(target, build.elf) as stream:
         answer = read_answer(stream)

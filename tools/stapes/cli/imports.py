@@ -23,7 +23,8 @@ def import_network(
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="A full-int8 .tflite; or, with --backbone, a classifier of scikit-learn or emlearn (.joblib, .csv).",
+            help="A full-int8 .tflite; microWakeWord's .json beside one; or, with --backbone, a classifier of "
+            "scikit-learn or emlearn (.joblib, .csv).",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Directory of the bundle to write.")],
@@ -32,7 +33,7 @@ def import_network(
         typer.Option(
             "--frontend",
             metavar="NAME|FILE",
-            help="yamnet, kws, or a TOML file: docs/import.md says what is in it.",
+            help="yamnet, kws, microfrontend, or a TOML file: docs/import.md says what is in it.",
         ),
     ] = "",
     labels: Annotated[
@@ -74,7 +75,7 @@ def import_network(
     """Make a bundle of a network of another origin; what does not fit is said before anything is written."""
     from typing import get_args
 
-    from stapes.adopt import Layout, Scores, adopt, check_fit, labels_of, read_network
+    from stapes.adopt import Layout, Scores, adopt, check_fit, labels_of, read_manifest, read_network
     from stapes.compiler import compile_bundle, good_hop
     from stapes.errors import StapesError
     from stapes.training import SUFFIXES, imported_bundle, imported_metrics, write_imported
@@ -93,13 +94,25 @@ def import_network(
             model, backbone, _settings(frontend, changes, backbone, data), called, labels, data
         )
     else:
-        settings = _settings(frontend, changes, "", data)
+        wake_word = read_manifest(model) if model.suffix == ".json" else None
+        settings = _settings(frontend or ("microfrontend" if wake_word else ""), changes, "", data)
+        if wake_word:
+            model, settings = wake_word.path, wake_word.settings(settings)
         content = read_network(model)
         network = adopt(content, model.name, settings.frontend, layout, scores)  # type: ignore[arg-type]
         if network.tagging:
             settings = settings.with_default("live", "multi_label", True)
-        recipe = settings.recipe(called, network.frames, good_hop(network.graph))
-        classes = labels_of(labels, content, network.outputs, model.name)
+        if wake_word:
+            settings = wake_word.with_threshold(settings, network.graph.tensor(network.graph.outputs[0]))
+        if network.graph.states:
+            settings = settings.with_default("window", "stateful", True)
+            recipe = settings.recipe(called, network.frames, network.frames)
+        else:
+            recipe = settings.recipe(called, network.frames, good_hop(network.graph))
+        if wake_word and labels is None:
+            classes = (wake_word.label,)
+        else:
+            classes = labels_of(labels, content, network.outputs, model.name)
         fit = check_fit(recipe, network.graph.tensor(network.graph.inputs[0]), model.name)
         network = replace(network, notes=(*settings.notes, *network.notes, *fit))
     notes = list(network.notes)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from stapes.codegen.emitter import Provenance, c_prefix, render, write_sources
 from stapes.errors import RecipeError
-from stapes.features import Tables
+from stapes.features import FrontendTables, Tables
 
 
 def generate_frontend(
-    tables: Tables, directory: Path, provenance: Provenance, *, name: str, values: bool = False
+    tables: FrontendTables, directory: Path, provenance: Provenance, *, name: str, values: bool = False
 ) -> list[Path]:
     """Write both files into `directory`; see `frontend_sources`."""
     return write_sources(directory, frontend_sources(tables, provenance, name=name, values=values))
 
 
 def frontend_sources(
-    tables: Tables, provenance: Provenance, *, name: str, values: bool = False
+    tables: FrontendTables, provenance: Provenance, *, name: str, values: bool = False
 ) -> dict[str, str]:
     """The text of both files by name, for the bundle `name`.
 
     `values`: rows are the int32 logarithms of `FixedFrontend.log_mel`, for normalisation by window, not int8.
     """
     spec = tables.spec
-    if values and (spec.n_mfcc or spec.pcen):
-        raise RecipeError("only log-mel is normalised by window", hint="leave out n_mfcc and pcen")
+    if values and spec.kind != "log-mel":
+        raise RecipeError("only log-mel is normalised by window", hint="leave out n_mfcc, pcen and micro")
     prefix = c_prefix(name)
-    context = {
+    context: dict[str, Any] = {
         "prefix": prefix,
         "macro": prefix.upper(),
         "provenance": provenance,
@@ -35,14 +39,35 @@ def frontend_sources(
         f"{spec.n_mels} mel bands",
         "tables": tables,
         "spec": spec,
-        "plain": not (spec.n_mfcc or spec.pcen),
+        "row_bytes": spec.n_features * (4 if values else 1),
+    }
+    source = "frontend_micro.c.j2"
+    if isinstance(tables, Tables):
+        source = "frontend.c.j2"
+        context |= _mel(tables, values)
+    else:
+        context["twiddles"] = _words(tables.twiddles)
+    return {
+        f"{prefix}_frontend.h": render("frontend.h.j2", **context),
+        f"{prefix}_frontend.c": render(source, **context),
+    }
+
+
+def _words(turns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs as words: the first in the low half, the second in the high one."""
+    halves = turns & 0xFFFF
+    words: npt.NDArray[np.int64] = halves[:, 0] | halves[:, 1] << 16
+    return words
+
+
+def _mel(tables: Tables, values: bool) -> dict[str, Any]:
+    """What the template needs besides for rows of mel bands."""
+    spec = tables.spec
+    return {
+        "plain": spec.kind == "log-mel",
         "load": _load(tables),
         "finish": "values" if values else "mfcc" if spec.n_mfcc else "pcen" if spec.pcen else "log",
-        "row_bytes": spec.n_features * (4 if values else 1),
         "bias": tables.fixed_offset if values else tables.bias,
-    }
-    return {
-        f"{prefix}_frontend.{suffix}": render(f"frontend.{suffix}.j2", **context) for suffix in ("h", "c")
     }
 
 

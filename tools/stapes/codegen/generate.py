@@ -12,7 +12,7 @@ from stapes.codegen.frontend import frontend_sources
 from stapes.codegen.model import model_sources
 from stapes.codegen.selftest import selftest_scores
 from stapes.compiler import Plan, compile_bundle
-from stapes.features import Tables
+from stapes.features import build_tables
 from stapes.files import canonical_json, json_text, sha256
 from stapes.graph import Graph, load_graph
 from stapes.recipe import Bundle
@@ -61,7 +61,7 @@ def generate(bundle: Bundle, directory: Path, *, exported: bool = False) -> Gene
     """
     graph = load_graph(bundle)
     plan = compile_bundle(bundle)
-    tables = Tables.build(bundle.manifest.frontend, output_quantization(bundle, graph))
+    tables = build_tables(bundle.manifest.frontend, output_quantization(bundle, graph))
     rule = decision_rule(bundle, graph)
     provenance = Provenance({"bundle": bundle.hash, "model.tflite": sha256(bundle.model)})
     front_end = frontend_hash(bundle, graph)

@@ -24,6 +24,7 @@ from stapes.features.arithmetic import (
     multiply_high,
     multiply_shift,
 )
+from stapes.features.micro import MicroFrontend
 from stapes.features.pcen import pcen
 from stapes.features.scratch import Scratch
 from stapes.features.spectrum import PowerSpectrum
@@ -49,6 +50,10 @@ class FixedFrontend:
 
     def __init__(self, spec: FrontendSpec) -> None:
         self.spec = spec
+        self.micro = MicroFrontend(spec) if spec.micro else None
+        """What does the work instead, where the specification is the micro front end's."""
+        if self.micro:
+            return
         self.tables = tables = Tables.build(spec)
         lags = np.arange(spec.frame_length)
         self._window = tables.window[np.minimum(lags, spec.frame_length - lags)][:, None]
@@ -69,10 +74,10 @@ class FixedFrontend:
 
         The values have `log_fraction_bits` fractional bits. Raises `RecipeError` where the features are no log-mel.
         """
-        if self.spec.n_mfcc or self.spec.pcen:
+        if self.spec.kind != "log-mel":
             raise RecipeError(
-                f"this front end gives {'MFCC' if self.spec.n_mfcc else 'PCEN'}, and log-mel was asked for",
-                hint="leave out frontend.n_mfcc and frontend.pcen",
+                f"this front end gives {self.spec.kind}, and log-mel was asked for",
+                hint="leave out frontend.n_mfcc, frontend.pcen and frontend.micro",
             )
         log = self._device_log(*self._mel_powers(pcm))
         log += self.tables.fixed_offset[:, None]
@@ -84,7 +89,9 @@ class FixedFrontend:
         return (self.log_mel(pcm) * unit).astype(np.float32)
 
     def values(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-        """Log-mel, MFCC (both in the log's unit) or PCEN before int8; float64[frames, n_features]."""
+        """Log-mel, MFCC (both in the log's unit), PCEN or micro features before int8; float64[frames, n_features]."""
+        if self.micro:
+            return self.micro.values(pcm)
         if not (self.spec.n_mfcc or self.tables.pcen):
             return self.log_mel(pcm).astype(np.float64) * (LOG_UNIT[self.spec.log] * 2.0**-LOG_FRACTION_BITS)
         value = self._device_values(pcm).T.astype(np.float64, order="C") * 2.0**-self.tables.value_bits
@@ -95,6 +102,8 @@ class FixedFrontend:
 
     def features(self, pcm: npt.NDArray[np.int16], output: OutputQuantization) -> npt.NDArray[np.int8]:
         """What the network gets on the device; int16[n] to int8[frames, n_features]."""
+        if self.micro:
+            return self.micro.features(pcm, output)
         tables = self._tables_for(output)
         gain, bias = tables.gain[:, None], tables.bias[:, None]
         if self.spec.n_mfcc or tables.pcen:

@@ -28,7 +28,9 @@ def load_graph(bundle: Bundle) -> Graph:
     manifest = bundle.manifest
     expected = (1, manifest.window.frames, manifest.frontend.n_features, 1)
     shape = graph.tensor(graph.inputs[0]).shape
-    if len(graph.inputs) != 1 or shape != expected:
+    # A network with state is kept as it came, with axes of one where its converter put them.
+    fits = shape == expected or (graph.states and _long(shape) == _long(expected))
+    if len(graph.inputs) != 1 or not fits:
         raise BundleError(
             f"{bundle.directory}: the network takes {list(shape)}, the window gives {list(expected)}",
             hint="train the bundle again",
@@ -40,3 +42,7 @@ def load_graph(bundle: Bundle) -> Graph:
             hint="train the bundle again",
         )
     return graph
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]

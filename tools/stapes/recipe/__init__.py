@@ -1,7 +1,7 @@
 """What the user asked for, and the bundle that training makes of it."""
 
 from stapes.recipe.bundle import Bundle, BundleManifest, summary
-from stapes.recipe.frontend import FrontendSpec, PcenSpec
+from stapes.recipe.frontend import MICRO, FrontendSpec, PcenSpec
 from stapes.recipe.live import EXPONENTIAL, LiveSpec
 from stapes.recipe.recipe import (
     BudgetSpec,
@@ -19,6 +19,7 @@ from stapes.recipe.votes import VOTES
 
 __all__ = [
     "EXPONENTIAL",
+    "MICRO",
     "VOTES",
     "BudgetSpec",
     "Bundle",

@@ -5,7 +5,7 @@ docs/front-end.md is the text of this object.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,10 +26,33 @@ class PcenSpec(Section):
     eps: float = Field(1e-6, ge=1e-9, le=1.0, description="least level")
 
 
+MICRO: dict[str, Any] = {
+    "sample_rate": 16000,
+    "frame_length": 480,
+    "n_fft": 512,
+    "window": "hann",
+    "spectrum": "magnitude",
+    "n_mels": 40,
+    "mel_scale": "htk",
+    "mel_norm": "none",
+    "mel_lines": "mel",
+    "fmin": 125.0,
+    "fmax": 7500.0,
+    "log": "ln",
+    "pre_emphasis": 0.0,
+    "remove_dc": False,
+    "n_mfcc": 0,
+    "pcen": None,
+}
+"""What the micro front end is, where it is like the others; the rest is its own."""
+
+
 class FrontendSpec(Section):
     """What turns 16-bit PCM into log-mel features. Frames start at `t * hop_length`, never centred."""
 
-    later = frozenset({"pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen", "mel_lines", "dct_norm"})
+    later = frozenset(
+        {"pre_emphasis", "remove_dc", "n_mfcc", "lifter", "pcen", "mel_lines", "dct_norm", "micro"}
+    )
 
     sample_rate: int = Field(16000, ge=8000, le=48000, description="Hz")
     frame_length: int = Field(512, ge=16, le=4096, description="samples that the window covers")
@@ -61,6 +84,11 @@ class FrontendSpec(Section):
     )
     lifter: int = Field(0, ge=0, le=128, description="of the MFCC, as librosa.feature.mfcc; 0: none")
     pcen: PcenSpec | None = Field(None, description="gain control instead of the logarithm")
+    micro: bool = Field(
+        False,
+        description="the micro front end of TensorFlow Lite Micro, bit for bit as microWakeWord's networks are trained "
+        "on it: with its own arithmetic, noise reduction, gain control and logarithm. Only hop_length is free",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -87,7 +115,22 @@ class FrontendSpec(Section):
             raise ValueError(f"dct_norm = {self.dct_norm} needs n_mfcc: it scales cepstral coefficients")
         if self.pcen and self.n_mfcc:
             raise ValueError("pcen and n_mfcc exclude each other: pcen replaces the logarithm of MFCC")
+        if self.micro:
+            found = {key: getattr(self, key) for key in MICRO}
+            wrong = [f"{key} = {value}" for key, value in found.items() if value != MICRO[key]]
+            if wrong:
+                raise ValueError(
+                    f"the micro front end is one setting, and {', '.join(wrong)} is not of it: leave out everything "
+                    "but hop_length with --frontend microfrontend (or set micro = false)"
+                )
         return self
+
+    @property
+    def kind(self) -> Literal["log-mel", "MFCC", "PCEN", "micro features"]:
+        """What the values of a row are."""
+        if self.micro:
+            return "micro features"
+        return "MFCC" if self.n_mfcc else "PCEN" if self.pcen else "log-mel"
 
     @property
     def n_features(self) -> int:

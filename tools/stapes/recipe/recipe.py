@@ -93,8 +93,24 @@ class Normalization(Section):
 class WindowSpec(Section):
     """The piece of a clip that the network sees at once, in front-end frames."""
 
+    later = frozenset({"stateful"})
+
     frames: int = Field(124, ge=1, le=4096, description="frames that the network sees")
     hop_frames: int = Field(31, ge=1, le=4096, description="frames between the starts of two windows")
+    stateful: bool = Field(
+        False,
+        description="of a network with state, such as a streaming wake word: it goes on from the window before "
+        "(hop_frames = frames); else every window begins anew",
+    )
+
+    @model_validator(mode="after")
+    def _contiguous(self) -> Self:
+        if self.stateful and self.hop_frames != self.frames:
+            raise ValueError(
+                f"stateful windows follow each other without gap or overlap: hop_frames = {self.hop_frames} is not "
+                f"frames = {self.frames}"
+            )
+        return self
 
 
 _PADDED = {

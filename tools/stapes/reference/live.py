@@ -15,6 +15,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from stapes.features import MicroState
 from stapes.recipe import EXPONENTIAL, BundleManifest
 from stapes.reference.decision import DecisionRule
 from stapes.reference.pipeline import Reference
@@ -144,8 +145,8 @@ class LiveTwin:
     """live.c behind the front end: rows and squares in, events out."""
 
     rule: LiveRule
-    network: Callable[[npt.NDArray[np.int8]], npt.NDArray[np.int8]]
-    """Rows of a window, int8[frames, n], to scores, int8[classes]."""
+    network: Callable[[npt.NDArray[np.int8], bool], npt.NDArray[np.int8]]
+    """Rows of a window, int8[frames, n], and whether it follows on the last one, to scores, int8[classes]."""
     silent: npt.NDArray[np.int8]
     """The front end's row for zeros."""
     events: list[LiveEvent] = field(default_factory=list)
@@ -285,7 +286,7 @@ class LiveTwin:
     def _window_ended(self) -> None:
         rule = self.rule
         self.windows_total += 1
-        self._smooth(self.network(np.stack(self._rows)))
+        self._smooth(self.network(np.stack(self._rows), self._windows > 0))
         self._decide()
         for index in range(len(rule.on)):
             lasts = self.scores[index] >= rule.off[index]
@@ -368,6 +369,7 @@ class LiveReference:
         tensor = graph.tensor(graph.outputs[0])
         self.rule = LiveRule.of(bundle_reference.bundle.manifest, tensor.scale, tensor.zero_point)
         self._has_memory = bool(spec.pcen or spec.pre_emphasis)
+        self._micro = MicroState()
         self.twin = LiveTwin(
             self.rule, bundle_reference.scores, self._features(np.zeros(spec.frame_length, np.int16))[0]
         )
@@ -382,7 +384,10 @@ class LiveReference:
         return self.twin.events
 
     def _features(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int8]:
-        return self.reference.frontend.features(pcm, self.reference.output)
+        frontend, output = self.reference.frontend, self.reference.output
+        if frontend.micro:
+            return frontend.micro.features(pcm, output, self._micro)
+        return frontend.features(pcm, output)
 
     def push(self, pcm: npt.NDArray[np.int16]) -> None:
         """More samples, int16[n]."""
@@ -406,6 +411,7 @@ class LiveReference:
         position = twin.base + self._first_frame * self.rule.hop_length + len(self._pcm)
         twin.lose(position, count)
         self._pcm = self._pcm[:0]
+        self._micro = MicroState()
         self._first_frame = 0
 
     def flush(self) -> None:

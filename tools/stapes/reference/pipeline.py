@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from stapes.features import FixedFrontend, OutputQuantization
 from stapes.graph import Graph, load_graph
-from stapes.int8 import run_graph
+from stapes.int8 import initial_state, run_graph
 from stapes.recipe import Bundle
 from stapes.reference.decision import DecisionRule, Verdict
 from stapes.reference.tflm import TflmOracle
@@ -75,16 +75,28 @@ class Reference:
             network = "tflm" if TflmOracle.available() and not ours else "numpy"
         self.network: Literal["tflm", "numpy"] = network
         self._oracle = TflmOracle(bundle.model) if network == "tflm" else None
+        self._state = initial_state(self.graph)
 
-    def _activations(self, features: npt.NDArray[np.int8]) -> Mapping[int, npt.NDArray[np.generic]]:
+    def _activations(
+        self, features: npt.NDArray[np.int8], goes_on: bool
+    ) -> Mapping[int, npt.NDArray[np.generic]]:
+        """Of one window; where the bundle is stateful and it `goes_on`, from what the last one left."""
+        goes_on = goes_on and self.bundle.manifest.window.stateful
+        if not goes_on:
+            self._state = initial_state(self.graph)
         inputs: list[npt.NDArray[np.generic]] = [
             features.reshape(self.graph.tensor(self.graph.inputs[0]).shape)
         ]
-        return self._oracle.run(inputs) if self._oracle else run_graph(self.graph, inputs)
+        if self._oracle:
+            return self._oracle.run(inputs, goes_on)
+        return run_graph(self.graph, inputs, self._state)
 
-    def scores(self, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Scores of one window, int8[frames, n_features] to int8[classes]."""
-        return np.asarray(self._activations(features)[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
+    def scores(self, features: npt.NDArray[np.int8], goes_on: bool = False) -> npt.NDArray[np.int8]:
+        """Scores of one window, int8[frames, n_features] to int8[classes]; of a stateful bundle as the one after the
+        last, if it `goes_on`.
+        """
+        found = self._activations(features, goes_on)[self.graph.outputs[0]]
+        return np.asarray(found, dtype=np.int8).reshape(-1)
 
     def fit(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
         """`pcm` itself, or with zeros at its end when it is shorter than one window."""
@@ -99,7 +111,7 @@ class Reference:
         features = self.frontend.features(pcm, self.output)
         for index, first in enumerate(range(0, len(features) - length + 1, hop)):
             rows = features[first : first + length]
-            activations = self._activations(rows)
+            activations = self._activations(rows, goes_on=index > 0)
             scores = np.asarray(activations[self.graph.outputs[0]], dtype=np.int8).reshape(-1)
             start = first * spec.frontend.hop_length
             heard = pcm[start : start + spec.frontend.samples(length)].astype(np.int64)

@@ -85,9 +85,9 @@ def build_pool(
     front end whose features are not logarithms of mel powers: mixing and filtering work on those powers.
     """
     spec = recipe.frontend
-    if spec.pcen or spec.n_mfcc:
+    if spec.kind != "log-mel":
         raise RecipeError(
-            f"frontend.{'pcen' if spec.pcen else 'n_mfcc'}: training augments log-mel features only",
+            f"the front end gives {spec.kind}: training augments log-mel features only",
             hint="train with log-mel features",
         )
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))

@@ -65,7 +65,7 @@ def tensorflow_features(pcm: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(log_mel)
 
 
-@pytest.mark.parametrize("name", sorted(NAMED))
+@pytest.mark.parametrize("name", ["kws", "yamnet"])
 def test_named_front_ends_are_their_publishers(name: str, sounds: np.ndarray) -> None:
     theirs = tensorflow_features(sounds, name)
     recipe = read_settings(name).recipe("named", 49)

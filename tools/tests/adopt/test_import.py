@@ -206,7 +206,11 @@ def _float() -> bytes:
         ("good", ["--labels", "four.txt"], "four.txt names 4 classes, the network gives 3 scores"),
         ("good", ["--labels", "twice.txt"], "dog more than once"),
         ("good", ["--labels", "none.txt"], "cannot read none.txt"),
-        ("good", ["--frontend", "mel"], "neither the name of a front end (yamnet, kws) nor a file"),
+        (
+            "good",
+            ["--frontend", "mel"],
+            "neither the name of a front end (yamnet, microfrontend, kws) nor a file",
+        ),
         ("good", ["--layout", "bands-first"], "is not where --layout bands-first says"),
         ("good", ["--layout", "wide"], "give auto, frames-first, bands-first"),
         ("good", ["--data", "nowhere"], "nowhere"),

@@ -35,6 +35,7 @@ typedef struct {
     uint16_t window_frames;     /* rows of a window */
     uint16_t window_hop_frames; /* rows from one window to the next */
     uint16_t open_windows;      /* that have begun and are not complete, at most */
+    uint8_t stateful;           /* the network's state goes on from window to window, else each begins anew */
     uint8_t hash[32];           /* SHA-256 of the bundle's manifest */
     uint8_t frontend_hash[32];  /* and of its front-end parameters */
 } stapes_bundle_t;

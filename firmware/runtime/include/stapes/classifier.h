@@ -42,6 +42,7 @@ typedef struct {
     uint64_t *squares_before; /* `squares` at the start of each open window */
     int8_t *rows;             /* the newest `kept` ones, a ring */
     uint32_t kept;            /* 1 or a window of rows */
+    uint8_t *before;          /* the arena before the window that was repeated last; NULL: no room for it */
 
     uint64_t squares;      /* of all samples, modulo 2^64 */
     uint32_t phase;        /* samples since the newest window began */
@@ -55,6 +56,7 @@ typedef struct {
     uint8_t has_scores;    /* of that window */
     uint8_t has_vote;      /* it has not voted yet */
     uint8_t has_row;       /* heard, and neither fed nor kept */
+    uint8_t has_before;    /* `before` is of the last complete window */
     uint32_t weight;       /* of the last window that voted */
     uint64_t window_squares; /* of the last complete window */
 } stapes_classifier_t;
@@ -66,9 +68,10 @@ typedef struct {
      STAPES_ALIGN(decision_bytes) + STAPES_ALIGN((size_t)(kept) * (row_bytes)))
 
 /* `memory`, aligned for uint64_t, is at least bundle->memory_bytes long. Where windows share rows, that is
- * too little to keep a window of them: with STAPES_<NAME>_REPEAT_MEMORY_BYTES they are kept, for
- * stapes_classifier_keep, _repeat and _row. Returns STAPES_OK; STAPES_E_MEMORY: too small or misaligned;
- * STAPES_E_VERSION: generated code and runtime do not belong together. */
+ * too little to keep a window of them, and where the network's state goes on, to repeat one: with
+ * STAPES_<NAME>_REPEAT_MEMORY_BYTES they are kept, for stapes_classifier_keep, _repeat and _row. Returns
+ * STAPES_OK; STAPES_E_MEMORY: too small or misaligned; STAPES_E_VERSION: generated code and runtime do not
+ * belong together. */
 int stapes_classifier_init(stapes_classifier_t *classifier, const stapes_bundle_t *bundle, void *memory,
                            size_t bytes);
 
@@ -103,7 +106,8 @@ int stapes_classifier_keep(stapes_classifier_t *classifier);
  * none. */
 int stapes_classifier_vote(stapes_classifier_t *classifier);
 
-/* Runs the last complete window from scratch, all at once, from its rows: the same scores again.
+/* Runs the last complete window from scratch, all at once, from its rows: the same scores again. Where state
+ * goes on, the first time from where the window before has left it, then from there again.
  * Returns STAPES_OK; STAPES_E_STATE when they are gone (a row was heard since, or rows are not kept) or the
  * network is in the middle of a stream. */
 int stapes_classifier_repeat(stapes_classifier_t *classifier);

@@ -37,6 +37,20 @@ typedef struct {
     const uint32_t *exp_table; /* Q30, 129 entries */
 } stapes_pcen_t;
 
+/* Constants of the micro front end; see frontend_micro.c. */
+typedef struct {
+    const int16_t *window;     /* Q12, frame_length */
+    const uint32_t *twiddles;  /* Q15, cos in the low half, -sin in the high one, n_fft / 4 + 1 times */
+    const uint8_t *counts;     /* bins between the corners of bands, n_mels + 1 */
+    const uint16_t *weights;   /* Q12, of the falling side, one per bin */
+    const int16_t *gains;      /* of noise 0 and 1, then three for each power of two */
+    const uint16_t *log_table; /* Q16, 129 entries */
+    uint16_t shares[2];        /* Q14, of a new value in the noise of even and odd bands */
+    uint16_t least;            /* Q14, of a band that remains */
+    int32_t gain;              /* int8 steps per step of the logarithm, Q28 */
+    int32_t bias;              /* int8 steps, Q16 */
+} stapes_micro_t;
+
 /* Constants of one front end; generated. Every table is described in docs/front-end.md. Functions are those
  * that this front end needs, so that the linker leaves out the others. */
 typedef struct {
@@ -68,6 +82,10 @@ typedef struct {
     const int32_t *dct;            /* n_features rows of n_mels */
     const stapes_output_t *output; /* n_features, where they are not bands */
     const stapes_pcen_t *pcen;
+    const stapes_micro_t *micro;
+    /* Turns the frame into a row: stapes_frontend_mel, by the three functions below, or
+     * stapes_frontend_micro. */
+    void (*make_row)(stapes_frontend_t *frontend, int8_t *row);
     /* Windows the frame into `bins` and does the first stage; returns the length of the partial transforms.
      */
     uint32_t (*load)(const stapes_frontend_t *frontend, uint32_t exponent);
@@ -77,8 +95,10 @@ typedef struct {
     void (*finish)(stapes_frontend_t *frontend, uint32_t exponent, int8_t *row);
 } stapes_frontend_tables_t;
 
-/* The functions that tables name. This returns what `load` does, for frames as long as the
- * transform, whose half is a power of four. */
+/* The functions that tables name. */
+void stapes_frontend_mel(stapes_frontend_t *frontend, int8_t *row);
+void stapes_frontend_micro(stapes_frontend_t *frontend, int8_t *row);
+/* Returns what `load` does, for frames as long as the transform, whose half is a power of four. */
 uint32_t stapes_frontend_load_full(const stapes_frontend_t *frontend, uint32_t exponent);
 /* Returns what `load` does, for any frames and transforms. */
 uint32_t stapes_frontend_load_any(const stapes_frontend_t *frontend, uint32_t exponent);
