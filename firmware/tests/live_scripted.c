@@ -32,6 +32,10 @@ int stapes_engine_reset(stapes_engine_t *engine) {
     return STAPES_OK;
 }
 
+int stapes_engine_next(stapes_engine_t *engine) {
+    return stapes_engine_reset(engine);
+}
+
 int stapes_engine_push_row(stapes_engine_t *engine, const int8_t *row) {
     (void)engine;
     (void)row;

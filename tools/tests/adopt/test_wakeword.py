@@ -22,6 +22,8 @@ from stapes.int8 import initial_state, run_graph
 from stapes.recipe import Bundle
 from stapes.reference import LiveKind, LiveReference, Reference
 
+DATA = os.environ.get("STAPES_DATA")
+"""Read before the tests, which do not see it."""
 MANIFEST: dict[str, Any] = {
     "type": "micro",
     "wake_word": "Hey Anvil",
@@ -202,8 +204,7 @@ def test_okay_nabu_hears_what_pymicro_wakeword_hears(place: Path, run_stapes: An
     (place / "okay_nabu.json").write_text(json.dumps(OKAY_NABU))
     assert run_stapes("import", "okay_nabu.json", "--out", "bundle")[0] == 0
     count = round(float(os.environ.get("STAPES_MICRO_MINUTES", "0.5")) * 60 * 16000)
-    data = os.environ.get("STAPES_DATA")
-    paths = sorted(Path(data).glob("audio/*")) if data else []
+    paths = sorted(Path(DATA).glob("audio/*")) if DATA else []
     parts = [noise(5.0)]
     while sum(map(len, parts)) < count:
         parts.append(read_audio(paths[len(parts) % len(paths)], 16000) if paths else noise(5.0, len(parts)))

@@ -17,6 +17,8 @@ from stapes.recipe import MICRO, FrontendSpec
 
 SPEC = FrontendSpec(**MICRO, micro=True, hop_length=160)
 OUTPUT = OutputQuantization(0.0, 1.0, 26 / 255, -128)
+DATA = os.environ.get("STAPES_DATA")
+"""Read before the tests, which do not see it."""
 Pcm = np.ndarray
 
 
@@ -65,11 +67,10 @@ def test_every_bit_of_hard_sounds() -> None:
 def test_every_bit_of_hours() -> None:
     """STAPES_MICRO_MINUTES=60: recordings and noise of every level, as one stream."""
     minutes = float(os.environ.get("STAPES_MICRO_MINUTES", "0"))
-    data = os.environ.get("STAPES_DATA")
-    if not minutes or not data:
+    if not minutes or not DATA:
         pytest.skip("STAPES_MICRO_MINUTES=60 and STAPES_DATA=DIR are not set")
     random = np.random.default_rng(3)
-    recordings = [read_audio(path, 16000) for path in sorted(Path(data).glob("audio/*"))]
+    recordings = [read_audio(path, 16000) for path in sorted(Path(DATA).glob("audio/*"))]
     parts: list[Pcm] = []
     while sum(map(len, parts)) < minutes * 60 * 16000:
         parts.append(recordings[random.integers(len(recordings))])
