@@ -41,9 +41,20 @@ def test_there_are_enough() -> None:
     assert sum(name.endswith(REFUSED) for name in names()) < len(names()) / 4
 
 
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Objects of the engine and of every kernel."""
+    sources = FIRMWARE / "runtime/src"
+    files = [
+        *sorted(sources.glob("kernel*.c")),
+        *(sources / name for name in ("engine.c", "integer.c", "requantize.c")),
+    ]
+    return compiled(tmp_path_factory.mktemp("runtime"), "-O1", *files)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_wide_networks(batch: int, tmp_path: Path) -> None:
+def test_wide_networks(batch: int, tmp_path: Path, runtime: list[Path]) -> None:
     random = np.random.default_rng(batch)
     accepted, expected, given, lines = [], [], [], []
     for name in names()[batch::BATCHES]:
@@ -72,7 +83,7 @@ def test_wide_networks(batch: int, tmp_path: Path) -> None:
             run = oracle.run(values) if oracle else run_graph(graph, values)
             expected.append(b"".join(run[index].tobytes() for index in graph.outputs))
             given += [part.tobytes() for part in values]
-    ran = build_and_run(tmp_path, lines, b"".join(given))
+    ran = build_and_run(tmp_path, runtime, lines, b"".join(given))
     position, wrong = 0, []
     for number, name in enumerate(accepted):
         for wanted in expected[number * WINDOWS : (number + 1) * WINDOWS]:
@@ -83,7 +94,12 @@ def test_wide_networks(batch: int, tmp_path: Path) -> None:
     assert position == len(ran)
 
 
-def build_and_run(directory: Path, lines: list[str], given: bytes) -> bytes:
+def compiled(directory: Path, *arguments: str | Path) -> list[Path]:
+    subprocess.run(["cc", *FLAGS, "-c", *map(str, arguments)], check=True, cwd=directory)
+    return sorted(directory.glob("*.o"))
+
+
+def build_and_run(directory: Path, runtime: list[Path], lines: list[str], given: bytes) -> bytes:
     includes = [f'#include "stapes_w{number}_model.h"' for number in range(len(lines))]
     table = [
         "typedef struct { const char *name; const stapes_model_t *model; size_t arena_bytes; } network_t;",
@@ -92,20 +108,10 @@ def build_and_run(directory: Path, lines: list[str], given: bytes) -> bytes:
         "};",
     ]
     (directory / "wide_networks.h").write_text("\n".join([*includes, *table]) + "\n")
-    runtime = FIRMWARE / "runtime/src"
-    sources = [
-        *sorted(runtime.glob("kernel*.c")),
-        *(runtime / name for name in ("engine.c", "integer.c", "requantize.c")),
-        FIRMWARE / "tests/wide_driver.c",
-    ]
-    objects = directory / "objects"
-    objects.mkdir()
     generated = [directory / f"w{number}.c" for number in range(len(lines))]
-    for flags, files in ((["-O1"], sources), (["-O0"], generated)):
-        command = ["cc", *FLAGS, *flags, f"-I{directory}", "-c", *map(str, files)]
-        subprocess.run(command, check=True, cwd=objects)
+    objects = compiled(directory, "-O0", f"-I{directory}", *generated, FIRMWARE / "tests/wide_driver.c")
     program = directory / "wide"
-    subprocess.run(["cc", *FLAGS, *map(str, objects.glob("*.o")), "-o", str(program)], check=True)
+    subprocess.run(["cc", *FLAGS, *map(str, [*objects, *runtime]), "-o", str(program)], check=True)
     ran = subprocess.run([program, str(WINDOWS)], input=given, capture_output=True)
     assert ran.returncode == 0, ran.stderr.decode()
     return ran.stdout

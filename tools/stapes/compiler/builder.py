@@ -179,7 +179,7 @@ class Builder:
         if number >= len(self.graph.inputs) and not is_padded and not is_kept:
             return number
         maker = next(op for op in self.graph.ops if index in op.outputs)
-        return self._rechunk(maker, index, number, Shape(storage.rows, 1, storage.row_bytes))
+        return self._copied(maker, index, number)
 
     def _rechunk(self, op: Op, index: int, number: int, shape: Shape) -> int:
         """A layer that cuts the same bytes into other rows."""
@@ -325,10 +325,13 @@ class Builder:
     def _copy(self, index: int) -> None:
         """A layer that makes tensor `index`, wherever it is, in a storage of its own."""
         maker = next((op for op in self.graph.ops if index in op.outputs), self.graph.ops[0])
-        number = self.source(maker, index, Shape.of(self.tensor(index).shape))
+        self._copied(maker, index, self.source(maker, index, Shape.of(self.tensor(index).shape)))
+
+    def _copied(self, op: Op, index: int, number: int) -> int:
+        """A layer that copies storage `number`, which holds tensor `index`, row by row."""
         seen = self.storage(number)
-        self.add_layer(
-            op=maker,
+        return self.add_layer(
+            op=op,
             kernel="concatenation_rows",
             output=index,
             shape=Shape(seen.rows, 1, seen.row_bytes),
@@ -402,7 +405,7 @@ def _is_rest(graph: Graph, state: State, op: Op) -> bool:
 @dataclass(frozen=True)
 class Lowering:
     """How an operator becomes layers, and which C functions (without `stapes_`) it may become; `reshape` may come
-    before any of them.
+    before any of them, and a copy (`concatenation_rows`) behind it.
     """
 
     lower: Callable[[Builder, Op], None]

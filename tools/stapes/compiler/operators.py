@@ -37,6 +37,8 @@ as the core at hand wants it. Kernels named `int4` keep two weights in a byte an
 depthwise layer all) before they multiply: half the flash, more time. `stapes compile --explain` says which kernel a
 layer got, why, and what it costs. SHAPE and other arithmetic on shapes that an export with a dynamic batch leaves
 behind is folded away; so are SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution, which becomes a dilated one.
+Padding in it is the zero point, as in TensorFlow Lite; TFLM (0.dev20261023182759, space_to_batch_nd.cc) pads with a
+number that it never set, so that the reference runs such a network with the dilated convolution in it.
 
 ## Limits
 

@@ -25,7 +25,7 @@ def fold_dilations(graph: Graph) -> Graph:
     """
     folder = _Folder(graph)
     for op in graph.ops:
-        if op.kind == "BATCH_TO_SPACE_ND":
+        if op.kind == "BATCH_TO_SPACE_ND" and _is_whole(op, 3):
             folder.fold(op)
     return folder.graph()
 
@@ -36,9 +36,14 @@ def raise_pads(graph: Graph) -> Graph:
     """
     folder = _Folder(graph)
     for op in graph.ops:
-        if op.kind == "PAD" and len(op.inputs) == 2:
+        if op.kind == "PAD" and len(op.inputs) == 2 and _is_whole(op, 2):
             folder.raise_pad(op)
     return folder.graph()
+
+
+def _is_whole(op: Op, inputs: int) -> bool:
+    """Whether `op` has these first inputs and one output: files are not checked yet when they are simplified."""
+    return len(op.inputs) >= inputs and min(op.inputs[:inputs]) >= 0 and len(op.outputs) == 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class _Folder:
         found: list[Op] = []
         op = self.alone(join.inputs[0])
         convolution = None
-        while op is not None:
+        while op is not None and _is_whole(op, 2 if op.kind in _CONVOLUTIONS else 1):
             found.append(op)
             if op.kind == "SPACE_TO_BATCH_ND":
                 return None if convolution is None else _Pattern(op, convolution, tuple(found))
@@ -118,7 +123,10 @@ class _Folder:
         source, target = self.tensors[spread.inputs[0]], self.tensors[join.outputs[0]]
         if blocks is None or pads is None or crops is None or blocks != self.numbers(join, 1):
             return
-        if not len(pads) == len(crops) == 2 * len(blocks) or len(source.shape) < 2 + len(blocks):
+        if not len(pads) == len(crops) == 2 * len(blocks) or min(blocks, default=0) < 1:
+            return
+        weights = self.tensors[convolution.inputs[1]]
+        if not len(source.shape) == len(target.shape) == 2 + len(blocks) or len(weights.shape) != 4:
             return
         sides = self.sides(blocks, spread, convolution)
         if sides is None or any(convolution.attributes[f"{what}_{s}"] != 1 for s in "hw" for what in _STEPS):
@@ -129,7 +137,7 @@ class _Folder:
         amounts = {"h": (0, 0), "w": (0, 0)}
         sizes = {"h": 1, "w": 1}
         out_sizes = {"h": 1, "w": 1}
-        kernels = dict(zip("hw", self.tensors[convolution.inputs[1]].shape[1:3], strict=True))
+        kernels = dict(zip("hw", weights.shape[1:3], strict=True))
         dilation = {"h": 1, "w": 1}
         for axis, (side, block) in enumerate(zip(sides, blocks, strict=True), start=1):
             length, output = source.shape[axis], target.shape[axis]
@@ -175,10 +183,11 @@ class _Folder:
     def padding_of(self, tensor: Tensor) -> tuple[int, list[tuple[int, int]]] | None:
         """What is padded with zero points into `tensor`, and by how much, where nothing else reads that."""
         op = self.alone(tensor.index)
-        if op is None or op.kind != "PAD" or len(op.inputs) != 2:
+        if op is None or op.kind != "PAD" or len(op.inputs) != 2 or not _is_whole(op, 2):
             return None
         amounts = self.numbers(op, 1)
-        if amounts is None or len(amounts) != 2 * len(tensor.shape):
+        rank = len(self.tensors[op.inputs[0]].shape)
+        if amounts is None or not len(amounts) == 2 * len(tensor.shape) == 2 * rank:
             return None
         return op.inputs[0], list(zip(amounts[::2], amounts[1::2], strict=True))
 
@@ -230,8 +239,11 @@ class _Folder:
         if len(readers) != 1 or readers[0].kind not in _ALIASES or padded.index in self.given.ends:
             return
         alias = readers[0]
+        if not _is_whole(alias, 1):
+            return
         source, target = self.tensors[pad.inputs[0]], self.tensors[alias.outputs[0]]
-        if amounts is None or len(amounts) != 2 * len(padded.shape) or len(target.shape) != 4:
+        rank = len(source.shape)
+        if amounts is None or not len(amounts) == 2 * len(padded.shape) == 2 * rank or len(target.shape) != 4:
             return
         if any(reader.kind not in _CONVOLUTIONS for reader in self.readers.get(target.index, [])):
             return

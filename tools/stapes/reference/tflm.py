@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.errors import ModelError, ToolError
-from stapes.graph import Graph, Tensor, read_tflite, simplify
+from stapes.graph import Graph, Tensor, read_tflite, simplify, write_tflite
 from stapes.int8 import initial_state
 
 Array = npt.NDArray[np.generic]
@@ -143,6 +143,9 @@ class TflmOracle:
 
     def __init__(self, model: bytes) -> None:
         self._graph = read_tflite(model)
+        if _pads_with_chance(self._graph):
+            self._graph = simplify(self._graph)
+            model = write_tflite(self._graph)
         self._model = _with_batches(model, self._graph)
         self._inputs = simplify(self._graph).inputs
         self._made = sorted({index for op in self._graph.ops for index in op.outputs})
@@ -170,7 +173,7 @@ class TflmOracle:
 
     @property
     def graph(self) -> Graph:
-        """The network as it is in the file, unsimplified."""
+        """The network as TFLM runs it: as it is in the file, unsimplified, where TFLM runs that rightly."""
         return self._graph
 
     def run(self, inputs: Sequence[Array], goes_on: bool = False) -> dict[int, Array]:
@@ -201,6 +204,18 @@ class TflmOracle:
         results: dict[int, Array] = dict(zip(self._made, found, strict=True))
         results.update(zip(self._inputs, inputs, strict=True))
         return results
+
+
+def _pads_with_chance(graph: Graph) -> bool:
+    """Whether SPACE_TO_BATCH_ND pads: TFLM's does it with what it finds in memory (TensorFlow Lite's with the zero
+    point). Such a network runs in it as it is simplified, with one dilated convolution instead.
+    """
+    for op in graph.ops:
+        if op.kind == "SPACE_TO_BATCH_ND" and len(op.inputs) == 3 and not graph.states:
+            pads = graph.tensor(op.inputs[2]).data
+            if pads is None or pads.any():
+                return True
+    return False
 
 
 def _with_batches(model: bytes, graph: Graph) -> bytes:

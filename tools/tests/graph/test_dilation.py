@@ -26,8 +26,7 @@ def spread(
     pad: bool,
 ) -> bytes:
     """A dilated convolution as Keras writes it, the batch in the file's shapes or one in its place."""
-    # TFLM pads here with what it never sets, 0: see its space_to_batch_nd.cc. TensorFlow Lite pads with the zero point.
-    maker = ModelMaker(3).input((1, *size, 3), zero_point=0)
+    maker = ModelMaker(3).input((1, *size, 3), zero_point=5)
     first = before
     if pad:
         maker.pad([(0, 0), (before[0], 0), (before[1], 0), (0, 0)])
@@ -88,6 +87,22 @@ def test_one_convolution_with_the_same_bytes(**given: object) -> None:
     ours, theirs = run_graph(graph, [values]), TflmOracle(data).run([values])
     for layer in compile_graph(graph).layers:
         assert ours[layer.tensor].tobytes() == theirs[layer.tensor].tobytes(), layer.name
+
+
+def test_tensorflow_lite_pads_with_the_zero_point_too() -> None:
+    """TFLM does not, so it is asked with the dilated convolution; this holds that to what the file says."""
+    lite = pytest.importorskip("tensorflow").lite
+    data = spread((8, 6), (2, 3), (3, 2), "SAME", (3, 1), placeholder=False, depthwise=False, pad=False)
+    graph = simplify(read_tflite(data))
+    interpreter = lite.Interpreter(
+        model_content=data, experimental_op_resolver_type=lite.experimental.OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    values = np.random.default_rng(0).integers(-128, 128, (1, 8, 6, 3), dtype=np.int8)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert run_graph(graph, [values])[graph.outputs[0]].tobytes() == expected.tobytes()
 
 
 def test_padding_of_a_sequence_is_taken_by_its_convolution() -> None:

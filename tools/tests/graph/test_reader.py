@@ -10,7 +10,7 @@ from pathlib import Path
 import modelmaker
 import numpy as np
 import pytest
-from graph.fuzz_models import attempt, campaign, small_model
+from graph.fuzz_models import attempt, campaign, rewritten_model, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -141,8 +141,9 @@ def test_the_larger_of_both_operator_codes_counts(monkeypatch, field):
     assert read_tflite(ModelMaker().input((1, 4)).unary("RELU").build()).ops[0].kind == "RELU"
 
 
-def test_some_hundred_mutations_of_a_small_network_never_crash_the_reader():
-    data = small_model()
+@pytest.mark.parametrize("make", [small_model, rewritten_model])
+def test_some_hundred_mutations_of_a_small_network_never_crash_the_reader(make):
+    data = make()
     assert attempt(data, run=True) == "accepted"
     tally = campaign(data, 400, seed=1)
     assert tally.failures == []
