@@ -28,6 +28,14 @@ def cost(
             "--measure/--no-measure", help="Build the firmware, count instructions; else plan only."
         ),
     ] = True,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            "--backbone",
+            metavar="MODEL",
+            help="Of a new head (dense or forest) on what this .tflite or bundle gives, as `stapes train` makes it.",
+        ),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Print multiplications, memory, flash and instructions of a recipe's network, and hold them against its budget."""
@@ -37,7 +45,7 @@ def cost(
     asked = load_recipe(recipe)
     if not classes:
         classes = len(open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels)
-    save_json(json, print_cost(asked, classes, measure=measure))
+    save_json(json, print_cost(asked, classes, measure=measure, backbone=backbone))
 
 
 def print_cost(

@@ -13,6 +13,7 @@ from mobilenet import mobilenet
 from modelmaker import ModelMaker
 
 from stapes.adopt import Embedder, cut, open_backbone
+from stapes.compiler import compile_bundle
 from stapes.datasets import open_dataset
 from stapes.errors import ModelError, RecipeError
 from stapes.graph import Quantization, Tensor, load_graph, read_tflite, simplify
@@ -136,6 +137,7 @@ def test_from_a_network_over_a_head_to_a_check(
         return text
 
     run("import", "mobilenet.tflite", "--frontend", "yamnet", "--labels", "labels.txt", "--out", "mobile")
+    run("cost", "dense.toml", "--backbone", "mobile", "--classes", "3", "--no-measure", "--json", "cost.json")
     manifest = Bundle.load(place / "mobile").manifest
     assert manifest.frontend == load_recipe(place / "dense.toml").frontend
     run("train", "dense.toml", "--backbone", "mobile", "--out", "heard", "--folds", "1", "--jobs", "1")
@@ -145,6 +147,8 @@ def test_from_a_network_over_a_head_to_a_check(
         and bundle.metrics()["backbone"]["embedding"] == 24
     )
     load_graph(bundle)
+    cost, plan = json.loads((place / "cost.json").read_text()), compile_bundle(bundle)
+    assert (cost["macs_per_window"], cost["arena_bytes"]) == (plan.macs, plan.arena_bytes)
     targets = ["host"]
     if shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc"):
         targets.append("qemu:netduinoplus2")
