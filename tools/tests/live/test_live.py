@@ -159,7 +159,7 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Make:
         c, python = HostListener(library), LiveReference(Reference(bundle, "numpy"))
         c._library.stapes_script(script.ctypes.data_as(ctypes.c_void_p))
         windows = iter(script)
-        python.twin.network = lambda rows: next(windows)
+        python.twin.network = lambda rows, goes_on: next(windows)
         return c, python
 
     return build
