@@ -85,9 +85,10 @@ def build_pool(
     front end whose features are not logarithms of mel powers: mixing and filtering work on those powers.
     """
     spec = recipe.frontend
-    if spec.kind != "log-mel":
+    other = next((name for name in ("pcen", "n_mfcc", "micro") if getattr(spec, name)), None)
+    if other:
         raise RecipeError(
-            f"the front end gives {spec.kind}: training augments log-mel features only",
+            f"frontend.{other}: training augments log-mel features only",
             hint="train with log-mel features",
         )
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))

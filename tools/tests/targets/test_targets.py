@@ -182,7 +182,7 @@ FAULTS = {
     "qemu:mps2-an500": {UNDEFINED: USAGE, NOWHERE: BUS, WATCHDOG: LATE},
     "qemu:mps2-an505": {**CORE_WITH_STATUS, WATCHDOG: LATE},
     "qemu:riscv32-virt": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP), EXCEPTION),
-    "qemu:xtensa-sim": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP), XTENSA),
+    "qemu:xtensa-sim": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP, OVERFLOW), XTENSA),
 }
 
 

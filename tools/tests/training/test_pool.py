@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stapes.datasets import Clip, Dataset, synthetic_clips
 from stapes.errors import DataError, RecipeError, ToolError
 from stapes.features import FixedFrontend
-from stapes.recipe import VOTES, DecisionSpec, FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.recipe import MICRO, VOTES, DecisionSpec, FrontendSpec, PcenSpec, Recipe, TrainingSpec, WindowSpec
 from stapes.reference import DecisionRule, vote
 from stapes.training import Setup, build_pool, train_folds
 from stapes.training.batches import Batches
@@ -181,9 +181,13 @@ def test_a_longer_window_finds_cached_clips_too_short(tmp_path: Path) -> None:
         build_pool(longer, make_dataset(), tmp_path)
 
 
-@pytest.mark.parametrize("option", ["n_mfcc", "pcen"])
+@pytest.mark.parametrize("option", ["n_mfcc", "pcen", "micro"])
 def test_features_that_are_not_log_mel_are_refused(tmp_path: Path, option: str) -> None:
-    spec = FrontendSpec(n_mfcc=13) if option == "n_mfcc" else FrontendSpec(pcen=PcenSpec())
+    spec = {
+        "n_mfcc": FrontendSpec(n_mfcc=13),
+        "pcen": FrontendSpec(pcen=PcenSpec()),
+        "micro": FrontendSpec(**MICRO, micro=True),
+    }[option]
     recipe = make_recipe().model_copy(update={"frontend": spec})
     with pytest.raises(RecipeError, match=rf"frontend\.{option}: .*log-mel"):
         build_pool(recipe, make_dataset(), tmp_path)
