@@ -32,7 +32,8 @@ with_dots() {
 needed="cc:gcc cmake:cmake ninja:ninja-build arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm"
 if [ "$purpose" = test ]; then
     needed="$needed clang:clang chromium:chromium
-        riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc"
+        riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc
+        xtensa-lx106-elf-gcc:gcc-xtensa-lx106"
 fi
 
 missing=
@@ -41,6 +42,7 @@ for pair in $needed; do
 done
 case "$missing" in *gcc-arm-none-eabi*) missing="$missing libnewlib-arm-none-eabi" ;; esac
 case "$missing" in *gcc-riscv64-unknown-elf*) missing="$missing picolibc-riscv64-unknown-elf" ;; esac
+case "$missing" in *gcc-xtensa-lx106*) missing="$missing picolibc-xtensa-lx106-elf" ;; esac
 # Debian's python3 comes without the venv module's pip.
 [ -x "$venv/bin/python" ] || "$python" -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 

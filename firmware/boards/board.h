@@ -49,8 +49,9 @@ void board_watchdog_feed(void);
 /* Waits for the next interrupt; returns at once where there is none to wait for. */
 void board_sleep(void);
 
-/* Registers at the fault. `status` is CFSR on Arm, mcause on RISC-V; `address` the faulting data address
- * where the core knows one (MMFAR, BFAR, mtval), else 0. All but `cause` are 0 after a watchdog's reset. */
+/* Registers at the fault. `status` is CFSR on Arm, mcause on RISC-V, EXCCAUSE on Xtensa; `address` the
+ * faulting data address where the core knows one (MMFAR, BFAR, mtval, EXCVADDR), else 0. All but `cause` are
+ * 0 after a watchdog's reset. */
 typedef struct {
     uint32_t cause, pc, lr, psr, sp, status, address;
 } board_fault_t;

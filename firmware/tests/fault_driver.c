@@ -10,6 +10,8 @@ static struct { uint32_t known, stage; } here __attribute__((section(".noinit"))
 
 int main(void);
 
+static void (*volatile wild)(void) = (void (*)(void))(uintptr_t)0x1AAAAAA1u;
+
 __attribute__((noinline)) static uint32_t overflow(volatile uint32_t *below) {
     volatile uint32_t frame[64];
     frame[0] = below[0] + 1u;
@@ -28,7 +30,7 @@ __attribute__((noinline)) static void fail(uint32_t stage) {
             (void)*(volatile uint32_t *)&here.stage;
         }
         break;
-    case 3: ((void (*)(void))(uintptr_t)0x1AAAAAA1u)(); break;
+    case 3: wild(); break;
     case 4: (void)overflow(nothing); break;
     default: board_exit(0);
     }

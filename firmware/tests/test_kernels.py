@@ -195,7 +195,7 @@ ON_CORES = [
     *[("mps3-an547", name) for name in NETWORKS if name.startswith(WITH_VECTORS)],
     *[
         (machine, name)
-        for machine in ("mps2-an385", "riscv32-virt")
+        for machine in ("mps2-an385", "riscv32-virt", "xtensa-sim")
         for name in ("convolutions-3", "pools-2")
     ],
 ]

@@ -29,6 +29,7 @@ COMPILERS = {
     "host": "cc",
     "arm-none-eabi": "arm-none-eabi-gcc",
     "riscv64-unknown-elf": "riscv64-unknown-elf-gcc",
+    "xtensa-lx106-elf": "xtensa-lx106-elf-gcc",
 }
 
 

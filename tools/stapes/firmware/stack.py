@@ -33,6 +33,7 @@ HARD_FLOAT = 0x400  # in the ELF header's flags (ELF for the Arm Architecture, 5
 _CALLS = {
     "EM_ARM": {10, 28, 29, 30, 51, 102},  # THM_CALL, CALL, JUMP24, THM_JUMP24, THM_JUMP19, THM_JUMP11
     "EM_RISCV": {16, 17, 18, 19, 44, 45, 51},  # BRANCH, JAL, CALL, CALL_PLT, RVC_BRANCH, RVC_JUMP, RELAX
+    "EM_XTENSA": {20},  # SLOT0_OP: calls and jumps; an address is a literal
     "EM_X86_64": {4},  # PLT32
     "EM_AARCH64": {280, 282, 283},  # CONDBR19, JUMP26, CALL26
 }

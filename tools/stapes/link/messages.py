@@ -326,10 +326,26 @@ EXCEPTIONS = {
 }
 """mcause of the RISC-V privileged specification."""
 
+XTENSA_EXCEPTIONS = {
+    0: "an illegal instruction",
+    2: "an instruction fetch error",
+    3: "a load or store error",
+    6: "a division by zero",
+    9: "a misaligned load or store",
+    14: "an instruction fetch where nothing is",
+    15: "a load or store where nothing is",
+    20: "a forbidden instruction fetch",
+    28: "a forbidden load",
+    29: "a forbidden store",
+    264: "a breakpoint",
+}
+"""EXCCAUSE of the Xtensa Instruction Set Architecture Reference Manual (2010), table 4-64; 256 plus DEBUGCAUSE."""
+
 
 @dataclass(frozen=True)
 class Fault:
-    """Registers at the fault that the last restart followed. `status` is CFSR on Arm, mcause on RISC-V; `address` the
+    """Registers at the fault that the last restart followed. `status` is CFSR on Arm, mcause on RISC-V, EXCCAUSE on
+    Xtensa; `address` the
     data address, 0 where the core knows none. All but `cause` are 0 after the watchdog.
     """
 
@@ -348,6 +364,8 @@ class Fault:
             return text
         if self.cause == EXCEPTION:
             text = EXCEPTIONS.get(self.status, f"exception {self.status}")
+        if self.cause == XTENSA:
+            text = XTENSA_EXCEPTIONS.get(self.status, f"exception {self.status}")
         where = f" in {function}" if function else ""
         address = f", address 0x{self.address:08x}" if self.address else ""
         return (
@@ -358,7 +376,7 @@ class Fault:
         return self.describe()
 
 
-WATCHDOG, EXCEPTION = numbers("FAULT")["WATCHDOG"], numbers("FAULT")["EXCEPTION"]
+WATCHDOG, EXCEPTION, XTENSA = (numbers("FAULT")[name] for name in ("WATCHDOG", "EXCEPTION", "XTENSA"))
 FAULT_REQUEST = layout("fault_request")
 FAULT_ANSWER = layout("fault_answer")
 

@@ -28,13 +28,16 @@ START_SECONDS = 10.0
 
 
 class Machine(NamedTuple):
-    """An emulated board: how QEMU calls it, its folder in firmware/boards, the index of the UART it uses."""
+    """An emulated board: how QEMU calls it, its folder in firmware/boards, the index of the UART it uses, and whether
+    its semihosting talks through that.
+    """
 
     emulator: str
     machine: str
     board: str
     uart: int = 0
     options: tuple[str, ...] = ()
+    by_serial: bool = False
 
 
 MACHINES = {
@@ -47,6 +50,9 @@ MACHINES = {
     "mps2-an505": Machine("qemu-system-arm", "mps2-an505", "mps2_an505"),
     "mps3-an547": Machine("qemu-system-arm", "mps3-an547", "mps3_an547"),
     "riscv32-virt": Machine("qemu-system-riscv32", "virt", "riscv32_virt", options=("-bios", "none")),
+    "xtensa-sim": Machine(
+        "qemu-system-xtensa", "sim", "xtensa_sim", options=("-cpu", "lx106"), by_serial=True
+    ),
 }
 
 
@@ -192,9 +198,10 @@ def _qemu(machine: str, program: Path, *, uart: bool, counts: bool) -> Iterator[
         command += ["-icount", "shift=0"]
     command += ["-kernel", str(program)]
     command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
-    console = "" if uart else ",chardev=line,arg=stapes-console"
+    by_serial = uart or emulated.by_serial
+    console = "" if by_serial else ",chardev=line,arg=stapes-console"
     command += ["-semihosting-config", f"enable=on,target=native{console}"]
-    command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if uart else "null"]
+    command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if by_serial else "null"]
     try:
         process = TargetProcess(command, pass_fds=[theirs.fileno()])
     except BaseException:

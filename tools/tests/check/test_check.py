@@ -16,10 +16,11 @@ from small_bundle import FRAMES, make_small_bundle
 from stapes.check import CheckReport, ClipSet, check_bundle, select_clips
 from stapes.cli.app import run as run_command
 from stapes.device import Prepared, connect, prepare
-from stapes.errors import IdentityError
+from stapes.errors import IdentityError, ToolError
 from stapes.firmware import build_firmware
 from stapes.recipe import VOTES, Bundle, DecisionSpec
 from stapes.reference import Reference
+from stapes.targets import require_target
 
 ROOT = Path(__file__).parents[3]
 
@@ -208,6 +209,18 @@ def test_a_trained_network_may_get_another_vote(
     assert ended.value.code == 0, capsys.readouterr().out
     (clip,) = json.loads((tmp_path / "x.json").read_text())["results"]
     assert clip["windows"] == 6 and clip["confidence"] == 0.5 and clip["decision_equal"]
+
+
+def test_a_core_that_no_kernel_was_written_for_computes_the_same(tmp_path: Path) -> None:
+    """An Xtensa: no unaligned loads, no division, no long product; what ESP32 and ESP8266 have in common."""
+    target = "qemu:xtensa-sim"
+    try:
+        require_target(target)
+    except ToolError as error:
+        pytest.skip(str(error))
+    bundle = Bundle.load(ROOT / "models/esc10-nano")
+    report = check_bundle(bundle, target, select_clips(bundle, None, 2), tmp_path)
+    assert report.passed and all(result.windows for result in report.results)
 
 
 def test_another_bundle_is_refused(rig: Rig, tmp_path: Path) -> None:

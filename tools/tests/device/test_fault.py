@@ -21,6 +21,7 @@ NEEDS = {
     "qemu:netduinoplus2": ("qemu-system-arm", "arm-none-eabi-gcc"),
     "qemu:microbit": ("qemu-system-arm", "arm-none-eabi-gcc"),
     "qemu:riscv32-virt": ("qemu-system-riscv32", "riscv64-unknown-elf-gcc"),
+    "qemu:xtensa-sim": ("qemu-system-xtensa", "xtensa-lx106-elf-gcc"),
 }
 SEEN = {
     ("qemu:netduinoplus2", Raise.TRAP): "a usage fault",
@@ -29,6 +30,8 @@ SEEN = {
     ("qemu:microbit", Raise.BUS_FAULT): "a hard fault",
     ("qemu:riscv32-virt", Raise.TRAP): "a breakpoint",
     ("qemu:riscv32-virt", Raise.BUS_FAULT): "a load access fault",
+    ("qemu:xtensa-sim", Raise.TRAP): "a breakpoint",
+    ("qemu:xtensa-sim", Raise.BUS_FAULT): "a load or store where nothing is",
 }
 
 
@@ -88,7 +91,7 @@ def test_a_check_says_why_the_device_was_gone(
     with pytest.raises(LinkError) as caught:
         check_bundle(bundle, prepared.target, clips, tmp_path, prepared=prepared)
     board = prepared.target.partition(":")[2]
-    name = {"netduinoplus2": "stm32f4_discovery", "riscv32-virt": "riscv32_virt"}.get(board, board)
+    name = {"netduinoplus2": "stm32f4_discovery"}.get(board, board.replace("-", "_"))
     seen = SEEN[prepared.target, Raise.TRAP]
     assert caught.value.message.startswith(f"{name} restarted after {seen} at pc 0x")
     assert " in raise_fault+0x" in caught.value.message and "\n" not in caught.value.message

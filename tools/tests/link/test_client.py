@@ -163,7 +163,7 @@ def test_numbers_and_names_are_those_of_the_firmware() -> None:
     assert {each.name: each.value for each in m.Raise} == numbers("RAISE")
     assert {each.name: each.value for each in LiveKind} == numbers("LIVE_KIND")
     assert list(m.COUNTERS) == [0, 1, 2, 3] and m.COUNTERS[2] == "instructions"
-    assert list(m.FAULT_CAUSES) == [1, 2, 3, 4, 5, 6]
+    assert list(m.FAULT_CAUSES) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_every_line_of_the_definitions_is_read() -> None:

@@ -171,7 +171,7 @@ def test_reboot_starts_afresh(target: str, programs: dict[str, BuildResult]) -> 
 
 
 UNDEFINED, NOWHERE, WATCHDOG, WILD_JUMP, OVERFLOW = range(5)  # as firmware/tests/fault_driver.c fails
-HARD, BUS, USAGE, LATE, EXCEPTION = 1, 3, 4, 5, 6  # as board.h
+HARD, BUS, USAGE, LATE, EXCEPTION, XTENSA = 1, 3, 4, 5, 6, 7  # as board.h
 CORE_WITH_STATUS = {UNDEFINED: USAGE, NOWHERE: BUS, WILD_JUMP: BUS, OVERFLOW: BUS}
 FAULTS = {
     "qemu:netduinoplus2": CORE_WITH_STATUS,
@@ -182,6 +182,7 @@ FAULTS = {
     "qemu:mps2-an500": {UNDEFINED: USAGE, NOWHERE: BUS, WATCHDOG: LATE},
     "qemu:mps2-an505": {**CORE_WITH_STATUS, WATCHDOG: LATE},
     "qemu:riscv32-virt": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP), EXCEPTION),
+    "qemu:xtensa-sim": dict.fromkeys((UNDEFINED, NOWHERE, WILD_JUMP), XTENSA),
 }
 
 
