@@ -310,8 +310,9 @@ static void long_pair(const stapes_requantize_t *q, stapes_tile_t *t, uint32_t c
 }
 
 /* One, two or three output columns of one group. */
-STAPES_INLINE void tile_carry(const stapes_conv_2d_t *p, stapes_tile_t *t, uint32_t group,
+STAPES_INLINE void tile_carry(const stapes_conv_2d_t *p, stapes_tile_t *t, void *scratch, uint32_t group,
                               const uint32_t columns) {
+    (void)scratch;
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t channels = p->channels, bytes = 4u * t->pairs; /* of a pair of channels */
     const int8_t *const weights = p->weights + group * ((channels + 1u) / 2u) * bytes;
@@ -335,7 +336,11 @@ STAPES_INLINE void tile_carry(const stapes_conv_2d_t *p, stapes_tile_t *t, uint3
     }
 }
 
-void stapes_conv_2d_carry(const stapes_call_t *call) {
+typedef void (*carry_t)(const stapes_conv_2d_t *p, stapes_tile_t *t, void *scratch, uint32_t group,
+                        const uint32_t columns);
+
+/* Every column of every group, three, two or one at a time. */
+STAPES_INLINE void convolve_tiles(const stapes_call_t *call, carry_t tile) {
     const stapes_conv_2d_t *p = call->layer->parameters;
     stapes_tile_t t;
     stapes_tile_init(&t, call->scratch, p->pairs, &p->requantize, (uint32_t)p->channels * p->groups,
@@ -347,15 +352,15 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
             t.output = call->output + column * t.step + group * p->channels;
             if (left == 3 || left > 4) {
                 gather_3(p, call->rows, at, call->scratch);
-                tile_carry(p, &t, group, 3);
+                tile(p, &t, call->scratch, group, 3);
                 column += 3;
             } else if (left == 1) {
                 gather_1(p, call->rows, at, call->scratch);
-                tile_carry(p, &t, group, 1);
+                tile(p, &t, call->scratch, group, 1);
                 column += 1;
             } else {
                 gather_2(p, call->rows, at, call->scratch);
-                tile_carry(p, &t, group, 2);
+                tile(p, &t, call->scratch, group, 2);
                 column += 2;
             }
         }
@@ -363,12 +368,18 @@ void stapes_conv_2d_carry(const stapes_call_t *call) {
     stapes_activate(&p->requantize, call->output, p->columns * t.step);
 }
 
+void stapes_conv_2d_carry(const stapes_call_t *call) {
+    convolve_tiles(call, tile_carry);
+}
+
 /* As tile_carry, a pair of channels after the other: their weights are unpacked in front of the products. */
-STAPES_INLINE void tile_int4(const stapes_conv_2d_int4_t *p, stapes_tile_t *t, int8_t *unpacked,
-                             uint32_t group, const uint32_t columns) {
+STAPES_INLINE void tile_int4(const stapes_conv_2d_t *p, stapes_tile_t *t, void *scratch, uint32_t group,
+                             const uint32_t columns) {
     const stapes_requantize_t *q = &p->requantize;
     const uint32_t channels = p->channels, weights = 4u * t->pairs; /* of a pair of channels */
+    const uint32_t widest = p->columns < STAPES_TILE ? p->columns : STAPES_TILE;
     const int8_t *packed = p->weights + group * ((channels + 1u) / 2u) * STAPES_INT4_BYTES(weights);
+    int8_t *unpacked = (int8_t *)scratch + weights * widest;
     t->channel = q->channels + group * channels;
     t->shifts = q->shifts + group * channels;
     t->end = unpacked + weights;
@@ -386,33 +397,7 @@ STAPES_INLINE void tile_int4(const stapes_conv_2d_int4_t *p, stapes_tile_t *t, i
 }
 
 void stapes_conv_2d_int4(const stapes_call_t *call) {
-    const stapes_conv_2d_int4_t *p = call->layer->parameters;
-    const uint32_t widest = p->columns < STAPES_TILE ? p->columns : STAPES_TILE;
-    int8_t *unpacked = (int8_t *)call->scratch + 4u * p->pairs * widest;
-    stapes_tile_t t;
-    stapes_tile_init(&t, call->scratch, p->pairs, &p->requantize, (uint32_t)p->channels * p->groups,
-                     p->columns);
-    for (uint32_t group = 0; group < p->groups; group++) {
-        for (uint32_t column = 0; column != p->columns;) {
-            const uint32_t left = p->columns - column,
-                           at = column * p->column_step + group * p->segment_bytes;
-            t.output = call->output + column * t.step + group * p->channels;
-            if (left == 3 || left > 4) {
-                gather_3(p, call->rows, at, call->scratch);
-                tile_int4(p, &t, unpacked, group, 3);
-                column += 3;
-            } else if (left == 1) {
-                gather_1(p, call->rows, at, call->scratch);
-                tile_int4(p, &t, unpacked, group, 1);
-                column += 1;
-            } else {
-                gather_2(p, call->rows, at, call->scratch);
-                tile_int4(p, &t, unpacked, group, 2);
-                column += 2;
-            }
-        }
-    }
-    stapes_activate(&p->requantize, call->output, p->columns * t.step);
+    convolve_tiles(call, tile_int4);
 }
 
 #else

@@ -34,7 +34,8 @@ static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
     }
 }
 
-typedef const int8_t *(*add_t)(const int8_t *w, const stapes_element_t *x, uint32_t pairs, int32_t *sums);
+/* Adds the products of a pair of channels; the inputs lie in the scratch. Returns the next pair's weights. */
+typedef const int8_t *(*add_t)(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums);
 
 STAPES_INLINE void accumulate(const stapes_call_t *call, add_t add) {
     const stapes_fully_connected_t *p = call->layer->parameters;
@@ -60,13 +61,17 @@ STAPES_INLINE void accumulate(const stapes_call_t *call, add_t add) {
     }
 }
 
+STAPES_INLINE const int8_t *add(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
+    return stapes_dot_add(w, x, pairs, sums);
+}
+
 void stapes_fully_connected(const stapes_call_t *call) {
-    accumulate(call, stapes_dot_add);
+    accumulate(call, add);
 }
 
 #if STAPES_DSP && !STAPES_MVE
 
-STAPES_INLINE const int8_t *add_carried(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
+STAPES_INLINE const int8_t *add_carried(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
     return stapes_add_carried(w, x, 1, pairs, sums, 1);
 }
 
@@ -76,35 +81,19 @@ void stapes_fully_connected_carry(const stapes_call_t *call) {
 
 #endif
 
-/* A pair of channels after the other: their weights are unpacked behind the inputs. */
-void stapes_fully_connected_int4(const stapes_call_t *call) {
-    const stapes_fully_connected_int4_t *p = call->layer->parameters;
-    const stapes_requantize_t *q = &p->requantize;
-    const uint32_t pairs = (p->row_bytes + 1u) / 2u;
-    stapes_element_t *x = call->scratch;
-    int8_t *unpacked = (int8_t *)call->scratch + 4u * pairs;
-    int32_t *sums = call->state;
-    gather(call->rows[0], p->row_bytes, x);
-    if (call->step == 0) {
-        for (uint32_t channel = 0; channel < p->channels; channel++) {
-            sums[channel] = q->channels[channel].bias;
-        }
-        if ((p->channels & 1u) != 0) {
-            sums[p->channels] = 0; /* the partner of the last channel */
-        }
-    }
-    const int8_t *packed = p->weights + call->step * p->row_weights;
-    for (uint32_t channel = 0; channel < p->channels; channel += 2) {
+/* The weights are unpacked behind the inputs. */
+STAPES_INLINE const int8_t *add_int4(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
+    int8_t *unpacked = (int8_t *)x + 4u * pairs;
 #if STAPES_DSP && !STAPES_MVE
-        packed = stapes_unpack_carried(packed, 4u * pairs, unpacked);
-        (void)stapes_add_carried(unpacked, x, 1, pairs, sums + channel, 1);
+    w = stapes_unpack_carried(w, 4u * pairs, unpacked);
+    (void)add_carried(unpacked, x, pairs, sums);
 #else
-        packed = stapes_unpack(packed, 4u * pairs, unpacked);
-        (void)stapes_dot_add(unpacked, x, pairs, sums + channel);
+    w = stapes_unpack(w, 4u * pairs, unpacked);
+    (void)add(unpacked, x, pairs, sums);
 #endif
-    }
-    if (call->step + 1u == call->layer->steps) {
-        stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
-        stapes_activate(q, call->output, p->channels);
-    }
+    return w;
+}
+
+void stapes_fully_connected_int4(const stapes_call_t *call) {
+    accumulate(call, add_int4);
 }
