@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stapes.codegen.emitter import Provenance
-from stapes.codegen.model import generate_model
 from stapes.compiler import Layer, Plan, compile_graph, layer_costs
 from stapes.errors import ModelError, TargetError
-from stapes.files import sha256
-from stapes.firmware import build_firmware
+from stapes.firmware import build_network
 from stapes.graph import Graph, read_tflite, simplify
 from stapes.int8 import initial_state, run_graph
 from stapes.progress import Progress, no_progress
@@ -99,17 +96,8 @@ def bench_model(
         raise TargetError(f"no benchmark on {target}", hint="give host, qemu:MACHINE or board:NAME@PORT")
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name, hop)
-    generated = directory / "generated"
-    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
-    flags = f"-DSTAPES_BENCH_WINDOWS={inputs}"
-    result = build_firmware(
-        generated,
-        board,
-        directory / board,
-        app="bench_model",
-        definitions={"CMAKE_C_FLAGS": flags},
-        progress=progress,
-    )
+    macro = f"STAPES_BENCH_WINDOWS={inputs}"
+    result = build_network(plan, model, directory, board, "bench_model", macro, name=name, progress=progress)
     oracle, reference = _oracle(model)
     windows = _windows(graph, inputs)
     state = initial_state(graph)

@@ -222,7 +222,7 @@ def work_bytes(plan: Plan) -> int:
         rows = sum(window.height * (row_bytes(plan, layer, i) + 13) for i, window in enumerate(layer.inputs))
         channels = 0
         if layer.kernel in FAMILIES:
-            channels = len(_shifts(layer))
+            channels = len(shifts_of(layer))
             # One row of numbers, and one of zeros; a kernel's constants are made anew.
             rows = 2 * row_bytes(plan, layer, 0) + 13 * layer.inputs[0].height
         most = max(most, 2 * made + rows + layer.scratch_bytes + 9 * channels + 128)
@@ -238,11 +238,11 @@ def row_bytes(plan: Plan, layer: Layer, position: int) -> int:
     return window.left + plan.storages[window.tensor].row_bytes + max(window.right, 0)
 
 
-def _shifts(layer: Layer) -> npt.NDArray[np.int8]:
+def shifts_of(layer: Layer) -> npt.NDArray[np.int64]:
+    """As the image has them: negative ones mark channels that take the long way."""
     requantize = layer.fields["requantize"]
     assert isinstance(requantize, dict)
-    shifts = requantize["shifts"]
-    return np.asarray(getattr(shifts, "values"), np.int8)  # noqa: B009 (an Array)
+    return np.asarray(requantize["shifts"].values, np.int64)  # type: ignore[union-attr]
 
 
 def _sweep_bytes(layer: Layer) -> int:

@@ -16,7 +16,7 @@ from stapes.compiler.structures import macro
 from stapes.graph import Graph, Op
 from stapes.int8.arithmetic import activation_range
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim
-from stapes.proof.device import FAMILIES, ProofDevice, Row
+from stapes.proof.device import FAMILIES, ProofDevice, Row, shifts_of
 from stapes.proof.tflm import Changes, Rule, quantized_multiplier
 
 Advance = Callable[[int], None]
@@ -134,7 +134,7 @@ def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range,
     reach = max(abs(value - linear.zero_point) for value in values)
     partial = np.abs(linear.given_biases) + wide * reach
     kernels = np.abs(linear.biases) + 128 * wide
-    shifts = _shifts_of(layer)[: linear.channels]
+    shifts = shifts_of(layer)[: linear.channels]
     short = shifts >= 0
     right = np.array([-rule.shift for rule in linear.rules])
     offsets = np.array([abs(2 * rule.zero_point + 1) for rule in linear.rules], np.int64) << np.clip(
@@ -315,12 +315,6 @@ def sums_of(layer: Layer, linear: Linear, bounds: SumBounds, core: str) -> int:
 @lru_cache(maxsize=8192)
 def _expected(rule: Rule, low: int, high: int) -> Changes:
     return rule.changes(low, high)
-
-
-def _shifts_of(layer: Layer) -> npt.NDArray[np.int64]:
-    requantize = layer.fields["requantize"]
-    assert isinstance(requantize, dict)
-    return np.asarray(requantize["shifts"].values, np.int64)  # type: ignore[union-attr]
 
 
 def _pairs(linear: Linear) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.bool_]]:

@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from stapes.codegen.emitter import Provenance
-from stapes.codegen.model import generate_model
 from stapes.compiler import Layer, Plan, compile_graph
-from stapes.compiler.bounds import EVERYTHING, value_ranges
+from stapes.compiler.bounds import EVERYTHING, Range, SumBounds, value_ranges
 from stapes.errors import TargetError
 from stapes.files import canonical_json, package_hash, parse_json, sha256, write_json
-from stapes.firmware import build_firmware
+from stapes.firmware import build_network
 from stapes.firmware.build import compiler_version, source_hash
 from stapes.graph import Graph, Op, read_tflite, simplify
 from stapes.int8 import initial_state, run_graph
@@ -25,6 +23,7 @@ from stapes.progress import Progress, no_progress
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim, LayerProof
 from stapes.proof.device import FAMILIES, NoRoomError, ProofDevice, work_bytes
 from stapes.proof.linear import (
+    Linear,
     check_bounds,
     check_constants,
     check_products,
@@ -140,17 +139,8 @@ def prove_model(
     proof = _kept(kept, key)
     if proof is not None and proof.schedule is not None:
         return proof
-    generated = directory / "generated"
-    generate_model(plan, generated, Provenance({name: sha256(model)}), name="app")
-    flags = f"-DSTAPES_PROVE_BYTES={work_bytes(plan)}u"
-    result = build_firmware(
-        generated,
-        board,
-        directory / board,
-        app="prove",
-        definitions={"CMAKE_C_FLAGS": flags},
-        progress=progress,
-    )
+    macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
+    result = build_network(plan, model, directory, board, "prove", macro, name=name, progress=progress)
     with open_target(target, result.elf, counts=False) as stream:
         device = ProofDevice(stream)
         core = device.core()
@@ -191,13 +181,15 @@ def _prove_layers(
 ) -> None:
     ranges = value_ranges(graph)
     total = done = 0
-    for layer in plan.layers:
-        op = _op_of(graph, layer)
+    operators = [_op_of(graph, layer) for layer in plan.layers]
+    linears: dict[int, tuple[Linear, Range, SumBounds]] = {}
+    for layer, op in zip(plan.layers, operators, strict=True):
         if layer.kernel in FAMILIES and op is not None:
-            linear = linear_of(graph, op, layer)
-            total += sums_of(layer, linear, linear.bounds(ranges.get(op.inputs[0], EVERYTHING)), proof.core)
-    for layer in plan.layers:
-        op = _op_of(graph, layer)
+            linear, values = linear_of(graph, op, layer), ranges.get(op.inputs[0], EVERYTHING)
+            bounds = linear.bounds(values)
+            linears[layer.index] = linear, values, bounds
+            total += sums_of(layer, linear, bounds, proof.core)
+    for layer, op in zip(plan.layers, operators, strict=True):
 
         def advance(count: int) -> None:
             nonlocal done
@@ -211,10 +203,8 @@ def _prove_layers(
         try:
             if op is None:
                 claims.append(Claim("values", TESTED, "its operator is not to be found in the file"))
-            elif layer.kernel in FAMILIES:
-                linear = linear_of(graph, op, layer)
-                values = ranges.get(op.inputs[0], EVERYTHING)
-                bounds = linear.bounds(values)
+            elif layer.index in linears:
+                linear, values, bounds = linears[layer.index]
                 claims.append(check_bounds(layer, linear, bounds, values, proof.core))
                 claims.append(check_constants(device, layer, linear))
                 claims.append(check_products(device, layer, linear))

@@ -11,9 +11,10 @@ import pytest
 from modelmaker import ModelMaker
 from planting import Alter, field, line, more, number, swap, tensor
 
+from stapes.codegen import model as codegen
 from stapes.proof import Proof, prove, prove_model
 
-SOUND = prove.generate_model
+SOUND = codegen.generate_model
 MODEL, WEIGHTS = "stapes_app_model.c", "stapes_app_weights.c"
 
 
@@ -67,7 +68,7 @@ def test_every_reachable_sum_was_compared(model: bytes, sound: Proof) -> None:
 def test_what_was_shown_is_not_shown_again(
     model: bytes, sound: Proof, workshop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prove, "build_firmware", None)
+    monkeypatch.setattr(prove, "build_network", None)
     assert prove_model(model, "host", workshop).as_json() == sound.as_json()
 
 
@@ -192,7 +193,7 @@ def test_planted_faults_are_named(
     kept = workshop / "proof-host.json"
     whole = kept.read_text()
     kept.unlink()
-    monkeypatch.setattr(prove, "generate_model", generate)
+    monkeypatch.setattr(codegen, "generate_model", generate)
     try:
         proof = prove_model(model, "host", workshop)
     finally:
