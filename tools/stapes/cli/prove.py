@@ -34,10 +34,10 @@ def prove(
     data, hop = read_model(model)
     with progress_bar() as progress:
         proof = prove_model(data, target, out / model.stem, name=model.name, hop=hop, progress=progress)
-    _print(proof)
     save_json(json, proof.as_json())
     path = certificate or certificate_of(model)
     write_certificate(path, proof)
+    _print(proof)
     console.print(f"certificate: {path}", soft_wrap=True)
     if proof.verdict == "failed":
         raise typer.Exit(1)

@@ -14,12 +14,12 @@ import pytest
 import soundfile
 from modelmaker import ModelMaker
 
-from stapes.adopt import read_manifest
+from stapes.adopt import adopt, read_manifest
 from stapes.datasets import read_audio
-from stapes.errors import BundleError
+from stapes.errors import BundleError, ModelError
 from stapes.graph import load_graph
 from stapes.int8 import initial_state, run_graph
-from stapes.recipe import Bundle
+from stapes.recipe import MICRO, Bundle, FrontendSpec, WindowSpec
 from stapes.reference import LiveKind, LiveReference, Reference
 
 DATA = os.environ.get("STAPES_DATA")
@@ -119,6 +119,28 @@ def test_what_is_no_manifest_is_refused(change: dict[str, Any], message: str, pl
     (place / "bad.json").write_text(json.dumps({**MANIFEST, **change}))
     with pytest.raises(BundleError, match=message):
         read_manifest(place / "bad.json")
+
+
+@pytest.mark.parametrize(
+    ("bands_first", "sigmoid", "message"),
+    [(True, True, "bands first, and it keeps state"), (False, False, "nothing is put behind such a network")],
+)
+def test_a_network_with_state_is_taken_as_it_is_or_not(
+    bands_first: bool, sigmoid: bool, message: str
+) -> None:
+    maker = ModelMaker(8).input((1, 40, 3) if bands_first else (1, 3, 40), 26 / 255, -128)
+    maker.reshape((1, 3, 1, 40)).remember("stream", 2).reshape((1, 200)).fully_connected(1)
+    if sigmoid:
+        maker.unary("LOGISTIC", scale=1 / 256, zero_point=-128)
+    with pytest.raises(ModelError, match=message):
+        adopt(maker.build(), "anvil", FrontendSpec(**MICRO, micro=True, hop_length=160))
+
+
+def test_settings_that_no_streaming_network_has_are_named() -> None:
+    with pytest.raises(ValueError, match=r"one setting, and n_mels = 64 is not of it"):
+        FrontendSpec(**{**MICRO, "n_mels": 64}, micro=True)
+    with pytest.raises(ValueError, match=r"hop_frames = 2 is not frames = 3"):
+        WindowSpec(frames=3, hop_frames=2, stateful=True)
 
 
 def test_nothing_is_written_without_the_network(place: Path, run_stapes: Any) -> None:
