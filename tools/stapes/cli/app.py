@@ -20,6 +20,7 @@ from stapes.cli import (
     doctor,
     evaluate,
     export,
+    farm,
     flash,
     frontend,
     generate,
@@ -82,6 +83,7 @@ app.command()(flash.flash)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(check.compare)
+app.command()(farm.farm)
 app.command()(check.demo)
 app.command()(prove.prove)
 app.command()(live.listen)

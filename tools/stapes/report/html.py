@@ -56,8 +56,11 @@ class Confusion:
         return round(100 * self.counts[row][column] / total) if total else 0
 
 
-def html_report(results: Iterable[Result]) -> str:
-    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture."""
+def html_report(results: Iterable[Result], *, missing: Sequence[tuple[str, str]] = ()) -> str:
+    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture.
+
+    `missing` names what has no result, and why: with any, the page says that all together failed.
+    """
     kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
     for result in results:
         kind = result_kind(result)
@@ -71,10 +74,11 @@ def html_report(results: Iterable[Result]) -> str:
         _environment()
         .get_template("report.html.j2")
         .render(
-            title=", ".join(names) or "front end and accuracy",
+            title=", ".join(names) or ("boards" if missing else "front end and accuracy"),
             version=__version__,
             checks=[_check(check) for check in checks],
-            passed=all(check["passed"] for check in checks),
+            passed=all(check["passed"] for check in checks) and not missing,
+            missing=missing,
             figures=[(title, [check[key] or None for check in checks]) for key, title in FIGURES],
             cycles=_cycles(checks),
             arenas=_arenas(checks),
