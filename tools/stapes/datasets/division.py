@@ -37,8 +37,11 @@ class Piece:
     also: tuple[str, ...] = ()
 
 
-def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "time"]) -> list[int]:
-    """The fold (1 to `folds`) of each piece; raises `DataError` when a label would be in one fold only.
+def divide(
+    pieces: Sequence[Piece], folds: int, split: Literal["recording", "time"], *, for_training: bool = True
+) -> list[int]:
+    """The fold (1 to `folds`) of each piece; raises `DataError` when a label would be in one fold only, unless no
+    network is to learn from them.
 
     `recording`: groups are dealt, the largest first, each to the fold that has fewest clips of its labels.
     `time`: the pieces of a group and label, in the order of time, are cut into `folds` runs.
@@ -49,7 +52,7 @@ def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "tim
         for label in (piece.label, *piece.also):
             where[label].add(fold)
     lonely = sorted(label for label, seen in where.items() if len(seen) < 2)
-    if lonely:
+    if lonely and for_training:
         raise DataError(
             f"label {', '.join(lonely)}: every clip comes from one recording; "
             "a network that is to be tested on it could not learn it",

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from stapes.datasets.audacity import nfc, read_label_track
 from stapes.datasets.audio import END_TOLERANCE, Span, audio_info
@@ -33,19 +34,30 @@ UNREADABLE_SUFFIXES = (
 """Sounds that libsndfile does not decode: named, and not left out without a word."""
 TABLE = "clips.csv"
 
+OwnKind = Literal["folders", "csv", "audacity"]
+
 _HINT = "see docs/datasets.md for the layouts"
 
 
-def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip]:
-    """The clips of `spec.kind` (folders, csv or audacity), cut and divided as it says; raises `DataError`."""
+def own_clips(
+    directory: Path, spec: DatasetSpec, sample_rate: int, *, for_training: bool = True
+) -> list[Clip]:
+    """The clips of `spec.kind` (folders, csv or audacity), cut and divided as it says; raises `DataError`.
+
+    Unless they are `for_training`, a class may be in one fold only.
+    """
     require_directory(directory, _HINT)
     pieces, folds = _READERS[spec.kind](directory, spec)
     if not pieces:
         raise DataError(f"{directory}: no labelled recordings", hint=_HINT)
     cut_pieces, origin = with_sets(*_cut(pieces, spec.cut_seconds), pieces)
-    if folds and spec.split == "recording":
+    if folds and spec.split == "recording" and for_training:
         require_whole((pieces[index].group, folds[index]) for index in origin)
-    numbers = [folds[index] for index in origin] if folds else divide(cut_pieces, spec.folds, spec.split)
+    numbers = (
+        [folds[index] for index in origin]
+        if folds
+        else divide(cut_pieces, spec.folds, spec.split, for_training=for_training)
+    )
     return [
         recorded_clip(
             piece.path,
@@ -55,6 +67,7 @@ def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip
             sample_rate=sample_rate,
             span=piece.span,
             also=piece.also,
+            group=piece.group,
         )
         for piece, fold in zip(cut_pieces, numbers, strict=True)
     ]
@@ -162,6 +175,21 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
             hint="set dataset.pad_seconds: what surrounds a point is heard with it",
         )
     return pieces, []
+
+
+def layout(directory: Path, asked: OwnKind) -> OwnKind:
+    """How the recordings in `directory` are labelled: as `asked` where that is there, else as what is there says."""
+    if asked == "csv" and (directory / TABLE).is_file():
+        return asked
+    found = recordings(directory)
+    there: dict[OwnKind, bool] = {
+        "audacity": any(path.with_suffix(".txt").is_file() for path in found),
+        "csv": (directory / TABLE).is_file(),
+        "folders": bool(found) and all(path.parent != directory for path in found),
+    }
+    if there[asked]:
+        return asked
+    return next((kind for kind in ("csv", "audacity", "folders") if there[kind]), asked)
 
 
 def recordings(directory: Path) -> list[Path]:
