@@ -28,6 +28,7 @@ from stapes.cli import (
     live,
     prove,
     report,
+    review,
     sweep,
     train,
 )
@@ -87,6 +88,7 @@ app.command()(prove.prove)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)
+app.command()(review.review)
 app.command()(frontend.features)
 app.add_typer(data.app, name="data")
 app.add_typer(frontend.app, name="frontend")

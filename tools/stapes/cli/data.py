@@ -129,6 +129,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
 def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset, bool]:
     """What is there; whether each class is judged by itself."""
     from stapes.datasets import open_dataset
+    from stapes.datasets.own import unused
     from stapes.datasets.statistics import describe_dataset
     from stapes.recipe import load_recipe
 
@@ -137,6 +138,8 @@ def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset,
     dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
     with progress_bar() as progress:
         found = describe_dataset(dataset, asked.window_samples, progress, tagging=tagging)
+    if data is not None:
+        found["warnings"] += unused(data, asked.dataset.kind)
     return found, dataset, tagging
 
 
