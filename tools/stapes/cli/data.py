@@ -93,7 +93,7 @@ def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
 
 @app.command()
 def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption = None) -> None:
-    """Clips and seconds by class and fold, levels, lengths, sample rates."""
+    """Clips and seconds by class and fold; fold, level, silence and bandwidth of each recording; lengths, rates."""
     from rich.table import Table
 
     found, _, _ = _describe(recipe, data)
@@ -104,6 +104,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         table.add_row(row["label"], str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
     save_json(json, found)
     console.print(table)
+    _print_recordings(found["recordings"])
     console.print(
         f"lengths: {found['shortest_seconds']:.2f} to {found['longest_seconds']:.2f} s, "
         f"median {found['median_seconds']:.2f} s"
@@ -124,6 +125,40 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         note("warning:", warning)
     for problem in found["problems"]:
         note("problem:", problem)
+
+
+_MOST_ROWS = 40
+
+
+def _print_recordings(rows: list[dict[str, Any]]) -> None:
+    """A row a recording; of many the quietest and the loudest of each fold."""
+    from rich.table import Table
+
+    table = Table(title=f"{len(rows)} recordings")
+    table.add_column("recording", overflow="fold")
+    for column in ("fold", "clips", "seconds", "level, dBFS", "digital silence", "up to, kHz"):
+        table.add_column(column, justify="right")
+    shown = rows
+    if len(rows) > _MOST_ROWS:
+        folds = sorted({row["fold"] for row in rows})
+        sounding = [row for row in rows if row["level_db"] is not None]
+        of_fold = [[row for row in sounding if row["fold"] == fold] for fold in folds]
+        shown = [
+            choose(rows, key=lambda row: row["level_db"]) for rows in of_fold if rows for choose in (min, max)
+        ]
+        table.title = f"the quietest and the loudest of each fold, of {len(rows)} recordings (--json has all)"
+    for row in shown:
+        level, width = row["level_db"], row["bandwidth_hz"]
+        table.add_row(
+            row["recording"],
+            str(row["fold"]),
+            str(row["clips"]),
+            f"{row['seconds']:.1f}",
+            "–" if level is None else f"{level:.1f}",
+            f"{row['silent_share']:.0%}",
+            "–" if width is None else f"{width / 1000:.1f}",
+        )
+    console.print(table)
 
 
 def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset, bool]:
