@@ -671,9 +671,13 @@ def widened() -> bytes:
     """Larger maps, and sums over more than fit 32 bits."""
     maker = ModelMaker(5).input((1, 3, 4, 600), scale=0.0002)
     source, outputs = maker.last, []
-    for stride, kernel in (((2, 2), (3, 3)), ((1, 2), (2, 3))):
-        size = (3 * stride[0], 4 * stride[1])
-        maker.transpose_conv(3, size, kernel, stride, activation="RELU", source=source)
+    for stride, kernel, padding in (
+        ((2, 2), (3, 3), "SAME"),
+        ((1, 2), (2, 3), "SAME"),
+        ((2, 2), (3, 3), "VALID"),
+    ):
+        size = (3 * stride[0], 4 * stride[1])  # unpadded, less than the map scatters
+        maker.transpose_conv(3, size, kernel, stride, padding, "RELU", source=source)
         outputs.append(maker.last)
     outputs.append(maker.conv_2d(2, (3, 3), source=source).last)
     return maker.build(outputs)

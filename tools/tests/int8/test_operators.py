@@ -138,12 +138,13 @@ def test_batch_matmul(batch, alone, sizes, adj_x, adj_y, zeros):
     bias=st.booleans(),
     activation=activations,
     zero=zero_points,
+    more=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     seed=seeds,
 )
-def test_transpose_conv(window, depth, channels, per_channel, bias, activation, zero, seed):
-    """The map that a convolution would make is the input, the map that it would read the output."""
+def test_transpose_conv(window, depth, channels, per_channel, bias, activation, zero, more, seed):
+    """The map that a convolution would make is the input, or more than that; the map that it would read the output."""
     size, kernel, stride, padding = (window[name] for name in ("size", "kernel", "stride", "padding"))
-    shape = [output_size(padding, size[i], kernel[i], stride[i]) for i in (0, 1)]
+    shape = [output_size(padding, size[i], kernel[i], stride[i]) + more[i] for i in (0, 1)]
     maker = ModelMaker(seed).input((1, *shape, depth), 0.05, zero)
     maker.transpose_conv(
         channels, size, kernel, stride, padding, activation, per_channel, bias, zero_point=-7
