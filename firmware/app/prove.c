@@ -7,7 +7,8 @@
  *   R  constants of a layer's requantisation
  *   S  every sum from the lowest to the highest through a kernel's requantisation: sums are biases
  *   T  the engine's schedule with kernels that only look at which rows they get
- *   X  exponentials and reciprocals of a softmax
+ *   X  exponentials of a softmax
+ *   Y  reciprocals of a softmax
  *   E  an input row for the network as it is; behind a window's last the CRCs of all rows of each layer */
 #include <string.h>
 
@@ -21,12 +22,11 @@
 #define STAPES_PROVE_BYTES 65536u
 #endif
 
-#define SWEPT        48u  /* channels of a call that sweeps */
-#define PIECE        512u /* of a request */
-#define NO_ROOM      1u   /* the work area is too small */
-#define NOT_THERE    2u   /* no such request */
-#define MOST_COLUMNS 8u
-#define MOST_GROUP   4u
+enum {
+#define NUMBER(name, value, text) name = (value),
+#define STATUS(name, value, text) name = (value),
+#include "prove.def"
+};
 
 static uint64_t work[STAPES_PROVE_BYTES / 8u]; /* the request, then what take() gives */
 static size_t used;                            /* of the work area, in units of 8 bytes */
@@ -56,11 +56,15 @@ static void put(uint8_t *bytes, uint32_t value) {
     }
 }
 
-static void answer(uint32_t status, const void *bytes, size_t count) {
+static void begin_answer(uint32_t status, size_t count) {
     uint8_t head[5];
     head[0] = (uint8_t)status;
     put(head + 1, (uint32_t)count);
     board_write(head, sizeof head);
+}
+
+static void answer(uint32_t status, const void *bytes, size_t count) {
+    begin_answer(status, count);
     if (count != 0) {
         board_write(bytes, count);
     }
@@ -79,14 +83,19 @@ static void *take(size_t bytes) {
 }
 
 /* A layer whose kernel has a requantisation, and its parameters, both to be changed. */
-typedef enum { AS_IT_IS, CONV_2D, FULLY_CONNECTED, DEPTHWISE } family_t;
+typedef enum {
+    AS_IT_IS,
+#define FAMILY(name, value, text) name = (value),
+#include "prove.def"
+} family_t;
 typedef struct {
     stapes_layer_t layer;
     union {
-        stapes_requantize_t requantize; /* all begin with it */
+        stapes_requantize_t requantize; /* all but the last begin with it */
         stapes_conv_2d_t conv;
         stapes_fully_connected_t dense;
         stapes_depthwise_conv_2d_t depthwise;
+        stapes_reduce_sum_t reduce;
     } parameters;
 } copy_t;
 
@@ -108,11 +117,25 @@ static uint32_t copy_layer(copy_t *copy, uint32_t index, family_t family) {
         copy->parameters.depthwise = *(const stapes_depthwise_conv_2d_t *)parameters;
         return copy->parameters.depthwise.channels;
     }
+    if (family == REDUCE_SUM) {
+        copy->parameters.reduce = *(const stapes_reduce_sum_t *)parameters;
+        return 1;
+    }
     return 0;
 }
 
-/* Requantisation that gives half of every sum, exactly where that is even, a long channel's all of it. */
-static uint32_t make_identity(stapes_requantize_t *q, uint32_t channels) {
+/* Requantisation that gives half of every sum, exactly where that is even, a long channel's and a reduction's
+ * all of it. */
+static uint32_t make_identity(copy_t *copy, family_t family, uint32_t channels) {
+    stapes_requantize_t *q = &copy->parameters.requantize;
+    if (family == REDUCE_SUM) {
+        stapes_reduce_sum_t *r = &copy->parameters.reduce;
+        r->multiplier = 1 << 30;
+        r->shift = 1;
+        r->bias = 0;
+        r->zero_point = 0;
+        return 0;
+    }
     stapes_channel_t *table = take((channels + 1u) * sizeof *table);
     int8_t *shifts = take(channels + 4u);
     if (table == NULL || shifts == NULL) {
@@ -173,7 +196,7 @@ static void call_once(void) {
     }
     memcpy(made, next, behind + state);
     next += behind + state;
-    uint32_t status = family == AS_IT_IS ? 0u : make_identity(&copy.parameters.requantize, channels);
+    uint32_t status = family == AS_IT_IS ? 0u : make_identity(&copy, family, channels);
     for (uint32_t i = 0; i < rows && status == 0u; i++) {
         status = get_row(&table[i], &zeros);
     }
@@ -187,26 +210,35 @@ static void call_once(void) {
     answer(status, made, status == 0u ? behind + state : 0u);
 }
 
-/* Requantisation as it is in the image: 8 numbers, then of each channel bias, multiplier and shift. */
+/* Requantisation as it is in the image: 5 numbers, then of each channel bias, multiplier and shift. */
 static void read_constants(void) {
     copy_t copy;
     const uint32_t index = get(2);
-    const uint32_t channels = copy_layer(&copy, index, (family_t)get(1));
-    const stapes_requantize_t *q = &copy.parameters.requantize;
+    const family_t family = (family_t)get(1);
+    const uint32_t channels = copy_layer(&copy, index, family);
     uint8_t *out = take(20u + 9u * channels);
     if (out == NULL) {
         answer(NO_ROOM, NULL, 0);
         return;
     }
-    put(out, (uint32_t)q->zero_point);
-    put(out + 4, (uint32_t)q->rounding);
-    put(out + 8, (uint32_t)q->minimum);
-    put(out + 12, (uint32_t)q->maximum);
-    put(out + 16, q->is_short);
-    for (uint32_t i = 0; i < channels; i++) {
-        put(out + 20 + 9u * i, (uint32_t)q->channels[i].bias);
-        put(out + 24 + 9u * i, (uint32_t)q->channels[i].multiplier);
-        out[28 + 9u * i] = (uint8_t)q->shifts[i];
+    if (family == REDUCE_SUM) {
+        const stapes_reduce_sum_t *r = &copy.parameters.reduce;
+        put(out, (uint32_t)r->zero_point);
+        put(out + 20, (uint32_t)r->bias);
+        put(out + 24, (uint32_t)r->multiplier);
+        out[28] = (uint8_t)r->shift;
+    } else {
+        const stapes_requantize_t *q = &copy.parameters.requantize;
+        put(out, (uint32_t)q->zero_point);
+        put(out + 4, (uint32_t)q->rounding);
+        put(out + 8, (uint32_t)q->minimum);
+        put(out + 12, (uint32_t)q->maximum);
+        put(out + 16, q->is_short);
+        for (uint32_t i = 0; i < channels; i++) {
+            put(out + 20 + 9u * i, (uint32_t)q->channels[i].bias);
+            put(out + 24 + 9u * i, (uint32_t)q->channels[i].multiplier);
+            out[28 + 9u * i] = (uint8_t)q->shifts[i];
+        }
     }
     answer(0, out, 20u + 9u * channels);
 }
@@ -219,9 +251,49 @@ typedef struct {
     uint32_t count; /* channels */
 } sweep_t;
 
-static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t first, uint32_t group,
-                           uint32_t columns) {
+/* Weights as kernels for four bits take them, in place. */
+static void to_four_bits(int8_t *weights, uint32_t count) {
+    uint8_t *packed = (uint8_t *)weights;
+    for (uint32_t at = 0; at < count; at += 8u) {
+        for (uint32_t i = 0; i < 4u; i++) {
+            *packed++ = (uint8_t)((weights[at + i] + 8) | (weights[at + 4u + i] + 8) << 4);
+        }
+    }
+}
+
+/* `columns` sums of one input each; the bias is put in for every call. */
+static uint32_t make_reduction_sweep(sweep_t *s, uint32_t columns) {
+    stapes_reduce_sum_t *r = &s->copy.parameters.reduce;
+    int8_t *row = take(columns);
+    const int8_t **rows = take(sizeof *rows);
+    s->count = 1;
+    s->channels = take(sizeof *s->channels);
+    s->call.output = take(columns);
+    s->call.state = take(columns * sizeof(int32_t));
+    if (row == NULL || rows == NULL || s->channels == NULL || s->call.output == NULL ||
+        s->call.state == NULL) {
+        return NO_ROOM;
+    }
+    for (uint32_t j = 0; j < columns; j++) {
+        row[j] = (int8_t)j;
+    }
+    rows[0] = row;
+    r->outer = r->outer_added = r->middle = r->added = 1;
+    r->inner = columns;
+    s->call.layer = &s->copy.layer;
+    s->call.rows = rows;
+    s->call.scratch = NULL;
+    s->call.step = 0;
+    s->copy.layer.steps = 1;
+    return 0;
+}
+
+static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t four_bits, uint32_t first,
+                           uint32_t group, uint32_t columns) {
     (void)copy_layer(&s->copy, index, family);
+    if (family == REDUCE_SUM) {
+        return make_reduction_sweep(s, columns);
+    }
     stapes_requantize_t *q = &s->copy.parameters.requantize;
     stapes_depthwise_conv_2d_t *d = &s->copy.parameters.depthwise;
     const uint32_t height = family == DEPTHWISE ? d->kernel_height : 1u;
@@ -239,8 +311,8 @@ static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t
     int8_t *zeros = take(bytes), *row = take(bytes);
     const int8_t **rows = take(height * sizeof *rows);
     s->call.output = take(columns * count);
-    s->call.scratch =
-        take(8u * (height + 1u) * ((columns - 1u) * stride + 2u * width) + STAPES_QUAD_BYTES + 64u);
+    s->call.scratch = take(8u * (height + 1u) * ((columns - 1u) * stride + 2u * width) + STAPES_QUAD_BYTES +
+                           64u + taps * padded);
     s->call.state = take((padded + 1u) * sizeof(int32_t));
     if (s->channels == NULL || shifts == NULL || weights == NULL || zeros == NULL || row == NULL ||
         rows == NULL || s->call.output == NULL || s->call.scratch == NULL || s->call.state == NULL) {
@@ -276,7 +348,7 @@ static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t
         d->quads = (uint16_t)(group == 1u ? 0u : count / 4u);
         d->pad_left = d->pad_right = 0;
     } else {
-        memset(weights, 1, 2u * padded);
+        memset(weights, 1, taps * padded);
         if (family == CONV_2D) {
             stapes_conv_2d_t *c = &s->copy.parameters.conv;
             c->weights = weights;
@@ -292,6 +364,9 @@ static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t
             f->row_bytes = step;
             f->channels = (uint16_t)count;
         }
+    }
+    if (four_bits != 0u) {
+        to_four_bits(weights, taps * padded);
     }
     return 0;
 }
@@ -354,7 +429,7 @@ static void sweep(void) {
     sweep_t s;
     const uint32_t index = get(2);
     const family_t family = (family_t)get(1);
-    const uint32_t first = get(2), group = get(1), columns = get(1), most = get(4);
+    const uint32_t four_bits = get(1), first = get(2), group = get(1), columns = get(1), most = get(4);
     swept_t each[MOST_GROUP];
     uint32_t compared = 0;
     if (group > MOST_GROUP || columns > MOST_COLUMNS) {
@@ -367,7 +442,7 @@ static void sweep(void) {
         each[g].changes = 0;
         each[g].last = 256;
     }
-    const uint32_t status = make_sweep(&s, index, family, first, group, columns);
+    const uint32_t status = make_sweep(&s, index, family, four_bits, first, group, columns);
     answer(status, NULL, 0);
     if (status != 0u) {
         return;
@@ -381,6 +456,9 @@ static void sweep(void) {
                 s.channels[i].bias = (int32_t)(each[g].low + (on < end ? on : end));
                 on += columns;
             }
+        }
+        if (family == REDUCE_SUM) {
+            s.copy.parameters.reduce.bias = s.channels[0].bias;
         }
         s.copy.layer.kernel(&s.call);
         if (is_as_before(&s, each, group, columns)) {
@@ -418,7 +496,11 @@ static void sweep(void) {
 }
 
 /* What a kernel of the schedule's test finds wrong first. */
-typedef enum { NOTHING, OUTSIDE, CONSTANT, ROW, PADDING, STATE, OUTPUT_ROW, STATUS, RESULT } wrong_t;
+typedef enum {
+    NOTHING,
+#define WRONG(name, value, text) name = (value),
+#include "prove.def"
+} wrong_t;
 static struct {
     stapes_model_t model;
     const uint8_t
@@ -579,7 +661,7 @@ static void run_single(stapes_engine_t *engine, uint32_t windows, int8_t *row) {
             }
         }
         if (status != 1) {
-            is_wrong(STATUS, 0, 0, 0, (uint32_t)status);
+            is_wrong(ENDING, 0, 0, 0, (uint32_t)status);
         }
         check_outputs(engine);
     }
@@ -593,7 +675,7 @@ static void run_sliding(stapes_engine_t *engine, uint32_t windows, int8_t *row) 
         write_tags(row, seen.model.row_bytes, 0, i);
         const int is_last = i + 1u >= rows && (i + 1u - rows) % hop == 0u;
         if (stapes_slide_row(engine, &stapes_app_slide, row) != is_last) {
-            is_wrong(STATUS, 0, 0, 0, i);
+            is_wrong(ENDING, 0, 0, 0, i);
             return;
         }
         if (is_last) {
@@ -632,7 +714,7 @@ static void run_schedule(void) {
         seen.slide = &stapes_app_slide;
         run_sliding(&engine, windows, row);
 #else
-        is_wrong(STATUS, 0, 0, 0, 0);
+        is_wrong(ENDING, 0, 0, 0, 0);
 #endif
     }
     put(out, seen.wrong);
@@ -644,33 +726,50 @@ static void run_schedule(void) {
     answer(0, out, 24);
 }
 
-/* What softmax is made of, by the kernel's source: the exponentials of all differences (-1: none), or of a
- * number of sums the reciprocals. */
+/* What softmax is made of, by the kernel's source. */
 #define stapes_softmax     softmax_here
 #define stapes_log_softmax log_softmax_here
 #include "../runtime/src/kernel_softmax.c"
 #undef stapes_softmax
 #undef stapes_log_softmax
 
-static void parts_of_softmax(void) {
+/* Of `count` differences from the greatest input, from 0 down, the exponentials; -1 where there is none. */
+static void exponentials(void) {
     const stapes_softmax_t *p = stapes_app_model.layers[get(2)].parameters;
+    const int32_t count = (int32_t)get(4);
+    begin_answer(0, 4u * (size_t)count);
+    for (int32_t i = 0; i > -count; i--) {
+        uint8_t four[4];
+        const int exists = i >= p->minimum_difference;
+        put(four, exists ? (uint32_t)exp_negative(stapes_multiply(i, p->multiplier, p->shift)) : UINT32_MAX);
+        board_write(four, sizeof four);
+    }
+}
+
+/* Of `count` sums the reciprocals: that of the first, then by how much each is less than the one before (16
+ * bits; where they are too few, all are 0xffff). */
+static void reciprocals(void) {
+    static uint8_t piece[2u * 128u];
     const uint32_t first = get(4), count = get(4);
-    uint8_t *out = take(4u * count);
-    if (out == NULL) {
-        answer(NO_ROOM, NULL, 0);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        int32_t value = -1;
-        if (first != 0u) {
-            const uint32_t sum = first + i;
-            value = reciprocal((int32_t)((sum << leading_zeros(sum)) - 0x80000000u));
-        } else if (-(int32_t)i >= p->minimum_difference) {
-            value = exp_negative(stapes_multiply(-(int32_t)i, p->multiplier, p->shift));
+    uint32_t filled = 0, before = 0;
+    begin_answer(0, 2u * (size_t)count + 2u);
+    for (uint32_t sum = first; sum - first < count; sum++) {
+        const uint32_t fraction = (sum << leading_zeros(sum)) - 0x80000000u;
+        const uint32_t value = (uint32_t)reciprocal((int32_t)fraction), less = before - value;
+        if (sum == first) {
+            put(piece, value);
+            filled = 4;
+        } else {
+            piece[filled++] = less > 0xffffu ? 0xffu : (uint8_t)less;
+            piece[filled++] = less > 0xffffu ? 0xffu : (uint8_t)(less >> 8);
         }
-        put(out + 4u * i, (uint32_t)value);
+        before = value;
+        if (filled == sizeof piece) {
+            board_write(piece, filled);
+            filled = 0;
+        }
     }
-    answer(0, out, 4u * count);
+    board_write(piece, filled);
 }
 
 static uint32_t layer_crc[STAPES_APP_MODEL_LAYER_COUNT];
@@ -740,7 +839,9 @@ int main(void) {
         } else if (head[0] == 'T') {
             run_schedule();
         } else if (head[0] == 'X') {
-            parts_of_softmax();
+            exponentials();
+        } else if (head[0] == 'Y') {
+            reciprocals();
         } else if (head[0] == 'E') {
             push_row();
         } else {

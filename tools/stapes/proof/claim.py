@@ -13,7 +13,7 @@ class Claim:
     """One part of a layer's proof."""
 
     part: str
-    """bounds, constants, requantisation, products, values, bytes or schedule."""
+    """bounds, constants, requantisation, products, inputs, values, bytes, wiring or schedule."""
     verdict: str
     how: str
     """What was done; where it failed, what differs and where."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.compiler import Layer, Plan
+from stapes.definitions import numbered
 from stapes.errors import TargetError
 from stapes.proof.tflm import Changes
 from stapes.targets import Stream
@@ -18,37 +19,22 @@ from stapes.targets import Stream
 Row = npt.NDArray[np.int8] | int | None
 """What a kernel finds in its table of rows: bytes, so many zeros, or NULL."""
 
+_DEFINITIONS = "app/prove.def"
+_NUMBERS = {name: value for name, (value, _) in numbered(_DEFINITIONS, "NUMBER").items()}
+_ANSWERS = dict(numbered(_DEFINITIONS, "STATUS").values())
+_NO_ROOM = numbered(_DEFINITIONS, "STATUS")["NO_ROOM"][0]
+_FAMILY = {name: value for name, (value, _) in numbered(_DEFINITIONS, "FAMILY").items()}
+_WRONG = numbered(_DEFINITIONS, "WRONG")
 FAMILIES = {
-    "conv_2d": 1,
-    "conv_2d_carry": 1,
-    "fully_connected": 2,
-    "fully_connected_carry": 2,
-    "depthwise_conv_2d": 3,
-    "depthwise_3x3": 3,
-    "depthwise_5x5": 3,
-    "depthwise_column": 3,
+    kernel: name
+    for name, (_, kernels) in numbered(_DEFINITIONS, "FAMILY").items()
+    for kernel in kernels.split()
 }
-"""Kernels with a requantisation, by the structure of their parameters."""
-
-SWEPT = 48
-"""Channels of a call that sweeps, as in prove.c."""
-PIECE = 512
-"""Bytes of a request that are sent before the target asks for more, as in prove.c."""
+"""Kernels with a requantisation: the name of their parameters' structure."""
+MOST_COLUMNS = _NUMBERS["MOST_COLUMNS"]
 MOST_CHANGES = 300
 """Of the output of one channel: a monotonous function of int8 has 255."""
 SILENCE_SECONDS = 120.0
-_ANSWERS = {1: "its memory is too small for this layer", 2: "it does not know this request"}
-_WRONG = (
-    "",
-    "a row outside of the map is not the one of zero points",
-    "a row of a constant is another",
-    "a row of the ring holds something else",
-    "the padding beside a row is overwritten",
-    "what the layer keeps from step to step is overwritten",
-    "the row that it makes bit by bit is overwritten",
-    "the window does not end with its last row",
-    "a row of an output is overwritten",
-)
 
 
 class NoRoomError(TargetError):
@@ -91,16 +77,17 @@ class ProofDevice:
 
     def request(self, letter: str, payload: bytes = b"") -> bytes:
         """One question and its answer; `NoRoomError` where the target lacks memory for it."""
-        self.stream.write(letter.encode() + struct.pack("<I", len(payload)) + payload[:PIECE])
-        for at in range(PIECE, len(payload), PIECE):
+        piece = _NUMBERS["PIECE"]
+        self.stream.write(letter.encode() + struct.pack("<I", len(payload)) + payload[:piece])
+        for at in range(piece, len(payload), piece):
             sign = self._take(1)
             if sign != b"+":
                 self._pending[:0] = sign  # it wants no more: its answer
                 break
-            self.stream.write(payload[at : at + PIECE])
+            self.stream.write(payload[at : at + piece])
         status, count = struct.unpack("<BI", self._take(5))
-        if status == 1:
-            raise NoRoomError(f"the target cannot do this: {_ANSWERS[1]}")
+        if status == _NO_ROOM:
+            raise NoRoomError(f"the target cannot do this: {_ANSWERS[status]}")
         if status:
             raise TargetError(
                 f"the target cannot do this: {_ANSWERS.get(status, status)}", hint="build it again"
@@ -114,7 +101,7 @@ class ProofDevice:
 
     def constants(self, layer: Layer) -> Constants:
         """Read them back."""
-        data = self.request("R", struct.pack("<HB", layer.index, FAMILIES[layer.kernel]))
+        data = self.request("R", struct.pack("<HB", layer.index, _family(layer)))
         head = struct.unpack_from("<5i", data)
         table = np.frombuffer(data[20:], np.dtype([("b", "<i4"), ("m", "<i4"), ("s", "i1")]))
         return Constants(*head, *(table[name].astype(np.int64) for name in "bms"))
@@ -131,7 +118,8 @@ class ProofDevice:
         state: bytes | None = None,
     ) -> tuple[npt.NDArray[np.int8], bytes]:
         """One call of a layer's kernel: the output row and the state after it. `identity`: half of every sum, or all
-        of it in a long channel, instead of its requantisation. `output`, `state`: what they hold before (zeros).
+        of it in a long channel and in a reduction, instead of its requantisation. `output`, `state`: what they hold
+        before (zeros).
         """
         before = np.zeros(layer.row_bytes, np.int8) if output is None else output
         held = bytes(layer.state_bytes) if state is None else state
@@ -140,7 +128,7 @@ class ProofDevice:
             struct.pack(
                 "<HBIIIIII",
                 layer.index,
-                FAMILIES[layer.kernel] if identity else 0,
+                _family(layer) if identity else 0,
                 step,
                 layer.steps if steps is None else steps,
                 layer.row_bytes,
@@ -168,7 +156,14 @@ class ProofDevice:
         `columns` output columns: where outputs change, and how many sums went through.
         """
         payload = struct.pack(
-            "<HBHBBI", layer.index, FAMILIES[layer.kernel], first, len(ranges), columns, MOST_CHANGES
+            "<HBBHBBI",
+            layer.index,
+            _family(layer),
+            layer.kernel.endswith("_int4"),
+            first,
+            len(ranges),
+            columns,
+            MOST_CHANGES,
         )
         for low, high in ranges:
             payload += struct.pack("<iI", low, high - low + 1)
@@ -191,11 +186,16 @@ class ProofDevice:
                 begins = 0
         return np.frombuffer(answer, "<u4")
 
-    def softmax_parts(self, layer: Layer, first: int, count: int) -> npt.NDArray[np.int32]:
-        """The reciprocals (Q31) of `count` sums from `first` on; with 0 the exponentials of differences from 0 down, -1
-        where there is none.
+    def exponentials(self, layer: Layer, count: int) -> npt.NDArray[np.int32]:
+        """Of the differences from 0 down in a softmax, Q31; -1 where it takes none."""
+        return np.frombuffer(self.request("X", struct.pack("<HI", layer.index, count)), "<i4")
+
+    def reciprocals(self, first: int, count: int) -> tuple[int, npt.NDArray[np.uint16]]:
+        """Of `count` sums of a softmax from `first` on (Q12): the first one's, Q31, and by how much each is less than
+        the one before; 65535: it is more than that.
         """
-        return np.frombuffer(self.request("X", struct.pack("<HII", layer.index, first, count)), "<i4")
+        answer = self.request("Y", struct.pack("<II", first, count))
+        return int.from_bytes(answer[:4], "little", signed=True), np.frombuffer(answer[4:], "<u2")
 
     def schedule(self, plan: Plan, windows: int, *, slides: bool = False) -> tuple[str, int]:
         """Run the engine with kernels that only look at their rows: what is wrong ("": nothing), and the calls.
@@ -208,10 +208,15 @@ class ProofDevice:
         wrong, number, step, position, row, calls = struct.unpack("<6I", self.request("T", payload))
         if not wrong:
             return "", calls
-        if wrong >= 7:
-            return f"{_WRONG[wrong]} (output {number}, row {row})", calls
+        what = dict(_WRONG.values())[wrong]
+        if wrong >= _WRONG["ENDING"][0]:
+            return f"{what} (output {number}, row {row})", calls
         name = plan.layers[number].name
-        return f"layer {number} ({name}), step {step}, input {position}, row {row}: {_WRONG[wrong]}", calls
+        return f"layer {number} ({name}), step {step}, input {position}, row {row}: {what}", calls
+
+
+def _family(layer: Layer) -> int:
+    return _FAMILY[FAMILIES[layer.kernel]]
 
 
 def work_bytes(plan: Plan) -> int:
@@ -221,12 +226,12 @@ def work_bytes(plan: Plan) -> int:
         made = layer.row_bytes + layer.state_bytes + 16
         rows = sum(window.height * (row_bytes(plan, layer, i) + 13) for i, window in enumerate(layer.inputs))
         channels = 0
-        if layer.kernel in FAMILIES:
+        if "requantize" in layer.fields:
             channels = len(shifts_of(layer))
             # One row of numbers, and one of zeros; a kernel's constants are made anew.
             rows = 2 * row_bytes(plan, layer, 0) + 13 * layer.inputs[0].height
         most = max(most, 2 * made + rows + layer.scratch_bytes + 9 * channels + 128)
-        if layer.kernel in FAMILIES:
+        if "requantize" in layer.fields:
             most = max(most, _sweep_bytes(layer))
     most = max(most, 9 * len(plan.layers) + 80 * len(plan.layers) + plan.storages[0].row_bytes + 128)
     return -(-most // 64) * 64
@@ -247,12 +252,12 @@ def shifts_of(layer: Layer) -> npt.NDArray[np.int64]:
 
 def _sweep_bytes(layer: Layer) -> int:
     height = width = stride = 1
-    if FAMILIES[layer.kernel] == 3:
+    if FAMILIES[layer.kernel] == "DEPTHWISE":
         numbers = {name: value for name, value in layer.fields.items() if isinstance(value, int)}
         height, width = numbers["kernel_height"], numbers["kernel_width"]
         stride = max(1, numbers["column_step"] // numbers["tap_step"])
-    columns = 8
+    columns, channels = MOST_COLUMNS, _NUMBERS["SWEPT"]
     taps = max(4, height * width)
-    row = ((columns - 1) * stride + width + 1) * SWEPT
-    scratch = 8 * (height + 1) * ((columns - 1) * stride + 2 * width) + 256
-    return SWEPT * (8 + 1 + 4 + taps + columns) + 2 * row + 8 * height + scratch + 256
+    row = ((columns - 1) * stride + width + 1) * channels
+    scratch = 8 * (height + 1) * ((columns - 1) * stride + 2 * width) + taps * channels + 256
+    return channels * (8 + 1 + 4 + taps + columns) + 2 * row + 8 * height + scratch + 256

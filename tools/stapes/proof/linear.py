@@ -141,8 +141,10 @@ def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range,
         right, 1, 31
     )
     first, second, is_second = _pairs(linear)
-    carried = layer.kernel.endswith("_carry") and core == "DSP"
-    narrow = is_second & short if layer.kernel == "conv_2d_carry" and carried else np.zeros_like(short)
+    carried = (
+        layer.kernel.endswith(("_carry", "_int4")) and FAMILIES[layer.kernel] != "DEPTHWISE" and core == "DSP"
+    )
+    narrow = is_second & short if FAMILIES[layer.kernel] == "CONV_2D" and carried else np.zeros_like(short)
     conditions = (
         ("a partial sum of the reference may leave int32", partial < 2**31),
         ("a partial sum of the kernel may leave int32", kernels < 2**31),
@@ -335,7 +337,7 @@ def _pairs(linear: Linear) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8], 
 
 def _groups(layer: Layer, linear: Linear) -> Iterator[tuple[int, int]]:
     """First channel and number of those that a kernel takes together."""
-    if FAMILIES[layer.kernel] == 3:
+    if FAMILIES[layer.kernel] == "DEPTHWISE":
         quads = layer.fields["quads"]
         assert isinstance(quads, int)
         for first in range(0, 4 * quads, 4):
@@ -354,14 +356,14 @@ def _groups(layer: Layer, linear: Linear) -> Iterator[tuple[int, int]]:
 def _tiles(layer: Layer, linear: Linear, core: str, count: int) -> list[int]:
     """The numbers of output columns that the layer's kernel takes at a time: each is code of its own."""
     columns, family = linear.columns, FAMILIES[layer.kernel]
-    if family == 1:
+    if family == "CONV_2D":
         found = set()
         while columns:
             tile = 3 if columns == 3 or columns > 4 else 1 if columns == 1 else 2
             found.add(tile)
             columns -= tile
         return sorted(found, reverse=True)
-    if family == 2 or count == 1:
+    if family == "FULLY_CONNECTED" or count == 1:
         return [1]
     if core == "DSP":
         return [min(columns, 4)]

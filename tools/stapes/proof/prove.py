@@ -31,6 +31,7 @@ from stapes.proof.linear import (
     linear_of,
     sums_of,
 )
+from stapes.proof.reduction import Reduction, check_reduction, reduction_of
 from stapes.proof.values import check_values, runner_of
 from stapes.targets import board_for_target, open_target
 
@@ -183,9 +184,18 @@ def _prove_layers(
     total = done = 0
     operators = [_op_of(graph, layer) for layer in plan.layers]
     linears: dict[int, tuple[Linear, Range, SumBounds]] = {}
+    reductions: dict[int, tuple[Reduction, Range]] = {}
     for layer, op in zip(plan.layers, operators, strict=True):
-        if layer.kernel in FAMILIES and op is not None:
-            linear, values = linear_of(graph, op, layer), ranges.get(op.inputs[0], EVERYTHING)
+        if layer.kernel not in FAMILIES or op is None:
+            continue
+        values = ranges.get(op.inputs[0], EVERYTHING)
+        if layer.kernel == "reduce_sum":
+            reduction = reduction_of(graph, plan, layer, op)
+            if reduction is not None:
+                reductions[layer.index] = reduction, values
+                total += values[1] * reduction.count - values[0] * reduction.count + 1
+        else:
+            linear = linear_of(graph, op, layer)
             bounds = linear.bounds(values)
             linears[layer.index] = linear, values, bounds
             total += sums_of(layer, linear, bounds, proof.core)
@@ -210,6 +220,8 @@ def _prove_layers(
                 claims.append(check_products(device, layer, linear))
                 if claims[0].verdict == PROVED:
                     claims.append(check_requantisation(device, layer, linear, bounds, proof.core, advance))
+            elif layer.index in reductions:
+                claims += check_reduction(device, layer, *reductions[layer.index], advance)
             else:
                 runner = runner_of(device, graph, plan, layer, op)
                 if runner is None:

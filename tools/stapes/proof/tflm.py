@@ -31,6 +31,18 @@ def quantized_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
+def mean_multiplier(real: float, count: int) -> tuple[int, int]:
+    """The multiplier and shift of a MEAN over `count` values: the division is taken into the multiplier, truncating,
+    with as many bits more as there is room for.
+    """
+    multiplier, shift = quantized_multiplier(real)
+    more = 0
+    while 2 << more <= count:
+        more += 1
+    more = min(more, 32, 31 + shift)
+    return multiplier * 2**more // count, shift - more
+
+
 @dataclass(frozen=True)
 class Rule:
     """From a 32-bit sum to int8: one channel's constants. A positive shift is one to the left."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stapes.compiler import Layer, Plan
 from stapes.compiler.builder import ALIASES
+from stapes.features.arithmetic import bit_length
 from stapes.graph import Graph, Op
 from stapes.int8.arithmetic import multiply_by_quantized_multiplier, padding_before
 from stapes.int8.elementwise import UNARY
@@ -17,6 +18,7 @@ from stapes.int8.fixed_point import exp_on_negative_values, one_over_one_plus_x
 from stapes.int8.run import KERNELS
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim
 from stapes.proof.device import ProofDevice, Row
+from stapes.proof.reduction import elements_of, single_inputs
 from stapes.proof.tflm import quantized_multiplier
 
 Int8 = npt.NDArray[np.int8]
@@ -38,9 +40,9 @@ MOVES = (
     "UNPACK",
 )
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
-MOST_CLASSES = 64
-"""Of a softmax whose sums are all tried."""
-SUMS_AT_ONCE = 256
+MOST_CLASSES = 1024
+"""Of a softmax whose sums are all tried: 2^28 of them."""
+SUMS_AT_ONCE = 1 << 20
 MOST_CALLS = 60_000
 """Of a kernel for one layer: where more were needed, the layer is only tested."""
 
@@ -212,6 +214,8 @@ def check_values(runner: Runner) -> Claim:
         maps, how = _every_pair(runner), "every pair of inputs that can meet"
     elif kind in POOLS:
         maps, how = _pool(runner)
+    elif kind == "REDUCE_MAX":
+        maps, how = _greatest(runner), "every pair of inputs, and every input of an output alone"
     elif kind == "SOFTMAX":
         maps = _softmax(runner)
         verdict, how, counted = _softmax_parts(runner)
@@ -375,6 +379,20 @@ def _largest(
         yield [values.astype(np.int8).reshape(runner.shape)]
 
 
+def _greatest(runner: Runner) -> Iterator[list[Int8]]:
+    """Of a reduction: each input of each output alone, then one against all others, at places that go round."""
+    elements = elements_of(runner.graph, runner.op)
+    for x in single_inputs(elements, 127, -128):
+        yield [x.reshape(runner.shape)]
+    outputs, count = elements.shape
+    for round_, start in enumerate(range(0, 65536, outputs)):
+        pairs = np.resize(np.arange(start, min(65536, start + outputs)), outputs)
+        values = np.empty(elements.size, np.int64)
+        values[elements] = (pairs[:, None] & 255) - 128
+        values[elements[:, round_ % count]] = (pairs >> 8) - 128
+        yield [values.astype(np.int8).reshape(runner.shape)]
+
+
 def _softmax_parts(runner: Runner) -> tuple[str, str, int]:
     """Verdict, how and number of what a row's outputs are made of: an exponential for each difference from the row's
     greatest value, and a reciprocal for each sum of exponentials.
@@ -391,28 +409,39 @@ def _softmax_parts(runner: Runner) -> tuple[str, str, int]:
     wanted = np.where(
         differences >= least, exp_on_negative_values(np.where(differences >= least, scaled, 0)), -1
     )
-    got = runner.device.softmax_parts(layer, 0, 256)
+    got = runner.device.exponentials(layer, 256)
     if not np.array_equal(got, wanted):
         at = int(np.flatnonzero(got != wanted)[0])
         return FAILED, f"the exponential of the difference {-at} is {got[at]}, not {wanted[at]}", at
-    first, last = 1 << 19, channels << 19  # the greatest input's exponential is one
-    for start in range(first, last + 1, SUMS_AT_ONCE):
-        sums = np.arange(start, min(start + SUMS_AT_ONCE, last + 1), dtype=np.int64)
-        got = runner.device.softmax_parts(layer, start, len(sums))
-        headroom = 31 - np.floor(np.log2(sums)).astype(np.int64)
-        wanted = one_over_one_plus_x((sums << headroom) - (1 << 31))
-        if not np.array_equal(got, wanted):
-            at = int(np.flatnonzero(got != wanted)[0])
-            return (
-                FAILED,
-                f"the reciprocal of the sum {start + at:,} is {got[at]}, not {wanted[at]}",
-                start - first,
-            )
+    # The greatest input's exponential is one, 2^19. A reciprocal is that of the sum's leading bits: that of a sum is
+    # that of its double, so those of the greater half are all.
+    last = channels << 19
+    first = max(1 << 19, last // 2 + 1)
+    start = first
+    while start <= last:
+        # Up to a power of two: there they begin from above again.
+        end = min(start + SUMS_AT_ONCE, 1 << start.bit_length(), last + 1)
+        sums = np.arange(start, end, dtype=np.int64)
+        wanted = _reciprocals(sums)
+        got_first, less = runner.device.reciprocals(start, len(sums))
+        same = np.concatenate([[got_first == wanted[0]], less == wanted[:-1] - wanted[1:]])
+        if not same.all():
+            at = start + int(np.flatnonzero(~same)[0])
+            return FAILED, f"the reciprocal of the sum {at:,} is not {wanted[at - start]}", at - first
+        start = end
     how = (
         "every difference's exponential and every sum's reciprocal by the kernel's source; their product by "
         "docs/proof.md; rows of two values and random rows by the kernel"
     )
     return PROVED, how, 256 + last - first + 1
+
+
+def _reciprocals(sums: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Of sums of exponentials in Q12, a piece at a time, which stays in the cache."""
+    pieces = np.array_split(sums, -(-len(sums) >> 14))
+    return np.concatenate(
+        [one_over_one_plus_x((each << 32 - bit_length(each)) - (1 << 31)) for each in pieces]
+    )
 
 
 def _softmax(runner: Runner) -> Iterator[list[Int8]]:
