@@ -98,10 +98,10 @@ def _events_text(result: dict[str, Any]) -> str:
         f"{result['bundle']}, {result['seconds']:.0f} s of {result['source']}: {result['events']} events, "
         f"{same[result['equal_to_python']]} Python's; {result['dropped_samples']} samples dropped",
         f"memory: {result['state_bytes']:,} B of state; the process grew by {result['process_growth_bytes']:,} B "
-        f"after a quarter; {result['times_real_time']:.0f} times real time",
-        f"{result['true_events']} true events, collar 0.5 s: F1 {scores['onset']['f_measure']:.3f} by onset, "
-        f"{scores['onset_and_offset']['f_measure']:.3f} by onset and offset; "
-        f"clip accuracy {scores['clip_accuracy']:.3f}",
+        f"after a quarter; {_figure(result['times_real_time'], '.0f')} times real time",
+        f"{result['true_events']} true events, collar 0.5 s: F1 {_figure(scores['onset']['f_measure'])} by onset, "
+        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset; "
+        f"clip accuracy {_figure(scores['clip_accuracy'])}",
         "false alarms an hour: "
         + ", ".join(
             f"{name.replace('_', ' ')} {rate:.1f}" for name, rate in result["false_alarms_per_hour"].items()
@@ -114,6 +114,11 @@ def _events_text(result: dict[str, Any]) -> str:
             f"{same[there['equal_to_python']]} Python's; {there['dropped_samples']} samples dropped"
         )
     return "\n".join(lines)
+
+
+def _figure(value: float | None, form: str = ".3f") -> str:
+    """A figure, or a dash where it is not defined."""
+    return "–" if value is None else format(value, form)
 
 
 def bench_text(result: dict[str, Any]) -> str:
