@@ -16,6 +16,7 @@ from stapes.cli.common import (
     progress_bar,
     save_file,
     save_json,
+    working,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def compare(
     from stapes.report import comparison_table
 
     loaded = Bundle.load(bundle)
-    chosen = select_clips(loaded, data, clips)
+    with working("reading recordings"):
+        chosen = select_clips(loaded, data, clips)
     directory = out or Path("build") / loaded.manifest.name
     reports = []
     for target in [name.strip() for name in targets.split(",") if name.strip()]:
@@ -173,7 +175,8 @@ def _check(
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
-    chosen = select_clips(loaded, data, clips)
+    with working("reading recordings"):
+        chosen = select_clips(loaded, data, clips)
     with progress_bar() as progress:
         report = check_bundle(
             loaded,

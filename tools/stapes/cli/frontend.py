@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, progress_bar, save_json, working
 
 if TYPE_CHECKING:
     from stapes.features import OutputQuantization
@@ -173,7 +173,8 @@ def bench_frontend(
 
     spec, output = front_end(bundle)
     directory = out or Path("build/bench_frontend") / target.replace(":", "_").replace("/", "_")
-    result = bench(target, spec, output, directory)
+    with working(f"measuring the front end on {target}"):
+        result = bench(target, spec, output, directory)
     flash, ram = result["flash_bytes"], result["ram_bytes"]
     save_json(json, result)
     console.print(

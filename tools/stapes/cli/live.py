@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json, working
 
 TargetOption = Annotated[
     str,
@@ -34,7 +34,9 @@ def bench_live(
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
-    result = measure(loaded, target, out or Path("build") / loaded.manifest.name / "live", seconds=seconds)
+    directory = out or Path("build") / loaded.manifest.name / "live"
+    with working(f"measuring {loaded.manifest.name} on {target}"):
+        result = measure(loaded, target, directory, seconds=seconds)
     save_json(json, result)
     console.print(bench_text(result))
     if result["sliding_equals_scratch"] is False or not result["events_equal_to_python"]:
@@ -285,7 +287,8 @@ def calibrate(
     recipe = load_recipe(bundle / "recipe.toml")
     dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
     sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
-    live = fit(loaded, sounds, seconds=seconds)
+    with working(f"listening to {seconds:.0f} s of the training folds"):
+        live = fit(loaded, sounds, seconds=seconds)
     if write:
         Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)
     save_json(json, {"live": live.model_dump(mode="json"), "written": write})
