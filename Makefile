@@ -18,6 +18,7 @@ help:
 	@echo "make clean   remove build output (keeps $(VENV))"
 
 demo:
+	@echo "demo: $(BUNDLE), from bundle to checked firmware; what is missing is installed first"
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh demo
 	@$(VENV)/bin/stapes demo $(BUNDLE) --out build/demo $(if $(DATA),--data "$(DATA)")
 
