@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stapes.files import parse_json, read_file, write_all
+from stapes.files import json_text, parse_json, read_file, write_all
 
 
 def everything(root: Path) -> list[str]:
@@ -40,3 +40,10 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
 def test_no_json(text: bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def test_a_figure_that_is_none_is_null() -> None:
+    """JSON has no nan; the figures beside it must not be lost for that."""
+    value = {"a": float("nan"), "b": [1.5, float("inf"), (2, "x")], "c": {"d": -float("inf")}}
+    assert parse_json(json_text(value).encode()) == {"a": None, "b": [1.5, None, [2, "x"]], "c": {"d": None}}
+    assert parse_json(json_text({"a": 0.5}).encode()) == {"a": 0.5}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from stapes.device import connect_live, prepare
 from stapes.errors import ToolError
+from stapes.files import finite
 from stapes.live.host import HostListener
 from stapes.live.scene import Sound, Truth, scene
 from stapes.progress import Progress, no_progress
@@ -98,7 +99,8 @@ def _resident_bytes() -> int:
 def score_events(
     events: Sequence[LiveEvent], truth: Sequence[Truth], labels: Sequence[str], sample_rate: int
 ) -> dict[str, Any]:
-    """Event-based F1 of sed_eval (collar of 0.5 s; onsets alone, and with offsets), and clip accuracy.
+    """Event-based F1 of sed_eval (collar of 0.5 s; onsets alone, and with offsets), and clip accuracy; None where a
+    figure is not defined (the precision of no events).
 
     A clip counts as right when the event with the highest score that overlaps it has its label.
     """
@@ -124,7 +126,8 @@ def score_events(
         )
         metrics.evaluate(reference_event_list=listed(truth), estimated_event_list=listed(found))
         overall = metrics.results_overall_metrics()["f_measure"]
-        result[name] = {key: float(overall[key]) for key in ("f_measure", "precision", "recall")}
+        # Where nothing was found, or nothing was there to be found, some of them are not defined.
+        result[name] = {key: finite(float(overall[key])) for key in ("f_measure", "precision", "recall")}
     right = 0
     scores = [event.score for event in events if event.kind == LiveKind.END]
     for true in truth:

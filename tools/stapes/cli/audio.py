@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, save_json
+from stapes.cli.common import JsonOption, console, save_json, working
 
 
 def bench_audio(
@@ -22,7 +22,8 @@ def bench_audio(
     """Instructions a PCM sample from PDM, I2S and ADC, and whether the samples are the host's."""
     from stapes.bench.audio import bench_audio as bench
 
-    result = bench(target, out or Path("build/bench_audio") / target.replace(":", "_").replace("/", "_"))
+    with working(f"measuring microphones on {target}"):
+        result = bench(target, out or Path("build/bench_audio") / target.replace(":", "_").replace("/", "_"))
     costs = ", ".join(f"{name} {count:,.0f}" for name, count in result["sources"].items())
     save_json(json, result)
     console.print(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_file, save_json
+from stapes.cli.common import JsonOption, console, goes_on, progress_bar, save_file, save_json, working
 
 
 def bench_all(
@@ -46,7 +47,7 @@ def bench_all(
     if measured is not None:
         result = read_json(measured)
     else:
-        with progress_bar() as progress:
+        with goes_on() if json else nullcontext(), progress_bar() as progress:
             result = bench_all(
                 Places(models, bundles, data), out, json_file=json, only=only, progress=progress
             )
@@ -64,7 +65,8 @@ def bench_features(json: JsonOption = None) -> None:
     from stapes.bench.features import bench_features as measure
     from stapes.cli.frontend import front_end
 
-    result = measure(*front_end(None))
+    with working("measuring the front end"):
+        result = measure(*front_end(None))
     save_json(json, result)
     console.print(
         f"{result['clips_per_second']:.0f} clips of 5 s a second, librosa {result['librosa_clips_per_second']:.0f}: "

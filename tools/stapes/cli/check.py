@@ -16,6 +16,7 @@ from stapes.cli.common import (
     progress_bar,
     save_file,
     save_json,
+    working,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def compare(
     from stapes.report import comparison_table
 
     loaded = Bundle.load(bundle)
-    chosen = select_clips(loaded, data, clips)
+    with working("reading recordings"):
+        chosen = select_clips(loaded, data, clips)
     directory = out or Path("build") / loaded.manifest.name
     reports = []
     for target in [name.strip() for name in targets.split(",") if name.strip()]:
@@ -136,6 +138,7 @@ def demo(
     json: JsonOption = None,
 ) -> None:
     """From bundle to checked firmware in one go: on the emulated STM32F4, or on the host where tools are missing."""
+    console.print(f"{bundle} -> C -> firmware -> checked clip by clip")  # before anything that takes time
     from stapes.errors import ToolError
     from stapes.report import print_check
     from stapes.targets import require_target
@@ -147,7 +150,7 @@ def demo(
         note("without:", f"{error.message}; {error.hint}")
         note("instead:", "running on this computer rather than the emulated STM32F4")
         target = "host"
-    console.print(f"{bundle} -> C -> firmware for {target} -> checked clip by clip")
+    console.print(f"target: {target}")
     report = _check(bundle, target, data, clips, full=False, out=out)
     value = report.as_json()
     save_json(out / "report.json", value)
@@ -173,7 +176,8 @@ def _check(
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
-    chosen = select_clips(loaded, data, clips)
+    with working("reading recordings"):
+        chosen = select_clips(loaded, data, clips)
     with progress_bar() as progress:
         report = check_bundle(
             loaded,

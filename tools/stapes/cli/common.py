@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,35 +118,135 @@ def log_to_console(level: str) -> None:
     logger.setLevel(number)
 
 
+Update = Callable[[str, str, int, int], None]
+"""Called with whose progress it is, what is being done, how many are done, and how many there are (0: not known)."""
+
+_LOOK_SECONDS, _LEAST_SECONDS, _MOST_SECONDS = 0.5, 2.0, 25.0
+
+
 @contextmanager
 def progress_bar(after: float = 0.0) -> Iterator[Progress]:
-    """A progress bar on standard error, as a function of (what, done, total); for work that is mostly short, only
-    `after` seconds.
+    """Progress on standard error, as a function of (what, done, total): a bar where somebody looks at a terminal, else
+    a line for each tenth and at least one in 30 s. For work that is mostly short, only `after` seconds.
     """
-    from rich import progress as rich
+    with progress_bars(after) as update:
+        yield lambda what, done, total: update("", what, done, total)
 
-    bar = rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    )
-    task = bar.add_task("starting", total=None)
-    begin = time.monotonic() + after
 
-    def update(what: str, done: int, total: int) -> None:
-        if not bar.live.is_started and time.monotonic() >= begin:
-            bar.start()
-        bar.update(task, description=what, completed=done, total=total)
-
-    if not after:
-        bar.start()
-    try:
+@contextmanager
+def progress_bars(after: float = 0.0) -> Iterator[Update]:
+    """As `progress_bar`, for several works at the same time."""
+    shown: AbstractContextManager[Update] = _Bars(after) if errors.is_interactive else _Lines(after)
+    with shown as update:
         yield update
-    finally:
-        bar.stop()
+
+
+class _Bars:
+    def __init__(self, after: float) -> None:
+        from rich import progress as rich
+
+        self._bar = rich.Progress(
+            rich.TextColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+            console=errors,
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {"": self._bar.add_task("starting", total=None)}
+        self._timer = threading.Timer(after, self._bar.start)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Update:
+        self._timer.start()
+        return self._update
+
+    def _update(self, whose: str, what: str, done: int, total: int) -> None:
+        if whose not in self._tasks:
+            first = self._tasks.pop("", None)
+            self._tasks[whose] = first if first is not None else self._bar.add_task(what)
+        self._bar.update(self._tasks[whose], description=what, completed=done, total=total or None)
+
+    def __exit__(self, *exception: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._bar.stop()
+
+
+class _Lines:
+    """For logs and pipes. A thread looks how far the work is, so that silence is told of too."""
+
+    def __init__(self, after: float) -> None:
+        self._now: dict[str, tuple[str, int, int]] = {}
+        self._said: dict[str, tuple[int, int]] = {}
+        self._begin = time.monotonic()
+        self._last = self._begin + after
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Update:
+        self._thread.start()
+        return self._update
+
+    def _update(self, whose: str, what: str, done: int, total: int) -> None:
+        self._now[whose] = (what, done, total)
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads
+            while not self._end.wait(_LOOK_SECONDS):
+                self._look()
+
+    def _look(self) -> None:
+        silent = time.monotonic() - self._last
+        if silent < _LEAST_SECONDS:
+            return
+        now = self._now.copy()
+        tenths = {whose: (total, 10 * done // max(total, 1)) for whose, (_, done, total) in now.items()}
+        due = [whose for whose, tenth in tenths.items() if self._said.get(whose) != tenth]
+        if not due and silent < _MOST_SECONDS:
+            return
+        for whose in due or [whose for whose, (_, done, total) in now.items() if done < total or not total]:
+            self._say(*now[whose])
+        if not now or (silent >= _MOST_SECONDS and all(0 < total <= done for _, done, total in now.values())):
+            self._say("working", 0, 0)
+        self._said |= tenths
+        self._last = time.monotonic()
+
+    def _say(self, what: str, done: int, total: int) -> None:
+        share = f": {done:,} of {total:,} ({100 * done // total} %)" if total else ""
+        seconds = time.monotonic() - self._begin
+        errors.print(Text(f"  {what}{share}, after {duration(seconds)}", style="dim"), soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3 min`, `2 h 5 min`: as exact as anybody wants to know it."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Work that does not say how far it is; nothing is shown where it is done within two seconds."""
+    with progress_bar(after=_LEAST_SECONDS) as progress:
+        progress(what, 0, 0)
+        yield
+
+
+@contextmanager
+def goes_on() -> Iterator[None]:
+    """Work that keeps what it has done: who stops it with Ctrl-C is told that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as end:
+        end.add_note("the same command goes on from here")
+        raise
 
 
 def note(head: str, text: str, style: str = "yellow", *, to: Console = console) -> None:
@@ -208,14 +309,19 @@ def guarded(run: Callable[[], None]) -> None:
         errors.print("terminated")
         sys.exit(128 + received[0])
     except _Terminated as end:
-        errors.print("terminated")
+        errors.print(": ".join(["terminated", *_notes(end)]))
         sys.exit(128 + end.number)
-    except KeyboardInterrupt:
-        errors.print("interrupted")
+    except KeyboardInterrupt as end:
+        errors.print(": ".join(["interrupted", *_notes(end)]))
         sys.exit(130)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What `add_note` added, each note once."""
+    return list(dict.fromkeys(getattr(error, "__notes__", [])))
 
 
 def _of_system(error: OSError) -> StapesError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, note, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, goes_on, note, progress_bar, save_json
 
 if TYPE_CHECKING:
     from stapes.datasets import Dataset
@@ -68,7 +68,7 @@ def fetch(
             "the licence is not accepted, nothing was downloaded",
             hint="add --accept-licence when you have read it and will keep to it",
         )
-    with progress_bar() as progress:
+    with goes_on(), progress_bar() as progress:
         directory = fetch_published(source, out, url=url, progress=progress)
     console.print(f"{directory}: complete, its checksum is right", soft_wrap=True)
     save_json(json, {"name": source.name, "directory": str(directory), "licence": source.licence})

@@ -2,47 +2,114 @@
 
 from __future__ import annotations
 
-from stapes.cli.common import JsonOption, console, save_json
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stapes.cli.common import JsonOption, console, note, save_json
+
+if TYPE_CHECKING:
+    from stapes.firmware.tools import ToolStatus
 
 
-def doctor(json: JsonOption = None) -> None:
-    """Show which tools are installed, and the exact command for each that is missing."""
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Ask for each command that is advised, and run it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: run them without asking.")] = False,
+    json: JsonOption = None,
+) -> None:
+    """Show which tools are installed, and the exact command for each that is missing; with --fix, run these."""
+    from stapes.firmware import find_tools
+
+    if yes and not fix:
+        raise typer.BadParameter("only together with --fix", param_hint="--yes")
+    statuses = find_tools()
+    if fix:
+        save_json(json, _as_json(statuses))  # what was found stays, whatever happens next
+        failed = _fix(statuses, yes=yes)
+        statuses = find_tools()
+    save_json(json, _as_json(statuses))
+    _print(statuses)
+    if fix and failed:
+        raise typer.Exit(1)
+
+
+def _fix(statuses: list[ToolStatus], *, yes: bool) -> list[str]:
+    """Run what is advised, each command once, after asking; gives those that failed."""
+    from stapes.firmware.tools import find_program
+
+    failed = []
+    for advice in dict.fromkeys(status.tool.install for status in statuses if not status.found):
+        command = _command(advice)
+        if not command:
+            note("by hand:", advice)
+            continue
+        if not yes and not typer.confirm(f"run {advice}?", default=False, err=True):
+            continue
+        note("running:", advice, "bold")
+        sys.stdout.flush()
+        try:
+            if subprocess.run(command, check=False).returncode != 0:
+                failed.append(advice)
+                note("failed:", advice, "bold red")
+        except OSError as error:
+            failed.append(advice)
+            note("failed:", f"{advice} ({error.strerror})", "bold red")
+    find_program.cache_clear()
+    return failed
+
+
+def _command(advice: str) -> list[str]:
+    """A command of an installer as its words; empty for advice that only a person can follow."""
+    if not advice.startswith(("sudo apt-get install ", "pip install ", "brew install ", "winget install ")):
+        return []
+    words = shlex.split(advice)
+    if words[0] == "pip":
+        return [sys.executable, "-m", *words]  # into this Python, whatever `pip` may be
+    if words[0] == "sudo":
+        install = [*words[1:3], "-y", "--no-install-recommends", *words[3:]]
+        return install if os.geteuid() == 0 else ["sudo", *install]
+    return words
+
+
+def _as_json(statuses: list[ToolStatus]) -> dict[str, object]:
+    return {
+        "tools": [
+            {
+                "name": status.tool.name,
+                "found": status.found,
+                "version": status.version or None,
+                "install": status.tool.install,
+                "install_on": {
+                    "debian": status.tool.debian,
+                    "macos": status.tool.macos,
+                    "windows": status.tool.windows,
+                },
+                "needed_for": status.tool.needed_for,
+                "path": status.path or None,
+            }
+            for status in statuses
+        ]
+    }
+
+
+def _print(statuses: list[ToolStatus]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from stapes.firmware import find_tools
-
-    statuses = find_tools()
     table = Table(box=None, pad_edge=False)
     for column in ("tool", "version", "needed for", "install"):
         table.add_column(column, overflow="fold")
     for status in statuses:
-        tool = status.tool
         table.add_row(
-            tool.name,
+            status.tool.name,
             status.version or Text("missing", style="red"),
-            tool.needed_for,
-            "" if status.found else tool.install,
+            status.tool.needed_for,
+            "" if status.found else status.tool.install,
         )
-    save_json(
-        json,
-        {
-            "tools": [
-                {
-                    "name": status.tool.name,
-                    "found": status.found,
-                    "version": status.version or None,
-                    "install": status.tool.install,
-                    "install_on": {
-                        "debian": status.tool.debian,
-                        "macos": status.tool.macos,
-                        "windows": status.tool.windows,
-                    },
-                    "needed_for": status.tool.needed_for,
-                    "path": status.path or None,
-                }
-                for status in statuses
-            ]
-        },
-    )
     console.print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, progress_bar, save_json, working
 
 if TYPE_CHECKING:
     from stapes.features import OutputQuantization
@@ -177,7 +177,8 @@ def bench_frontend(
     spec, output = front_end(bundle)
     kind = "bench_frontend_portable" if portable else "bench_frontend"
     directory = out or Path("build") / kind / target.replace(":", "_").replace("/", "_")
-    result = bench(target, spec, output, directory, portable=portable)
+    with working(f"measuring the front end on {target}"):
+        result = bench(target, spec, output, directory, portable=portable)
     flash, ram = result["flash_bytes"], result["ram_bytes"]
     save_json(json, result)
     console.print(

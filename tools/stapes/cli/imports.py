@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_file, save_json
+from stapes.cli.common import JsonOption, console, errors, goes_on, note, progress_bar, save_file, save_json
 
 if TYPE_CHECKING:
     from stapes.adopt import Backbone, Network, Settings
@@ -216,7 +216,7 @@ def _embedded(backbone: Backbone, recipe: Recipe, data: Path | None) -> Embeddin
 
     once = recipe.model_copy(update={"training": recipe.training.model_copy(update={"speeds": (1.0,)})})
     dataset = open_dataset(data, recipe.dataset, recipe.frontend.sample_rate)
-    with progress_bar() as progress:
+    with goes_on(), progress_bar() as progress:
         return build_embeddings(once, dataset, backbone, default_cache(), progress)
 
 

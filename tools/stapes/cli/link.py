@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, progress_bar, save_json, working
 
 app = typer.Typer(help="The serial link to a target.", no_args_is_help=True)
 
@@ -50,7 +50,8 @@ def soak(
 
     chosen = parse_faults(faults)
     loaded = Bundle.load(bundle)
-    prepared = prepare(loaded, target, out or Path("build") / loaded.manifest.name)
+    with working(f"building for {target}"):
+        prepared = prepare(loaded, target, out or Path("build") / loaded.manifest.name)
     with progress_bar() as progress, open_target(target, prepared.elf) as stream:
         report = run(
             stream,

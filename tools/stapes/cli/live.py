@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json, working
 
 TargetOption = Annotated[
     str,
@@ -34,7 +34,9 @@ def bench_live(
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle)
-    result = measure(loaded, target, out or Path("build") / loaded.manifest.name / "live", seconds=seconds)
+    directory = out or Path("build") / loaded.manifest.name / "live"
+    with working(f"measuring {loaded.manifest.name} on {target}"):
+        result = measure(loaded, target, directory, seconds=seconds)
     save_json(json, result)
     console.print(bench_text(result))
     if result["sliding_equals_scratch"] is False or not result["events_equal_to_python"]:
@@ -100,10 +102,10 @@ def _events_text(result: dict[str, Any]) -> str:
         f"{result['bundle']}, {result['seconds']:.0f} s of {result['source']}: {result['events']} events, "
         f"{same[result['equal_to_python']]} Python's; {result['dropped_samples']} samples dropped",
         f"memory: {result['state_bytes']:,} B of state; the process grew by {result['process_growth_bytes']:,} B "
-        f"after a quarter; {result['times_real_time']:.0f} times real time",
-        f"{result['true_events']} true events, collar 0.5 s: F1 {scores['onset']['f_measure']:.3f} by onset, "
-        f"{scores['onset_and_offset']['f_measure']:.3f} by onset and offset; "
-        f"clip accuracy {scores['clip_accuracy']:.3f}",
+        f"after a quarter; {_figure(result['times_real_time'], '.0f')} times real time",
+        f"{result['true_events']} true events, collar 0.5 s: F1 {_figure(scores['onset']['f_measure'])} by onset, "
+        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset; "
+        f"clip accuracy {_figure(scores['clip_accuracy'])}",
         "false alarms an hour: "
         + ", ".join(
             f"{name.replace('_', ' ')} {rate:.1f}" for name, rate in result["false_alarms_per_hour"].items()
@@ -116,6 +118,11 @@ def _events_text(result: dict[str, Any]) -> str:
             f"{same[there['equal_to_python']]} Python's; {there['dropped_samples']} samples dropped"
         )
     return "\n".join(lines)
+
+
+def _figure(value: float | None, form: str = ".3f") -> str:
+    """A figure, or a dash where it is not defined."""
+    return "–" if value is None else format(value, form)
 
 
 def bench_text(result: dict[str, Any]) -> str:
@@ -282,7 +289,8 @@ def calibrate(
     recipe = load_recipe(bundle / "recipe.toml")
     dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
     sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
-    live = fit(loaded, sounds, seconds=seconds)
+    with working(f"listening to {seconds:.0f} s of the training folds"):
+        live = fit(loaded, sounds, seconds=seconds)
     if write:
         Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)
     save_json(json, {"live": live.model_dump(mode="json"), "written": write})

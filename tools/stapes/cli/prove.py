@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, note, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, goes_on, note, progress_bar, save_json
 from stapes.cli.compile import ModelArgument, read_model
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def prove(
     from stapes.proof import certificate_of, prove_model, write_certificate
 
     data, hop = read_model(model)
-    with progress_bar() as progress:
+    with goes_on(), progress_bar() as progress:
         proof = prove_model(data, target, out / model.stem, name=model.name, hop=hop, progress=progress)
     save_json(json, proof.as_json())
     path = certificate or certificate_of(model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_file, save_json
+from stapes.cli.common import JsonOption, console, goes_on, progress_bar, save_file, save_json
 
 if TYPE_CHECKING:
     from stapes.recipe import Recipe
@@ -89,16 +89,17 @@ def sweep(
         values = ", ".join(f"{key} = {value}" for key, value in changed.items())
         console.print(f"trial {number}: {verdict}  {values}", soft_wrap=True)
 
-    found = search(
-        base,
-        ranges,
-        trials,
-        out,
-        _Score(setup),
-        storage=storage,
-        data=content_hash(dataset, noise_clips(noise, dataset.sample_rate) if noise else ()),
-        tell=tell,
-    )
+    with goes_on():
+        found = search(
+            base,
+            ranges,
+            trials,
+            out,
+            _Score(setup),
+            storage=storage,
+            data=content_hash(dataset, noise_clips(noise, dataset.sample_rate) if noise else ()),
+            tell=tell,
+        )
     best = varied(asked, found.changed)
     text = tomli_w.dumps(best.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
     save_file(out / "best.toml", text, "--out")

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, errors, note, progress_bar, save_json
+from stapes.cli.common import (
+    JsonOption,
+    console,
+    errors,
+    goes_on,
+    note,
+    progress_bar,
+    progress_bars,
+    save_json,
+)
 
 if TYPE_CHECKING:
     from stapes.progress import Progress
@@ -132,14 +141,16 @@ def train(
     print_cost(asked, len(labels), measure=False, backbone=backbone)
     work = out.resolve().with_name(f"{out.resolve().name}.work")
     run = _Run(recipe, setup)
-    metrics = run(asked, out, work)
+    with goes_on():
+        metrics = run(asked, out, work)
     others = {}
     further = replace(run, setup=replace(setup, final=False))
     for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
         training = asked.training.model_copy(update={"seed": seed})
         place = work / f"seed{seed}"
         console.print(f"seed {seed}")
-        others[seed] = further(asked.model_copy(update={"training": training}), place / "bundle", place)
+        with goes_on():
+            others[seed] = further(asked.model_copy(update={"training": training}), place / "bundle", place)
     if others:
         metrics["seeds"] = seeds_summary({asked.training.seed: metrics, **others})
         rewrite_figures(out, asked, metrics)
@@ -196,6 +207,8 @@ class _Run:
             setup = replace(setup, teachers=teachers)
         if others:
             console.print(f"{self.path.name} now")
+        if recipe.model.architecture != "forest":
+            console.print(f"what TensorFlow says goes to {work / 'foldN.log'}", soft_wrap=True)
         with _bars() as bars:
             pool, results = train_folds(
                 recipe,
@@ -283,31 +296,17 @@ class _Bars:
 
 @contextmanager
 def _bars() -> Iterator[_Bars]:
-    from rich import progress as rich
-
-    with rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    ) as bar:
-        tasks: dict[str, rich.TaskID] = {}
+    with progress_bars() as update:
         estimates: dict[int, str] = {}
 
         def features(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what)
-            bar.update(tasks[what], completed=done, total=total)
+            update(what, what, done, total)
 
         def training(report: Report) -> None:
             name = f"fold {report.fold}" if report.fold else "all recordings"
-            if name not in tasks:
-                tasks[name] = bar.add_task(name)
             if report.held_out is not None:
                 estimates[report.fold] = f", {report.held_out:.0%} of held-out clips so far"
             text = f"{name}: loss {report.loss:.3f}{estimates.get(report.fold, '')}"
-            bar.update(tasks[name], description=text, completed=report.step, total=report.steps)
+            update(name, text, report.step, report.steps)
 
         yield _Bars(features, training)

@@ -10,6 +10,8 @@ from stapes.compiler import Plan
 from stapes.compiler.plan import Region
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 900, 480, 70, 30
+_LETTER = (6.6, 11)
+"""Width at most (of a mean letter) and height: a label that its own region cannot hold is only in the tooltip."""
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
 
 
@@ -66,12 +68,13 @@ def memory_svg(plan: Arena) -> str:
         width = (region.last + 1 - region.first) * x_scale
         height = region.bytes * y_scale
         colour = _COLOURS[position % len(_COLOURS)]
-        label = escape(f"{_short(region.name)}: {region.bytes:,} bytes at {region.offset:,}")
+        text = f"{_short(region.name)}: {region.bytes:,} bytes at {region.offset:,}"
+        label = escape(text)
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}" '
             f'fill-opacity="0.75" stroke="white"><title>{label}</title></rect>'
         )
-        if height > 12 and width > 120:
+        if height > _LETTER[1] + 3 and width > _LETTER[0] * len(text) + 8:
             parts.append(f'<text x="{x + 4:.1f}" y="{y + height / 2 + 4:.1f}" fill="black">{label}</text>')
     for fraction in (0.0, 0.5, 1.0):
         y = _TOP + fraction * _HEIGHT

@@ -3,18 +3,23 @@
 WORK/foldN.checkpoint   where fold N stands (deleted when it is done)
 WORK/foldN.json         its figures
 WORK/foldN.tflite       its int8 network
+WORK/foldN.log          what TensorFlow said meanwhile
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.errors import DataError, RecipeError
+from stapes.errors import DataError, RecipeError, ToolError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, Recipe
@@ -169,6 +174,12 @@ def train_folds(
                         result = future.result()
                         results[result.fold] = result
                         finished(result)
+            except BrokenProcessPool as error:
+                logs = ", ".join(str(work / f"fold{fold}.log") for fold in waiting if fold not in results)
+                raise ToolError(
+                    "a process that trained ended by itself; memory may have run out",
+                    hint=f"look into {logs}; the same command goes on from there, with --jobs 1 for less memory",
+                ) from error
             except BaseException:
                 crew.stop()
                 # Every fold that was begun writes its checkpoint.
@@ -187,17 +198,36 @@ def _work(
 ) -> FoldResult:
     if stop():
         raise Interrupted
-    pool = build_pool(recipe, setup.open_dataset(recipe), setup.cache, noise=setup.open_noise(recipe))
-    return train_fold(
-        recipe,
-        pool,
-        fold,
-        work,
-        start=setup.open_start(),
-        teachers=setup.open_teachers(),
-        progress=report,
-        stop=stop,
-    )
+    with _said_in(work / f"fold{fold}.log"):
+        pool = build_pool(recipe, setup.open_dataset(recipe), setup.cache, noise=setup.open_noise(recipe))
+        return train_fold(
+            recipe,
+            pool,
+            fold,
+            work,
+            start=setup.open_start(),
+            teachers=setup.open_teachers(),
+            progress=report,
+            stop=stop,
+        )
+
+
+@contextmanager
+def _said_in(path: Path) -> Iterator[None]:
+    """What this process says goes to the end of a file: TensorFlow's dozens of lines, C++ and Python alike."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = [(stream, os.dup(stream)) for stream in (1, 2)]
+    with path.open("ab") as log:
+        for stream, _ in before:
+            os.dup2(log.fileno(), stream)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for stream, kept in before:
+            os.dup2(kept, stream)
+            os.close(kept)
 
 
 def _identity(

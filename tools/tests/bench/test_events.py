@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from live_bundle import LABELS, make_live_bundle
 
 from stapes.bench.events import bench_events, false_alarms, score_events
+from stapes.cli.live import _events_text
+from stapes.files import json_text
 from stapes.live.scene import Truth, active_span, scene
 from stapes.recipe import LiveSpec
 from stapes.reference import LiveEvent, LiveKind
@@ -41,6 +44,10 @@ def test_a_minute_equals_python_and_loses_nothing(tmp_path: Path) -> None:
     assert set(result["false_alarms_per_hour"]) == {
         "gate_rejection", "gate_no_rejection", "no_gate_rejection", "no_gate_no_rejection"
     }  # fmt: skip
+    # The same with nothing found and nothing to be found, in the terminal's words and as JSON.
+    result |= {"source": "silence", "scores": score_events([], [], LABELS, RATE), "times_real_time": None}
+    assert "F1 – by onset" in _events_text(result) and "clip accuracy –" in _events_text(result)
+    assert json.loads(json_text(result))["scores"]["onset"]["f_measure"] is None
 
 
 def test_a_scene_is_as_long_as_asked_and_says_where_its_events_are() -> None:
@@ -69,6 +76,15 @@ def test_scores_of_events() -> None:
     assert result["onset"] == pytest.approx({"f_measure": 4 / 7, "precision": 0.5, "recall": 2 / 3})
     assert result["onset_and_offset"]["recall"] == pytest.approx(1 / 3)
     assert result["clip_accuracy"] == pytest.approx(2 / 3)  # the dog has the higher score in the rain
+
+
+def test_nothing_detected_is_a_result() -> None:
+    """Every figure is there or null."""
+    pytest.importorskip("sed_eval")
+    nothing = score_events([], [Truth("bell", 1.0, 3.0)], LABELS, RATE)
+    assert nothing["onset"]["precision"] is None and nothing["onset"]["recall"] == 0.0
+    assert nothing["clip_accuracy"] == 0.0
+    assert score_events([end(0, 1.0, 3.0)], [], LABELS, RATE)["onset"]["precision"] == 0.0
 
 
 def test_false_alarms_lie_outside_of_all_events() -> None:

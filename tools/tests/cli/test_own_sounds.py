@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import DOCS, commands, run, without_stapes
 
 from stapes.datasets import synthetic_clips
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'train')")
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
-PAGE = Path(__file__).parents[3] / "docs" / "own-sounds.md"
+PAGE = DOCS / "own-sounds.md"
 RATE = 44100
 SOUNDS = {"doorbell": "rooster", "kettle": "rain", "nothing": "clock_tick"}
-NEEDS_A_BOARD = ("stapes flash", "--target board:")
 
 
 def make_recordings(directory: Path) -> None:
@@ -39,11 +35,6 @@ def make_recordings(directory: Path) -> None:
         (directory / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
-def commands(page: str) -> list[list[str]]:
-    found = re.findall(r"^    (stapes .*)$", page, flags=re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD)]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 def test_the_page_is_true(tmp_path: Path) -> None:
@@ -53,11 +44,10 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     assert "steps = 1500" in recipe
     quick = recipe.replace("steps = 1500", "steps = 50\nspeeds = [1.0]\nbatch = 32")
     (tmp_path / "recipe.toml").write_text(quick)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("STAPES_")}
-    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    environment = without_stapes(tmp_path / "cache")
 
-    run = commands(page)
-    assert [" ".join(arguments[:2]) for arguments in run] == [
+    listed = commands(page)
+    assert [" ".join(arguments[:2]) for arguments in listed] == [
         "data check",
         "data stats",
         "train recipe.toml",
@@ -67,16 +57,8 @@ def test_the_page_is_true(tmp_path: Path) -> None:
         "build own-sounds",
         "check own-sounds",
     ]
-    for arguments in run:
-        done = subprocess.run(
-            [sys.executable, "-m", "stapes", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    for arguments in listed:
+        run(arguments, tmp_path, environment)
 
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["folds"] == [1, 2, 3]

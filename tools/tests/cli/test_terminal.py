@@ -279,3 +279,52 @@ def test_a_progress_bar_may_wait_until_work_is_long(
             progress("rows", done, 20)
             time.sleep(0.01)
     assert ("rows" in terminal.file.getvalue()) == seen
+
+
+def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each tenth, however often the work reports, and one while it says nothing."""
+    plain = Console(file=io.StringIO(), width=200)
+    monkeypatch.setattr(common, "errors", plain)
+    for name, seconds in (("_LOOK_SECONDS", 0.01), ("_LEAST_SECONDS", 0.0), ("_MOST_SECONDS", 0.2)):
+        monkeypatch.setattr(common, name, seconds)
+    with common.progress_bar() as progress:
+        for done in range(200):
+            progress("rows", done, 200)
+            time.sleep(0.003)
+        before = plain.file.getvalue().splitlines()
+        time.sleep(0.6)
+    after = plain.file.getvalue().splitlines()
+    assert 5 <= len(before) <= 12 and all("rows: " in line and " of 200 (" in line for line in before)
+    assert len(after) > len(before), "silence is told of too"
+    with common.progress_bars() as update:
+        update("a", "first", 1, 10)
+        update("b", "second", 9, 10)
+        time.sleep(0.1)
+    assert "first: 1 of 10" in plain.file.getvalue() and "second: 9 of 10" in plain.file.getvalue()
+
+
+def test_nothing_is_said_of_short_work_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Console(file=io.StringIO())
+    monkeypatch.setattr(common, "errors", plain)
+    with common.progress_bar() as progress:
+        progress("rows", 5, 10)
+    with common.working("something"):
+        pass
+    assert plain.file.getvalue() == ""
+
+
+def test_who_stops_work_that_goes_on_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> None:
+        with common.goes_on(), common.goes_on():
+            raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        guarded(stopped)
+    assert end.value.code == 130
+    assert capfd.readouterr().err == "interrupted: the same command goes on from here\n"
+
+
+def test_durations() -> None:
+    assert [common.duration(s) for s in (0.4, 99, 150, 5990, 7500)] == [
+        "0 s", "99 s", "2 min", "1 h 40 min", "2 h 5 min"
+    ]  # fmt: skip

@@ -18,8 +18,11 @@ from report_results import EVALUATION, PARITY
 from small_bundle import make_small_bundle
 
 from stapes.check import CheckReport, check_bundle, select_clips
+from stapes.compiler.plan import Region
 from stapes.device import prepare
 from stapes.report import html_report, result_kind
+from stapes.report.html import Arena
+from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -187,3 +190,20 @@ def test_pixels_are_where_they_belong(tmp_path: Path) -> None:
 def test_no_difference_is_the_neutral_colour() -> None:
     middle = palette(DIVERGING)[128].astype(int)
     assert np.ptp(middle) <= 2 and middle.min() > 240
+
+
+def test_labels_of_the_memory_map_stay_in_their_regions() -> None:
+    """Whatever a region is called: a label that is wider or higher than its region is only in the tooltip."""
+    regions = tuple(
+        Region(name, offset, size, first, last)
+        for name, offset, size, first, last in (
+            ("a" * 90, 0, 400, 0, 99), ("b", 400, 400, 0, 30), ("c", 400, 400, 31, 99), ("d", 800, 8, 0, 99)
+        )
+    )  # fmt: skip
+    drawing = memory_svg(Arena("net", 1000, 100, regions))
+    labels = re.findall(r'<text x="([\d.]+)"[^>]*fill="black">([^<]*)</text>', drawing)
+    assert [text.split(":")[0] for _, text in labels] == ["a" * 90, "b", "c"]
+    for (x, text), region in zip(labels, (regions[0], *regions[1:3]), strict=True):
+        assert float(x) + 6.6 * len(text) <= 70 + 9.0 * (region.last + 1)
+    narrow = replace(regions[0], last=40)
+    assert 'fill="black">a' not in memory_svg(Arena("net", 1000, 100, (narrow, *regions[1:])))

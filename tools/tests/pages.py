@@ -1,0 +1,39 @@
+"""The commands of a page of docs/, to be run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+DOCS = Path(__file__).parents[2] / "docs"
+NEEDS_A_BOARD = ("stapes flash", "--target board:")
+
+
+def commands(page: str) -> list[list[str]]:
+    """Arguments of `stapes` of every indented command; those that need a board, and fenced ones, are left out."""
+    found = re.findall(r"^    (stapes .*)$", page, flags=re.MULTILINE)
+    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD)]
+
+
+def without_stapes(cache: Path) -> dict[str, str]:
+    """The environment of a user who has set nothing."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("STAPES_")}
+    return environment | {"XDG_CACHE_HOME": str(cache)}
+
+
+def run(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> None:
+    """One command in `directory`; it must not fail."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stapes", *arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
