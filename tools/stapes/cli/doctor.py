@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stapes.cli.common import JsonOption, console, save_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from stapes.firmware.tools import ToolStatus
 
 
 def doctor(json: JsonOption = None) -> None:
     """Show which tools are installed, and the exact command for each that is missing."""
     from rich.table import Table
-    from rich.text import Text
 
     from stapes.firmware import find_tools
 
@@ -20,9 +26,9 @@ def doctor(json: JsonOption = None) -> None:
         tool = status.tool
         table.add_row(
             tool.name,
-            status.version or Text("missing", style="red"),
+            _version(status),
             tool.needed_for,
-            "" if status.found else tool.install,
+            "" if status.found and not status.is_too_old else tool.install,
         )
     save_json(
         json,
@@ -32,6 +38,9 @@ def doctor(json: JsonOption = None) -> None:
                     "name": status.tool.name,
                     "found": status.found,
                     "version": status.version or None,
+                    "oldest": status.tool.oldest or None,
+                    "tested": status.tool.tested or None,
+                    "too_old": status.is_too_old,
                     "install": status.tool.install,
                     "install_on": {
                         "debian": status.tool.debian,
@@ -46,3 +55,16 @@ def doctor(json: JsonOption = None) -> None:
         },
     )
     console.print(table)
+
+
+def _version(status: ToolStatus) -> Text:
+    """The version, and what it should be where that is another one than was tested."""
+    from rich.text import Text
+
+    tool = status.tool
+    if not status.found:
+        return Text("missing", style="red")
+    if status.is_too_old:
+        return Text(f"{status.version}: too old, {tool.oldest} or later", style="red")
+    known = not tool.tested or f"{status.version}.".startswith(f"{tool.tested}.")
+    return Text(status.version + ("" if known else f" (tested: {tool.tested})"))
