@@ -29,6 +29,7 @@ from stapes.cli import (
     live,
     prove,
     report,
+    review,
     sweep,
     train,
 )
@@ -89,6 +90,7 @@ app.command()(prove.prove)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)
+app.command()(review.review)
 app.command()(frontend.features)
 app.add_typer(data.app, name="data")
 app.add_typer(frontend.app, name="frontend")

@@ -298,7 +298,7 @@ class Client:
         return np.frombuffer(data, dtype=np.int8).reshape(-1, hello.n_features)
 
     def activations(self, layer: int, size: int) -> npt.NDArray[np.int8]:
-        """One layer's output for the last complete window, int8 [size]: `size` is height * width * channels.
+        """The bytes of one layer's output for the last complete window, int8 [size].
 
         The device runs the window again for every page.
         """

@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from stapes.compiler.plan import Region
+from stapes.report.evaluation import columns_of
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
@@ -82,7 +83,7 @@ def html_report(results: Iterable[Result], *, missing: Sequence[tuple[str, str]]
             figures=[(title, [check[key] or None for check in checks]) for key, title in FIGURES],
             cycles=_cycles(checks),
             arenas=_arenas(checks),
-            evaluations=[(value, _evaluated(value)) for value in kinds["evaluate"]],
+            evaluations=[(value, columns_of(value), _evaluated(value)) for value in kinds["evaluate"]],
             parities=[_parity(value) for value in kinds["parity"]],
         )
     )
