@@ -5,15 +5,26 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable, Iterable
 
 import serial
 import serial.rfc2217
 
 from stapes.targets import DescriptorStream
 
+Harm = Callable[[bytes], Iterable[bytes]]
+
+
+def unharmed(data: bytes) -> Iterable[bytes]:
+    """A sound line."""
+    return [data]
+
 
 class Rig:
-    """The far end: one client at a time, whose bytes go to the firmware's line and back."""
+    """The far end: one client at a time, whose bytes go to the firmware's line and back, past `there` and `back`."""
+
+    there: Harm
+    back: Harm
 
     def __init__(self, line: DescriptorStream, kind: str) -> None:
         self.kind = kind
@@ -23,6 +34,7 @@ class Rig:
         self.connection: socket.socket | None = None
         self.sending = threading.Lock()
         self.baud_rates: list[int] = []
+        self.there = self.back = unharmed
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=run, daemon=True) for run in (self.serve, self.answer)]
         for thread in self.threads:
@@ -42,14 +54,16 @@ class Rig:
     def receive(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := connection.recv(4096):
-                self.line.write(b"".join(self.manager.filter(data)) if self.manager else data)
+                data = b"".join(self.manager.filter(data)) if self.manager else data
+                for piece in self.there(data) if data else []:
+                    self.line.write(piece)
 
     def answer(self) -> None:
         self.line.timeout = 0.1
         while not self.ended.is_set():
             data = self.line.read(4096)
-            if data:
-                self.write(b"".join(self.manager.escape(data)) if self.manager else data)
+            for piece in self.back(data) if data else []:
+                self.write(b"".join(self.manager.escape(piece)) if self.manager else piece)
 
     def write(self, data: bytes) -> None:
         with self.sending, contextlib.suppress(OSError):

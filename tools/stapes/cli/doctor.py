@@ -13,6 +13,8 @@ import typer
 from stapes.cli.common import JsonOption, console, note, save_json
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from stapes.firmware.tools import ToolStatus
 
 
@@ -44,7 +46,9 @@ def _fix(statuses: list[ToolStatus], *, yes: bool) -> list[str]:
     from stapes.firmware.tools import find_program
 
     failed = []
-    for advice in dict.fromkeys(status.tool.install for status in statuses if not status.found):
+    for advice in dict.fromkeys(
+        status.tool.install for status in statuses if not status.found or status.is_too_old
+    ):
         command = _command(advice)
         if not command:
             note("by hand:", advice)
@@ -84,6 +88,9 @@ def _as_json(statuses: list[ToolStatus]) -> dict[str, object]:
                 "name": status.tool.name,
                 "found": status.found,
                 "version": status.version or None,
+                "oldest": status.tool.oldest or None,
+                "tested": status.tool.tested or None,
+                "too_old": status.is_too_old,
                 "install": status.tool.install,
                 "install_on": {
                     "debian": status.tool.debian,
@@ -100,7 +107,6 @@ def _as_json(statuses: list[ToolStatus]) -> dict[str, object]:
 
 def _print(statuses: list[ToolStatus]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for column in ("tool", "version", "needed for", "install"):
@@ -108,8 +114,21 @@ def _print(statuses: list[ToolStatus]) -> None:
     for status in statuses:
         table.add_row(
             status.tool.name,
-            status.version or Text("missing", style="red"),
+            _version(status),
             status.tool.needed_for,
-            "" if status.found else status.tool.install,
+            "" if status.found and not status.is_too_old else status.tool.install,
         )
     console.print(table)
+
+
+def _version(status: ToolStatus) -> Text:
+    """The version, and what it should be where that is another one than was tested."""
+    from rich.text import Text
+
+    tool = status.tool
+    if not status.found:
+        return Text("missing", style="red")
+    if status.is_too_old:
+        return Text(f"{status.version}: too old, {tool.oldest} or later", style="red")
+    known = not tool.tested or f"{status.version}.".startswith(f"{tool.tested}.")
+    return Text(status.version + ("" if known else f" (tested: {tool.tested})"))

@@ -25,7 +25,8 @@ RENODE = "install Renode 1.14 or later (https://renode.io) and put `renode` on P
 @dataclass(frozen=True)
 class Tool:
     """A program (`command`) or a Python package (`package`), what needs it, and how to install it on each
-    system. `variable` names an environment variable that may hold the program's path.
+    system. `variable` names an environment variable that may hold the program's path. `oldest` is the first version
+    that works, `tested` the one that our tests ran or replay; both may be empty.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Tool:
     package: str = ""
     library: str = ""
     variable: str = ""
+    oldest: str = ""
+    tested: str = ""
 
     @property
     def named_program(self) -> str:
@@ -62,13 +65,30 @@ class ToolStatus:
         """Whether it is there."""
         return bool(self.version)
 
+    @property
+    def is_too_old(self) -> bool:
+        """Whether its version is known, and before the first that works."""
+        return _is_before(self.version, self.tool.oldest)
+
+
+def _is_before(version: str, oldest: str) -> bool:
+    """Whether both are versions, and the first is the lower one."""
+    numbers = [[int(part) for part in re.findall(r"\d+", text)] for text in (version, oldest)]
+    return bool(numbers[0] and numbers[1]) and numbers[0] < numbers[1]
+
 
 def _program(
-    name: str, command: str, needed_for: str, debian: str, macos: str, windows: str, library: str = ""
+    name: str,
+    command: str,
+    needed_for: str,
+    debian: str,
+    macos: str,
+    windows: str,
+    library: str = "",
+    tested: str = "",
 ) -> Tool:
-    return Tool(
-        name, needed_for, f"sudo apt-get install {debian}", macos, windows, command=command, library=library
-    )
+    install = f"sudo apt-get install {debian}"
+    return Tool(name, needed_for, install, macos, windows, command=command, library=library, tested=tested)
 
 
 def _package(name: str, needed_for: str, extra: str) -> Tool:
@@ -76,9 +96,10 @@ def _package(name: str, needed_for: str, extra: str) -> Tool:
     return Tool(name, needed_for, command, command, command.replace("'", '"'), package=name)
 
 
-def _flasher(command: str, needed_for: str) -> Tool:
+def _flasher(command: str, needed_for: str, oldest: str, tested: str) -> Tool:
     """A flashing program that pip installs."""
-    return replace(_package(command, needed_for, "flash"), package="", command=command)
+    tool = _package(command, needed_for, "flash")
+    return replace(tool, package="", command=command, oldest=oldest, tested=tested)
 
 
 STLINK_TOOLS = ("stlink-tools", "brew install stlink", "https://github.com/stlink-org/stlink/releases")
@@ -126,6 +147,7 @@ PROGRAMS = (
         "qemu-system-arm",
         "brew install qemu",
         "winget install SoftwareFreedomConservancy.QEMU",
+        tested="7.2",
     ),
     _program(
         "qemu-system-riscv32",
@@ -134,6 +156,7 @@ PROGRAMS = (
         "qemu-system-misc",
         "brew install qemu",
         "winget install SoftwareFreedomConservancy.QEMU",
+        tested="7.2",
     ),
     _program(
         "qemu-system-xtensa",
@@ -142,6 +165,7 @@ PROGRAMS = (
         "qemu-system-misc",
         "brew install qemu",
         "winget install SoftwareFreedomConservancy.QEMU",
+        tested="7.2",
     ),
     Tool(
         "renode",
@@ -151,8 +175,10 @@ PROGRAMS = (
         RENODE,
         command="renode",
         variable="STAPES_RENODE",
+        oldest="1.14",
+        tested="1.15.3",
     ),
-    _flasher("pyocd", "flashing STM32 boards"),
+    _flasher("pyocd", "flashing STM32 boards", "0.36", "0.46"),
     _program(
         "openocd",
         "openocd",
@@ -160,11 +186,12 @@ PROGRAMS = (
         "openocd",
         "brew install open-ocd",
         "https://github.com/xpack-dev-tools/openocd-xpack/releases",
+        tested="0.12",
     ),
-    _program("st-flash", "st-flash", "flashing with --tool st-flash", *STLINK_TOOLS),
-    _program("st-info", "st-info", "flashing with --tool st-flash", *STLINK_TOOLS),
-    _flasher("stm32loader", "flashing with --tool stm32loader"),
-    _flasher("esptool", "flashing Espressif boards"),
+    _program("st-flash", "st-flash", "flashing with --tool st-flash", *STLINK_TOOLS, tested="1.7"),
+    _program("st-info", "st-info", "flashing with --tool st-flash", *STLINK_TOOLS, tested="1.7"),
+    _flasher("stm32loader", "flashing with --tool stm32loader", "0.7", "0.7.1"),
+    _flasher("esptool", "flashing Espressif boards", "5.0", "5.6"),
 )
 
 PACKAGES = (
@@ -180,7 +207,8 @@ PACKAGES = (
 def find_program(command: str) -> str | None:
     """The path of a program on PATH or beside this Python (where pip puts cmake and ninja), or None.
 
-    A tool's environment variable, where set, is the only place looked at.
+    A tool's environment variable, where set, is the only place looked at. Of two programs the first that is new
+    enough is taken.
     """
     tool = next((tool for tool in PROGRAMS if tool.command == command), None)
     if tool is not None and tool.named_program:
@@ -188,9 +216,12 @@ def find_program(command: str) -> str | None:
         _log.debug("%s is %s, as %s says", command, path or "missing", tool.variable)
         return path
     beside = str(Path(sys.executable).parent)
-    path = shutil.which(command) or shutil.which(command, path=beside)
-    _log.debug("%s is %s", command, path or "missing")
-    return path
+    paths = list(dict.fromkeys(filter(None, (shutil.which(command), shutil.which(command, path=beside)))))
+    oldest = tool.oldest if tool is not None else ""
+    if len(paths) > 1 and oldest and _is_before(_program_version(paths[0]), oldest):
+        _log.debug("%s is older than %s: passed over", paths.pop(0), oldest)
+    _log.debug("%s is %s", command, paths[0] if paths else "missing")
+    return paths[0] if paths else None
 
 
 def require_program(command: str) -> str:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +22,8 @@ from small_bundle import make_small_bundle
 
 from stapes.device import prepare
 from stapes.errors import TargetError, ToolError
-from stapes.farm import FarmBoard, FarmReport, Order, choose_boards, load_farm, run_farm
+from stapes.farm import FarmBoard, FarmReport, Order, Outcome, choose_boards, load_farm, run_farm, work
+from stapes.firmware import BuildResult
 from stapes.recipe import Bundle
 from stapes.report import html_report, junit_xml, print_farm
 from stapes.targets import require_target
@@ -231,6 +233,33 @@ def test_a_farm_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'[boards.a]\ntarget = "h\xf6st"\n')
     with pytest.raises(TargetError, match="not UTF-8"):
         load_farm(tmp_path / "latin.toml")
+
+
+def test_a_real_board_is_flashed_as_its_table_says(
+    bundle: Bundle, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, with a flasher that only notes what it is asked; the check is a real one."""
+    asked: list[tuple[str, dict[str, object]]] = []
+    told: list[Outcome] = []
+
+    def flash(bundle: Bundle, target: str, build: BuildResult, **options: object) -> bool:
+        asked.append((target, options))
+        return True
+
+    def tell(kind: str, *rest: object) -> None:
+        told.extend(each for each in rest if isinstance(each, Outcome))
+
+    monkeypatch.setattr(work, "flash_once", flash)
+    with line_of(out / "small/host/host/stapes.elf") as port:
+        board = FarmBoard(name="desk", board="host", port=port, probe="066E", tool="openocd")
+        order = Order("check", (bundle.directory,), out, clips=1, flash=True)
+        for each in (order, replace(order, flash=False), replace(order, action="flash")):
+            work.work(board, each, tell)
+    assert [outcome.status for outcome in told] == ["passed"] * 3, told
+    assert [target for target, _ in asked] == [f"board:host@{port}"] * 2
+    assert [options["again"] for _, options in asked] == [False, True]
+    assert all((o["probe"], o["tool"], o["out"]) == ("066E", "openocd", out / "desk") for _, o in asked)
+    assert told[2].result is not None and told[2].result["flashed"] is True
 
 
 def test_labels_choose() -> None:

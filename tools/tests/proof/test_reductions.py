@@ -55,6 +55,17 @@ def sound(workshop: Path) -> Proof:
     return prove_model(network(), "host", workshop)
 
 
+def test_activations_of_sixteen_bits_are_tested_only(tmp_path: Path) -> None:
+    ModelMaker.int16 = True
+    try:
+        model = ModelMaker().input((1, 4, 5), scale=0.0003).fully_connected(3).softmax().build()
+    finally:
+        ModelMaker.int16 = False
+    proof = prove_model(model, "host", tmp_path)
+    assert proof.verdict == "tested only"
+    assert {claim.verdict for layer in proof.layers for claim in layer.claims} == {"tested only"}
+
+
 def test_every_layer_is_proved(sound: Proof) -> None:
     problems = [claim.how for layer in sound.layers for claim in layer.claims if claim.verdict != "proved"]
     assert not problems and sound.verdict == "proved"

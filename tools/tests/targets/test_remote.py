@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import serial
 import serial.rfc2217
-from network_rig import Rig
+from network_rig import Rig, unharmed
 from small_bundle import make_small_bundle
 
 from stapes.check import check_bundle, select_clips
@@ -67,6 +69,65 @@ def test_a_whole_check_passes_over_the_network(
         report = check_bundle(bundle, made.url, select_clips(bundle, None, 2), tmp_path, full=True)
         assert report.passed
         assert made.baud_rates[-1:] == ([115200] if kind == "rfc2217" else [])
+
+
+def every(count: int, harm: Callable[[bytes], Iterable[bytes]]) -> Callable[[bytes], Iterable[bytes]]:
+    """Harm one of `count` pieces that come, the others pass."""
+    numbers = itertools.count(1)
+    return lambda data: harm(data) if next(numbers) % count == 0 else [data]
+
+
+def flip(data: bytes) -> Iterable[bytes]:
+    middle = len(data) // 2
+    return [data[:middle], bytes([data[middle] ^ 0x10]), data[middle + 1 :]]
+
+
+def late(data: bytes) -> Iterable[bytes]:
+    time.sleep(0.1)
+    return [data]
+
+
+HARM: dict[str, Callable[[], Callable[[bytes], Iterable[bytes]]]] = {
+    "drop": lambda: every(5, lambda data: []),
+    "corrupt": lambda: every(5, flip),
+    "late": lambda: every(5, late),
+    "twice": lambda: every(5, lambda data: [data, data]),
+    "cut short": lambda: every(5, lambda data: [data[: len(data) // 2]]),
+    "noise": lambda: every(5, lambda data: [b"\x00\xff\x13noise\x00", data]),
+    "byte by byte": lambda: lambda data: [data[i : i + 1] for i in range(len(data))],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_that_becomes_worse_changes_no_result(
+    kind: str, rig: Callable[[str], contextlib.AbstractContextManager[Rig]]
+) -> None:
+    """Sound at first, then every kind of fault, in both directions: what the device computes comes out the same."""
+    pcm = np.random.default_rng(1).integers(-9000, 9000, 7000).astype(np.int16)
+
+    def heard(client: Client) -> tuple[object, ...]:
+        client.reset()
+        sent, crcs = 0, []
+        while sent < len(pcm):
+            pushed = client.push(pcm[sent : sent + 200])
+            sent = pushed.samples
+            if pushed.window_ready:
+                crcs.append(client.window().layer_crcs)
+        return (*crcs, client.decision())
+
+    with rig(kind) as made, open_target(made.url) as line:
+        client = Client(line)
+        client.hello()
+        expected = heard(client)
+        assert client.statistics.retries == 0 and len(expected) > 1
+        for name, harm in HARM.items():
+            before = client.statistics.retries
+            made.there, made.back = harm(), harm()
+            assert heard(client) == expected, name
+            made.there = made.back = unharmed
+            if name in ("drop", "corrupt", "cut short"):
+                assert client.statistics.retries > before, name
+        assert heard(client) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from small_bundle import make_small_bundle
@@ -317,6 +318,19 @@ def test_every_platform_has_its_description(name: str) -> None:
     assert bool(models) == bool(source)
     for model in models:
         assert f"public class {model} " in (firmware_dir() / "renode" / source).read_text()
+
+
+@pytest.mark.parametrize(
+    ("is_read", "value"), [("isRead", "value"), ("IsRead", "Value")], ids=["1.15", "1.16"]
+)
+def test_the_c3_counts_instructions_whatever_a_request_is_called(is_read: str, value: str) -> None:
+    text = (firmware_dir() / "renode" / "esp32c3.repl").read_text(encoding="utf-8")
+    script = re.search(r'RegisterCSRHandlerFromString 0x7E2 "(.*)"', text)
+    assert script
+    for reads, expected in ((True, 1234), (False, 0)):
+        request = SimpleNamespace(**{is_read: reads, value: None})
+        exec(script[1], {"request": request, "cpu": SimpleNamespace(ExecutedInstructions=1234)})
+        assert vars(request) == {is_read: reads, value: expected}
 
 
 @pytest.mark.slow
