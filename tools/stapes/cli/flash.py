@@ -63,6 +63,7 @@ def flash(
             tool=tool,
             probe=probe,
             port=port,
+            dry=dry_run,
             progress=progress,
         )
     if dry_run:

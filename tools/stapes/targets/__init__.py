@@ -4,19 +4,27 @@ from stapes.targets.stream import DescriptorStream, Stream
 from stapes.targets.target import (
     board_for_target,
     counts_instructions,
+    known_fault,
     largest_payload,
+    line_of,
     longest_wait,
     open_target,
     require_target,
+    runs_here,
 )
+from stapes.targets.turns import turn
 
 __all__ = [
     "DescriptorStream",
     "Stream",
     "board_for_target",
     "counts_instructions",
+    "known_fault",
     "largest_payload",
+    "line_of",
     "longest_wait",
     "open_target",
     "require_target",
+    "runs_here",
+    "turn",
 ]
