@@ -58,7 +58,11 @@ class BuildError(StapesError):
 
 
 class TooLargeError(BuildError):
-    """The firmware does not fit into the board's memory."""
+    """The firmware does not fit into the board's memory: `missing` has the bytes that each region lacks."""
+
+    def __init__(self, message: str, missing: dict[str, int], *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
 
 
 class TargetError(StapesError):

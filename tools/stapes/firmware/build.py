@@ -235,6 +235,7 @@ def _too_large(out_dir: Path, board: str, missing: dict[str, int]) -> TooLargeEr
     names = (f"{each.name} {each.size:,} B" for each in data[:3])
     return TooLargeError(
         f"the firmware does not fit {board}: {regions}; the largest things there are {', '.join(names)}",
+        missing,
         hint="`stapes boards BUNDLE...` shows which bundle fits which board, `stapes cost RECIPE` what a recipe needs; "
         f"the linker's words are in {out_dir / 'build.log'}",
     )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stapes.errors import StapesError, TooLargeError
 from stapes.files import canonical_json, package_hash, sha256, write_json
 from stapes.firmware.build import BuildResult, build_firmware, require_compiler, source_hash
 from stapes.progress import Progress, no_progress
@@ -38,11 +39,44 @@ def build_bundle(
     from stapes.codegen import generate
 
     generated = generate(bundle, directory / "generated")
-    built = build_firmware(generated.directory, board, out_dir, app, progress=progress)
+    try:
+        built = build_firmware(generated.directory, board, out_dir, app, progress=progress)
+    except TooLargeError as error:
+        smaller = _next_smaller(bundle, app, error.missing)
+        if smaller:
+            error.hint = f"by its weights and working memory {smaller} fits; {error.hint}"
+        raise
     files = {str(path.relative_to(directory)): sha256(path.read_bytes()) for path in generated.files}
     result = built.as_json() | {"elf": sha256(built.elf.read_bytes())}
     write_json(out_dir / STAMP, {"key": key, "files": files, "result": result})
     return built
+
+
+def _next_smaller(bundle: Bundle, app: str, missing: dict[str, int]) -> str:
+    """The largest of the bundles beside `bundle` that takes as much less of every region as is missing; or nothing."""
+    from stapes.recipe import Bundle
+
+    own = _needs(bundle, app)
+    fitting = []
+    for path in sorted(bundle.directory.parent.glob("*/bundle.json")):
+        try:
+            needs = _needs(Bundle.load(path.parent), app)
+        except StapesError:
+            continue  # damaged, or of a later stapes: nothing to advise
+        saved = {"FLASH": own[0] - needs[0], "RAM": own[1] - needs[1]}
+        if all(saved.get(region, 0) >= count for region, count in missing.items()):
+            fitting.append((sum(needs), str(path.parent)))
+    return max(fitting)[1] if fitting else ""
+
+
+def _needs(bundle: Bundle, app: str) -> tuple[int, int]:
+    """Bytes of weights, and of working memory: network, front end, and the rows that are kept."""
+    from stapes.compiler import compile_bundle
+
+    plan, frontend = compile_bundle(bundle), bundle.manifest.frontend
+    kept = 1 if plan.slide and app != "hil" else bundle.manifest.window.frames
+    buffers = 4 * frontend.n_fft + 2 * frontend.frame_length
+    return plan.weights_bytes, plan.arena_bytes + buffers + kept * plan.storages[0].row_bytes
 
 
 def _kept(key: str, directory: Path, out_dir: Path) -> BuildResult | None:

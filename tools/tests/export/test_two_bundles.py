@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from stapes.codegen.selftest import noise
 from stapes.export import export_bundle
 from stapes.firmware import find_program
 from stapes.recipe import Bundle
@@ -279,3 +281,29 @@ def test_one_bundle_twice_is_an_error_by_name(exports: list[Path], tmp_path: Pat
     done = configure(tmp_path, tmp_path / "build")
     assert done.returncode != 0
     assert "stapes_esc10_nano" in done.stderr and "same name" in done.stderr
+
+
+def test_a_bare_metal_project_classifies_with_one_bundle_and_with_two(
+    exports: list[Path], bundles: list[Bundle], tmp_path: Path
+) -> None:
+    """bare_metal/ is all that such a project takes: 60 lines with its linker script, for a Cortex-M4 in QEMU."""
+    need("cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
+    project = tmp_path / "project"
+    shutil.copytree(PROGRAM.with_name("bare_metal"), project)
+    assert sum(len(path.read_text().splitlines()) for path in project.iterdir()) <= 60
+    pcm = noise(20_000)
+    values = ", ".join(map(str, pcm))
+    (project / "sound.c").write_text(
+        "#include <stddef.h>\n#include <stdint.h>\n\nextern const int16_t sound[];\nextern const size_t sound_count;\n"
+        f"const int16_t sound[] = {{{values}}};\nconst size_t sound_count = {len(pcm)};\n"
+    )
+    build(project, tmp_path / "build", f"-DEXPORTS={exports[0].parent}")
+    lines = []
+    for bundle in bundles:
+        verdict = Reference(bundle).clip(pcm).verdict
+        lines.append(f"{bundle.manifest.name}: {bundle.manifest.labels[verdict.best]} {verdict.confidence} 0")
+    for name, expected in (("one", lines[:1]), ("two", lines)):
+        machine = ["-machine", "mps2-an386", "-nodefaults", "-display", "none", "-monitor", "none"]
+        semihosting = ["-semihosting-config", "enable=on,target=native"]
+        said = run("qemu-system-arm", *machine, *semihosting, "-kernel", tmp_path / "build" / name)
+        assert said.splitlines() == expected

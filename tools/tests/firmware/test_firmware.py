@@ -14,7 +14,7 @@ from small_bundle import make_small_bundle
 from typer.testing import CliRunner
 
 from stapes.codegen import generate
-from stapes.errors import BuildError, ToolError
+from stapes.errors import BuildError, TooLargeError, ToolError
 from stapes.firmware import (
     BuildResult,
     board_names,
@@ -166,6 +166,30 @@ def test_an_image_that_does_not_fit_says_so(build: Build, tmp_path: Path) -> Non
     ) as caught:
         build(None, "stm32f4_discovery", str(app))
     assert "stapes boards" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("missing", "fits"),
+    [
+        ({"RAM": 12_996}, "esc10-forest"),
+        ({"RAM": 20_000, "FLASH": 180_000}, "esc10-nano"),
+        ({"RAM": 50_000}, ""),
+    ],
+)
+def test_a_bundle_that_fits_instead_is_named(
+    missing: dict[str, int], fits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("arm-none-eabi-gcc", "cmake", "ninja")
+
+    def too_large(*_: object, **__: object) -> None:
+        raise TooLargeError("it does not fit", missing, hint="see build.log")
+
+    monkeypatch.setattr("stapes.firmware.kept.build_firmware", too_large)
+    models = Path(__file__).parents[3] / "models"
+    with pytest.raises(TooLargeError) as caught:
+        build_bundle(Bundle.load(models / "esc10"), tmp_path, "microbit", tmp_path / "microbit")
+    named = f"by its weights and working memory {models / fits} fits; " if fits else ""
+    assert caught.value.hint == f"{named}see build.log"
 
 
 def test_unknown_board_and_application(tmp_path: Path) -> None:
