@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from stapes.compiler.plan import Region
 from stapes.report.evaluation import columns_of
+from stapes.report.heard import Heard
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
@@ -57,8 +58,11 @@ class Confusion:
         return round(100 * self.counts[row][column] / total) if total else 0
 
 
-def html_report(results: Iterable[Result]) -> str:
-    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture."""
+def html_report(results: Iterable[Result], heard: Mapping[str, Heard] | None = None) -> str:
+    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture.
+
+    `heard` are sounds and pictures of clips that an evaluation found wrong, by name.
+    """
     kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
     for result in results:
         kind = result_kind(result)
@@ -80,6 +84,7 @@ def html_report(results: Iterable[Result]) -> str:
             cycles=_cycles(checks),
             arenas=_arenas(checks),
             evaluations=[(value, columns_of(value), _evaluated(value)) for value in kinds["evaluate"]],
+            heard=heard or {},
             parities=[_parity(value) for value in kinds["parity"]],
         )
     )

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_results import EVALUATION, PARITY
+from report_results import EVALUATION, EVALUATION_WITH_EVERYTHING, PARITY
 from small_bundle import make_small_bundle
 
 from stapes.check import CheckReport, check_bundle, select_clips
 from stapes.device import prepare
-from stapes.report import html_report, result_kind
+from stapes.recipe import FrontendSpec
+from stapes.report import checked_result, html_report, result_kind
+from stapes.report.heard import Heard
 from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -187,3 +189,15 @@ def test_pixels_are_where_they_belong(tmp_path: Path) -> None:
 def test_no_difference_is_the_neutral_colour() -> None:
     middle = palette(DIVERGING)[128].astype(int)
     assert np.ptp(middle) <= 2 and middle.min() > 240
+
+
+def test_wrong_clips_can_be_seen_and_heard() -> None:
+    """With their sound where the page is given it, as lines alone where it is made of a file."""
+    pcm = np.arange(-4000, 4000, dtype=np.int16)
+    value = checked_result(EVALUATION_WITH_EVERYTHING, "evaluation.json")
+    page = html_report([value], {"<b>.wav": Heard.of(pcm, FrontendSpec())})
+    assert "&lt;b&gt;.wav, fold 1: bell, said" in page and "<b>.wav" not in page
+    (sound,) = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
+    assert base64.b64decode(sound)[44:] == pcm.tobytes()
+    assert "data:audio" not in html_report([value])
+    assert "Wrong clips" in html_report([value]) and "Wrong clips" not in html_report([EVALUATION])
