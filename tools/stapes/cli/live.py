@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, note, save_json
 
 TargetOption = Annotated[
     str,
@@ -276,6 +276,7 @@ def calibrate(
     from stapes.datasets import open_dataset
     from stapes.live import calibrate as fit
     from stapes.live import section
+    from stapes.live.calibrate import too_few
     from stapes.recipe import Bundle, load_recipe
 
     loaded = Bundle.load(bundle)
@@ -283,6 +284,8 @@ def calibrate(
     dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
     sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
     live = fit(loaded, sounds, seconds=seconds)
+    for name, count in too_few(loaded, sounds).items():
+        note("not calibrated:", f"{name}, of which there are {count} clips outside of the test fold")
     if write:
         Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)
     save_json(json, {"live": live.model_dump(mode="json"), "written": write})
