@@ -23,15 +23,17 @@ PAGE = Path(__file__).parents[3] / "docs" / "own-sounds.md"
 RATE = 44100
 SOUNDS = {"doorbell": "rooster", "kettle": "rain", "nothing": "clock_tick"}
 NEEDS_A_BOARD = ("stapes flash", "--target board:")
+WAITS = ("stapes review",)
+"""What runs until Ctrl-C; tools/tests/review runs it."""
 
 
-def make_recordings(directory: Path) -> None:
-    """Three occasions with three sounds of four seconds each, a second of silence before each; and label tracks."""
+def make_recordings(directory: Path, occasions: tuple[str, ...] = ("monday", "kitchen", "evening")) -> None:
+    """Occasions with three sounds of four seconds each, a second of silence before each; and label tracks."""
     directory.mkdir()
-    for occasion, name in enumerate(("monday", "kitchen", "evening")):
+    for occasion, name in enumerate(occasions):
         parts, lines, time = [], [], 0.0
         for label, sound in SOUNDS.items():
-            for clip in synthetic_clips((sound,), 1, RATE, 4.0, seed=occasion + 1):
+            for clip in synthetic_clips((sound,), 1, RATE, 4.0, seed=len(name) + 10 * occasion):
                 parts += [np.zeros(RATE, np.int16), clip.pcm // 2]
                 lines.append(f"{time + 1.0:.6f}\t{time + 5.0:.6f}\t{label}")
                 time += 5.0
@@ -41,7 +43,9 @@ def make_recordings(directory: Path) -> None:
 
 def commands(page: str) -> list[list[str]]:
     found = re.findall(r"^    (stapes .*)$", page, flags=re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD)]
+    return [
+        shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD + WAITS)
+    ]
 
 
 @pytest.mark.slow
@@ -49,6 +53,7 @@ def commands(page: str) -> list[list[str]]:
 def test_the_page_is_true(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     make_recordings(tmp_path / "recordings")
+    make_recordings(tmp_path / "later", occasions=("april",))
     (recipe,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     assert "steps = 1500" in recipe
     quick = recipe.replace("steps = 1500", "steps = 50\nspeeds = [1.0]\nbatch = 32")
@@ -62,7 +67,7 @@ def test_the_page_is_true(tmp_path: Path) -> None:
         "data stats",
         "train recipe.toml",
         "evaluate own-sounds",
-        "report evaluation.json",
+        "evaluate own-sounds",
         "generate own-sounds",
         "build own-sounds",
         "check own-sounds",
@@ -74,7 +79,7 @@ def test_the_page_is_true(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
         )
         assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
 
@@ -88,5 +93,5 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     assert check["passed"]
     assert check["clips"] == 18
     assert check["features_equal"] and check["layers_equal"] and check["scores_equal"]
-    assert check["accuracy"] is not None
+    assert check["accuracy"] is None, "nothing is left that the final network has not heard"
     assert "own recordings" in (tmp_path / "own-sounds" / "MODEL_CARD.md").read_text().lower()
