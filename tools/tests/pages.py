@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-NEEDS_A_BOARD = ("stapes flash", "--target board:")
+NEEDS_A_BOARD = ("stapes flash", "stapes record", "--target board:")
+WAITS = ("stapes review",)
+"""What runs until Ctrl-C; tools/tests/review runs it."""
 
 
 def commands(page: str) -> list[list[str]]:
-    """Arguments of `stapes` of every indented command; those that need a board, and fenced ones, are left out."""
+    """Arguments of `stapes` of every indented command; those that need a board or wait, and fenced ones, are left out."""
     found = re.findall(r"^    (stapes .*)$", page, flags=re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD)]
+    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD + WAITS)]
 
 
 def without_stapes(cache: Path) -> dict[str, str]:
@@ -34,6 +36,6 @@ def run(arguments: list[str], directory: Path, environment: Mapping[str, str]) -
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"

@@ -17,6 +17,7 @@ EVALUATION_WITH_EVERYTHING: dict[str, Any] = {
     "windows": {**FIGURES, "count": 40},
     "foreground": {"clips": 4, "accuracy": 0.75},
     "classes": [{"label": "bell", "clips": 10, "precision": 0.8, "recall": 0.7, "f1": 0.75}],
+    "wrong": [{"clip": "<b>.wav", "fold": 1, "label": "bell", "said": "dog", "confidence": 0.9}],
     "calibration": {
         "ece": 0.05,
         "bins": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -65,9 +65,11 @@ def evaluate_bundle(
     *,
     later: bool = False,
     progress: Progress = no_progress,
+    on_wrong: Callable[[str, npt.NDArray[np.int16]], None] = lambda clip, pcm: None,
 ) -> dict[str, Any]:
     """Run every clip of the held-out folds through each fold's firmware on the host; the keys of `stapes evaluate`.
 
+    "wrong" are the clips that the firmware decides wrong; `on_wrong` is given the name and the samples of each.
     Recordings that were made `later` than the bundle have no folds: all go through its own network. "test" of the
     result is where they are, "folds" is empty, and figures by fold are one, of all.
 
@@ -91,8 +93,11 @@ def evaluate_bundle(
             for clip, expected in zip(clips, references, strict=True):
                 progress(f"fold {fold}" if fold else "clips", len(seen), opened.total)
                 decided = _decide(client, expected.pcm)
+                if decided not in map(labels.index, clip.labels):
+                    on_wrong(clip.name, clip.pcm)
                 seen.append(
                     _Decided(
+                        name=clip.name,
                         fold=fold,
                         truth=labels.index(clip.label),
                         accepted=frozenset(map(labels.index, clip.labels)),
@@ -106,6 +111,7 @@ def evaluate_bundle(
                 )
     progress("done", opened.total, opened.total)
     result = _result(bundle, opened.folds, seen, opened.content())
+    result["recordings"] = [opened.recordings(fold) for fold in opened.folds]
     return result | {"folds": [], "test": str(data)} if later else result
 
 
@@ -218,6 +224,10 @@ class _Opened:
         """The bundle with the network that did not learn from these clips."""
         return fold_bundle(self._bundle, fold) if fold != _LATER else self._bundle
 
+    def recordings(self, fold: int) -> list[str]:
+        """Names of the files that the clips come from."""
+        return sorted({clip.path.name for clip in self.clips(fold) if clip.path is not None})
+
     def content(self) -> list[str]:
         """Hash of each fold's recordings and labels."""
         return [self._dataset.content(fold) for fold in self.folds]
@@ -251,6 +261,7 @@ class _Decided:
     `accepted` are all classes that the clip has, `truth` is the first one.
     """
 
+    name: str
     fold: int
     truth: int
     accepted: frozenset[int]
@@ -306,6 +317,19 @@ def _result(bundle: Bundle, folds: list[int], seen: list[_Decided], content: lis
     result["calibration"] = calibration(
         [clip.confidence for clip in seen], [clip.best in clip.accepted for clip in seen]
     )
+    wrong = sorted(
+        (clip for clip in seen if clip.firmware not in clip.accepted), key=lambda clip: -clip.confidence
+    )
+    result["wrong"] = [
+        {
+            "clip": clip.name,
+            "fold": clip.fold,
+            "label": labels[clip.truth],
+            "said": "unknown" if clip.firmware < 0 else labels[clip.firmware],
+            "confidence": clip.confidence,
+        }
+        for clip in wrong
+    ]
     for name, wanted in (("foreground", True), ("background", False)):
         hits = [clip.firmware in clip.accepted for clip in seen if clip.foreground is wanted]
         if hits:

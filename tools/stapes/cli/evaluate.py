@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
+from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_file, save_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_MOST_HEARD = 100
+"""Clips that a page holds the sound of."""
+_MOST_NAMED = 40
+"""Recordings, up to which those of each fold are named."""
 
 
 def evaluate(
@@ -39,6 +48,14 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Keep the figures in the bundle: metrics.json and model card.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Also write one page, with sound and picture of the clips it got wrong.",
+        ),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Accuracy on held-out folds, or on recordings made later, as the firmware computes it: fixed-point features, int8
@@ -47,7 +64,9 @@ def evaluate(
     from stapes.check import evaluate_bundle, evaluate_robustness, recorded
     from stapes.errors import BundleError, DataError
     from stapes.recipe import Bundle, load_recipe
-    from stapes.report import classes_table, evaluation_table, robustness_table
+    from stapes.report import classes_table, evaluation_table, html_report, robustness_table
+    from stapes.report.evaluation import columns_of
+    from stapes.report.heard import Heard
     from stapes.training import rewrite_figures
 
     later = test is not None
@@ -59,15 +78,29 @@ def evaluate(
     loaded = Bundle.load(bundle)
     if record and not loaded.metrics():
         raise BundleError(f"{bundle} has no metrics.json to add to", hint="train it with `stapes train`")
+    heard: dict[str, Heard] = {}
+
+    def hear(clip: str, pcm: npt.NDArray[np.int16]) -> None:
+        if html is not None and len(heard) < _MOST_HEARD:
+            heard[clip] = Heard.of(pcm, loaded.manifest.frontend)
+
     build = out or Path("build") / loaded.manifest.name / "evaluate"
     with progress_bar() as progress:
-        result = evaluate_bundle(loaded, recordings, folds, build, later=later, progress=progress)
+        result = evaluate_bundle(
+            loaded, recordings, folds, build, later=later, progress=progress, on_wrong=hear
+        )
         if robustness:
             result["robustness"] = evaluate_robustness(
                 loaded, recordings, folds, build, later=later, progress=progress
             )
     save_json(json, result)
+    if html is not None:
+        save_file(html, html_report([result], heard), "--html")
     console.print(evaluation_table(result))
+    if sum(map(len, result["recordings"])) <= _MOST_NAMED:
+        for column, names in zip(columns_of(result), result["recordings"], strict=True):
+            if names:
+                console.print(f"{column}: {', '.join(names)}", soft_wrap=True)
     console.print(classes_table(result))
     console.print(f"expected calibration error {result['calibration']['ece']:.3f}")
     for kind in ("foreground", "background"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, save_json, working
+from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, note, save_json, working
 
 TargetOption = Annotated[
     str,
@@ -283,6 +283,7 @@ def calibrate(
     from stapes.datasets import open_dataset
     from stapes.live import calibrate as fit
     from stapes.live import section
+    from stapes.live.calibrate import too_few
     from stapes.recipe import Bundle, load_recipe
 
     loaded = Bundle.load(bundle)
@@ -291,6 +292,8 @@ def calibrate(
     sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
     with working(f"listening to {seconds:.0f} s of the training folds"):
         live = fit(loaded, sounds, seconds=seconds)
+    for name, count in too_few(loaded, sounds).items():
+        note("not calibrated:", f"{name}, of which there are {count} clips outside of the test fold")
     if write:
         Bundle.save(bundle, loaded.manifest.model_copy(update={"live": live}), loaded.files)
     save_json(json, {"live": live.model_dump(mode="json"), "written": write})

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from stapes.errors import DataError
 from stapes.live.scene import Sound, Truth, scene
 from stapes.recipe import Bundle, LiveSpec
 from stapes.reference import LiveReference, LiveTwin, Reference
 
 CANDIDATES = tuple(round(0.2 + 0.05 * step, 2) for step in range(16))
+
+
+LEAST_SOUNDS = 8
+"""Different clips of a class, below which a threshold would follow single clips."""
+
+
+def too_few(bundle: Bundle, sounds: Sequence[Sound]) -> dict[str, int]:
+    """The classes, `other` not, that there are too few sounds of to calibrate, and how many there are."""
+    counts = Counter(label for label, _ in sounds)
+    labels = [label for label in bundle.manifest.labels if label != bundle.manifest.live.other]
+    return {label: counts[label] for label in labels if counts[label] < LEAST_SOUNDS}
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,17 @@ def calibrate(bundle: Bundle, sounds: Sequence[Sound], *, seconds: float = 1800.
     A class's threshold is the one with the highest F1 over the windows of a scene of `sounds`; those that hold less
     than half of an event and of which an event fills less than half do not count. `start_lag_seconds` is the median
     time from the true start to the end of the first window over the threshold, `end_lag_seconds` from the true end
-    to the end of the last one.
+    to the end of the last one. A class with too few sounds (`too_few`) keeps the threshold that it has; raises
+    `DataError` where all are such.
     """
     manifest = bundle.manifest
+    few = too_few(bundle, sounds)
+    if few.keys() >= {*manifest.labels} - {manifest.live.other}:
+        raise DataError(
+            f"too few sounds to calibrate with: {', '.join(f'{label} {count}' for label, count in few.items())}; a "
+            f"class needs {LEAST_SOUNDS} clips outside of the test fold",
+            hint="record and label more; until then the thresholds of [live] hold",
+        )
     rate = manifest.frontend.sample_rate
     listening = LiveReference(Reference(bundle))
     recorder = _Recorder(listening.rule, listening.reference.scores, listening.twin.silent)
@@ -56,7 +77,10 @@ def calibrate(bundle: Bundle, sounds: Sequence[Sound], *, seconds: float = 1800.
         Heard(samples / rate - length, samples / rate, tuple(score * scale for score in scores))
         for samples, scores in recorder.__dict__.get("kept", [])
     ]
-    return fitted(manifest.live, manifest.labels, heard, truth)
+    found = fitted(manifest.live, manifest.labels, heard, truth)
+    kept = {label: manifest.live.thresholds[label] for label in few if label in manifest.live.thresholds}
+    thresholds = {label: value for label, value in found.thresholds.items() if label not in few} | kept
+    return found.model_copy(update={"thresholds": thresholds})
 
 
 def fitted(live: LiveSpec, labels: Sequence[str], heard: Sequence[Heard], truth: Sequence[Truth]) -> LiveSpec:

@@ -38,7 +38,11 @@ class LiveSpec(Section):
     margin: float = Field(
         0.0, ge=0.0, le=1.0, description="least distance of the best class from the second, else unknown"
     )
-    other: str = Field("", description="label of a class that means none of the others: never an event")
+    other: str = Field(
+        "",
+        description="label of a class that means none of the others: never an event; empty: `dataset.other`, else "
+        "`nothing` where there is such a label",
+    )
     min_seconds: float = Field(0.0, ge=0.0, le=3600.0, description="shorter events are dropped")
     merge_seconds: float = Field(
         0.5, ge=0.0, le=3600.0, description="events of one class at most this far apart are one"

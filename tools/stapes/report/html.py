@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from stapes.compiler.plan import Region
 from stapes.report.evaluation import columns_of
+from stapes.report.heard import Heard
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
@@ -57,10 +58,16 @@ class Confusion:
         return round(100 * self.counts[row][column] / total) if total else 0
 
 
-def html_report(results: Iterable[Result], *, missing: Sequence[tuple[str, str]] = ()) -> str:
+def html_report(
+    results: Iterable[Result],
+    heard: Mapping[str, Heard] | None = None,
+    *,
+    missing: Sequence[tuple[str, str]] = (),
+) -> str:
     """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture.
 
-    `missing` names what has no result, and why: with any, the page says that all together failed.
+    `heard` are sounds and pictures of clips that an evaluation found wrong, by name. `missing` names what has no
+    result, and why: with any, the page says that all together failed.
     """
     kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
     for result in results:
@@ -84,6 +91,7 @@ def html_report(results: Iterable[Result], *, missing: Sequence[tuple[str, str]]
             cycles=_cycles(checks),
             arenas=_arenas(checks),
             evaluations=[(value, columns_of(value), _evaluated(value)) for value in kinds["evaluate"]],
+            heard=heard or {},
             parities=[_parity(value) for value in kinds["parity"]],
         )
     )

@@ -185,6 +185,14 @@ class _Condition(_Part):
     accuracy_mean: Share
 
 
+class _Wrong(_Part):
+    clip: str
+    fold: int
+    label: str
+    said: str
+    confidence: Number
+
+
 class _Robustness(_Part):
     conditions: list[_Condition]
 
@@ -201,6 +209,7 @@ class _Evaluation(_Part):
     foreground: _Counted | None = None
     background: _Counted | None = None
     classes: list[_ClassFigures] = []
+    wrong: list[_Wrong] = []
     calibration: _Calibration | None = None
     robustness: _Robustness | None = None
 

@@ -7,22 +7,17 @@ whose name was pointed here) and changes that come from another page are refused
 from __future__ import annotations
 
 import hmac
-import io
 import json
 import re
 import secrets
-import wave
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stapes.errors import StapesError
-from stapes.features import FixedFrontend
 from stapes.files import parse_json
 from stapes.recipe import FrontendSpec
-from stapes.report.picture import HEAT, palette, png
+from stapes.report.heard import spectrogram, wav
 from stapes.review.review import Entry, Review
 from stapes.version import __version__
 
@@ -150,9 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         spec = self.server.frontend
         if what == "sound":
-            self._send(200, _wav(pcm, spec.sample_rate), "audio/wav")
+            self._send(200, wav(pcm, spec.sample_rate), "audio/wav")
         else:
-            self._send(200, _picture(pcm, spec), "image/png")
+            self._send(200, spectrogram(pcm, spec), "image/png")
 
     def _origins(self) -> tuple[str, ...]:
         return tuple(f"http://{host}" for host in self._hosts())
@@ -207,22 +202,3 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _wav(pcm: np.ndarray[Any, np.dtype[np.int16]], sample_rate: int) -> bytes:
-    stream = io.BytesIO()
-    with wave.open(stream, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(sample_rate)
-        out.writeframes(pcm.astype("<i2").tobytes())
-    return stream.getvalue()
-
-
-def _picture(pcm: np.ndarray[Any, np.dtype[np.int16]], spec: FrontendSpec) -> bytes:
-    """The device's features: time to the right, high bands on top, all colours between least and most."""
-    missing = max(0, spec.frame_length - len(pcm))
-    values = FixedFrontend(spec).log_mel_float(np.concatenate([pcm, np.zeros(missing, np.int16)]))
-    low, high = float(values.min()), float(values.max())
-    pixels = np.rint((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
-    return png(np.ascontiguousarray(pixels.T[::-1]), palette(HEAT))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from stapes.errors import BundleError
 from stapes.files import canonical_json, sha256
-from stapes.recipe import Bundle, BundleManifest, Recipe, recipe_text, summary
+from stapes.recipe import Bundle, BundleManifest, LiveSpec, Recipe, recipe_text, summary
 from stapes.recipe.recipe import explain
 from stapes.training.card import imported_card, model_card
 from stapes.training.folds import FoldResult
@@ -129,8 +129,20 @@ def _manifest(recipe: Recipe, labels: Sequence[str]) -> BundleManifest:
         normalization=recipe.normalization,
         window=recipe.window,
         decision=recipe.decision,
-        live=recipe.live,
+        live=_live(recipe, labels),
     )
+
+
+NOTHING = "nothing"
+"""The label that docs/own-sounds.md gives to what is none of the others."""
+
+
+def _live(recipe: Recipe, labels: Sequence[str]) -> LiveSpec:
+    """The recipe's, with the class that is never an event where the recipe does not say but the labels do."""
+    other = recipe.dataset.other or NOTHING
+    if recipe.live.other or other not in labels:
+        return recipe.live
+    return recipe.live.model_copy(update={"other": other})
 
 
 def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:

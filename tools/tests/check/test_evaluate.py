@@ -117,6 +117,7 @@ def test_recordings_made_later_need_no_folds(tmp_path: Path) -> None:
     )
     build = ["--out", str(tmp_path / "build"), "--json", str(tmp_path / "j.json")]
     arguments = ["evaluate", str(own.directory), "--test", str(later), "--record", *build]
+    arguments += ["--html", str(tmp_path / "page.html")]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"STAPES_DATA": "elsewhere"})
     assert done.exit_code == 0
     found = json.loads((tmp_path / "j.json").read_text())
@@ -131,7 +132,14 @@ def test_recordings_made_later_need_no_folds(tmp_path: Path) -> None:
     assert found["firmware"]["accuracy_mean"] == np.mean(
         [a == b for a, b in zip(wanted, (0, 2), strict=True)]
     )
-    assert "all 2 clips" in done.output
+    assert "all 2 clips: Glocke, Übung.wav, r.wav" in done.output
+    wrong = [(name, label) for name, label, right in (
+        ("bell/Glocke, Übung.wav", "bell", wanted[0] == 0), ("rain/r.wav", "rain", wanted[1] == 2)
+    ) if not right]  # fmt: skip
+    assert wrong and sorted((row["clip"], row["label"]) for row in found["wrong"]) == wrong
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:audio/wav;base64,") == page.count('alt="spectrogram of') == len(wrong)
+    assert wrong[0][0] in page
     page = html_report([checked_result(found, "j.json")])
     assert "Accuracy on recordings made later" in page and "<th>all 2 clips</th>" in page
     again = Bundle.load(own.directory)
@@ -191,7 +199,16 @@ def test_figures_of_one_fold_do_not_replace_those_of_all() -> None:
 
 def decided(fold: int, truth: int, firmware: int, *, foreground: bool | None = None) -> _Decided:
     return _Decided(
-        fold, truth, frozenset({truth}), truth, firmware, 0.75, firmware, (truth, firmware), foreground
+        "clip",
+        fold,
+        truth,
+        frozenset({truth}),
+        truth,
+        firmware,
+        0.75,
+        firmware,
+        (truth, firmware),
+        foreground,
     )
 
 
@@ -220,7 +237,7 @@ def test_folds_windows_and_foreground_are_counted(tmp_path: Path) -> None:
 def test_any_of_several_labels_is_right(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path)
     both = frozenset({0, 2})
-    seen = [_Decided(1, 0, both, 2, found, 0.75, found, (0, 1, 2), None) for found in (0, 2, 1, -1)]
+    seen = [_Decided("clip", 1, 0, both, 2, found, 0.75, found, (0, 1, 2), None) for found in (0, 2, 1, -1)]
     result = _result(bundle, [1], seen, [""])
     assert result["int8"]["accuracy_mean"] == 1.0
     assert result["firmware"]["accuracy_mean"] == 0.5

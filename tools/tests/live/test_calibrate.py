@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import numpy as np
+import pytest
+from small_bundle import make_small_bundle
 
-from stapes.live.calibrate import Heard, fitted, section
-from stapes.live.scene import Truth
-from stapes.recipe import LiveSpec
+from stapes.errors import DataError
+from stapes.live.calibrate import Heard, calibrate, fitted, section, too_few
+from stapes.live.scene import Sound, Truth
+from stapes.recipe import Bundle, LiveSpec
 
 LABELS = ("bell", "dog", "other")
 
@@ -46,3 +50,23 @@ def test_the_section_is_what_was_found() -> None:
     parsed = tomllib.loads(section(live))["live"]
     assert LiveSpec.model_validate(parsed) == live
     assert tomllib.loads(section(LiveSpec())) == {"live": {}}
+
+
+def test_too_few_sounds_are_refused_or_named(tmp_path: Path) -> None:
+    made = make_small_bundle(tmp_path)
+    live = LiveSpec(other="rain", thresholds={"dog": 0.3}, level_seconds=0.0)
+    bundle = Bundle(made.directory, made.manifest.model_copy(update={"live": live}), made.files)
+    rng = np.random.default_rng(1)
+
+    def sounds(**counts: int) -> list[Sound]:
+        return [
+            (label, rng.integers(-900, 900, 9000).astype(np.int16))
+            for label, n in counts.items()
+            for _ in range(n)
+        ]
+
+    with pytest.raises(DataError, match=r"too few sounds to calibrate with: bell 7, dog 2; a class needs 8"):
+        calibrate(bundle, sounds(bell=7, dog=2, rain=50))
+    assert too_few(bundle, sounds(bell=8, dog=2)) == {"dog": 2}
+    found = calibrate(bundle, sounds(bell=8, dog=2), seconds=20.0)
+    assert found.thresholds["dog"] == 0.3, "a class with too few keeps what it has"

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_results import EVALUATION, PARITY
+from report_results import EVALUATION, EVALUATION_WITH_EVERYTHING, PARITY
 from small_bundle import make_small_bundle
 
 from stapes.check import CheckReport, check_bundle, select_clips
 from stapes.compiler.plan import Region
 from stapes.device import prepare
-from stapes.report import html_report, result_kind
+from stapes.recipe import FrontendSpec
+from stapes.report import checked_result, html_report, result_kind
+from stapes.report.heard import Heard
 from stapes.report.html import Arena
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
@@ -207,3 +209,15 @@ def test_labels_of_the_memory_map_stay_in_their_regions() -> None:
         assert float(x) + 6.6 * len(text) <= 70 + 9.0 * (region.last + 1)
     narrow = replace(regions[0], last=40)
     assert 'fill="black">a' not in memory_svg(Arena("net", 1000, 100, (narrow, *regions[1:])))
+
+
+def test_wrong_clips_can_be_seen_and_heard() -> None:
+    """With their sound where the page is given it, as lines alone where it is made of a file."""
+    pcm = np.arange(-4000, 4000, dtype=np.int16)
+    value = checked_result(EVALUATION_WITH_EVERYTHING, "evaluation.json")
+    page = html_report([value], {"<b>.wav": Heard.of(pcm, FrontendSpec())})
+    assert "&lt;b&gt;.wav, fold 1: bell, said" in page and "<b>.wav" not in page
+    (sound,) = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
+    assert base64.b64decode(sound)[44:] == pcm.tobytes()
+    assert "data:audio" not in html_report([value])
+    assert "Wrong clips" in html_report([value]) and "Wrong clips" not in html_report([EVALUATION])

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ from stapes.training import (
     write_bundle,
 )
 from stapes.training.batches import Batches
+from stapes.training.bundle import imported_bundle
 from stapes.training.loop import Average, learning_rate, train_network
 from stapes.training.networks import build_network, count_macs
 from stapes.training.pool import NONE_LEFT_OUT
@@ -284,6 +286,23 @@ def test_the_final_network_learns_from_all_and_the_figures_are_of_the_others(
     card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
     assert "learned from the recordings of all folds" in card and "--folds all --final`" in card
     assert "is the network that left out fold" not in card
+
+
+@pytest.mark.parametrize(
+    ("dataset", "live", "labels", "expected"),
+    [
+        ({}, {}, ("dog", "nothing"), "nothing"),
+        ({}, {}, ("dog", "rain"), ""),
+        ({}, {"other": "rain"}, ("nothing", "rain"), "rain"),
+        ({"labels": ("dog",), "other": "rest"}, {}, ("dog", "nothing", "rest"), "rest"),
+    ],
+)
+def test_the_class_that_is_never_an_event_comes_from_the_labels(
+    dataset: dict[str, Any], live: dict[str, Any], labels: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
+    update = {"dataset": DatasetSpec(**dataset), "live": LiveSpec(**live)}
+    bundle = imported_bundle(make_recipe().model_copy(update=update), labels, b"", tmp_path)
+    assert bundle.manifest.live.other == expected
 
 
 class SameProcess:
