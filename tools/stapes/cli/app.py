@@ -27,6 +27,7 @@ from stapes.cli import (
     link,
     live,
     prove,
+    record,
     report,
     sweep,
     train,
@@ -84,6 +85,7 @@ app.command()(check.check)
 app.command()(check.compare)
 app.command()(check.demo)
 app.command()(prove.prove)
+app.command()(record.record)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)

@@ -174,7 +174,10 @@ def guarded(run: Callable[[], None]) -> None:
     and exit 1; Ctrl-C exit 130, SIGTERM 143, SIGHUP 129, all after everything that was started has ended.
     """
 
+    terminated: list[int] = []
+
     def terminate(number: int, frame: object) -> None:
+        terminated.append(number)
         raise _Terminated(number)
 
     for stream in (sys.stdout, sys.stderr):
@@ -189,6 +192,10 @@ def guarded(run: Callable[[], None]) -> None:
                 before[number] = signal.signal(number, terminate)
     try:
         run()
+    except SystemExit:
+        if terminated:  # typer takes it for Ctrl-C
+            sys.exit(128 + terminated[0])
+        raise
     except StapesError as error:
         report_error(error)
         sys.exit(1)

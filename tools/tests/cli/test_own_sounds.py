@@ -22,7 +22,7 @@ soundfile = pytest.importorskip("soundfile", reason="the audio packages are not 
 PAGE = Path(__file__).parents[3] / "docs" / "own-sounds.md"
 RATE = 44100
 SOUNDS = {"doorbell": "rooster", "kettle": "rain", "nothing": "clock_tick"}
-NEEDS_A_BOARD = ("stapes flash", "--target board:")
+NEEDS_A_BOARD = ("stapes flash", "stapes record", "--target board:")
 
 
 def make_recordings(directory: Path) -> None:
