@@ -607,6 +607,78 @@ def with_four_bits(make: Callable[[], bytes]) -> bytes:
         ModelMaker.int4 = False
 
 
+def with_sixteen_bits(make: Callable[[], bytes]) -> bytes:
+    """A network whose activations are int16."""
+    ModelMaker.int16 = True
+    try:
+        return make()
+    finally:
+        ModelMaker.int16 = False
+
+
+def elementwise_of_sixteen_bits() -> bytes:
+    """Everything on single elements that has int16, and the ways between int8 and int16."""
+    maker = ModelMaker(2).input((1, 5, 4, 3), scale=0.0003)
+    source, outputs = maker.last, []
+    row = maker.constant([-9000, 1, 32767], "INT16", scale=0.0001)
+    plane = maker.constant(np.arange(20).reshape(1, 5, 4, 1) * 700, "INT16", scale=0.0001)
+    gate = maker.reduce("MEAN", (1, 2), keep_dims=True, scale=0.0002, source=source).last
+    for kind in ("ADD", "SUB", "MUL"):
+        for operands in ((source, source), (source, row), (plane, source), (source, gate)):
+            maker.binary(kind, *operands, 0.0004, 0, activation="RELU6")
+            outputs.append(maker.last)
+    floor = maker.constant([-20, 0, 9000], "INT16", scale=0.0003)
+    for kind in ("MAXIMUM", "MINIMUM"):
+        outputs += [maker.binary(kind, source, floor).last, maker.binary(kind, floor, source).last]
+    for kind, scale in (
+        ("RELU", 0.0002),
+        ("RELU6", 0.0003),
+        ("LOGISTIC", 2.0**-15),
+        ("TANH", 2.0**-15),
+        ("QUANTIZE", 0.0007),
+    ):
+        outputs.append(maker.unary(kind, scale, 0, source=source).last)
+    outputs.append(maker.unary("LEAKY_RELU", 0.0002, 0, source=source, alpha=0.1).last)
+    for scale in (2.0**-12, 2.0**-11):  # steps that the table of sigmoids has
+        maker.unary("QUANTIZE", scale, 0, source=source)
+        table = maker.last
+        outputs += [maker.unary(kind, 2.0**-15, 0, source=table).last for kind in ("LOGISTIC", "TANH")]
+    outputs += [maker.softmax(beta, source=source).last for beta in (1.0, 0.3)]
+    ModelMaker.int16 = False
+    narrow = maker.op("QUANTIZE", [source], (1, 5, 4, 3), 0.08, -17).last
+    ModelMaker.int16 = True
+    outputs += [narrow, maker.op("QUANTIZE", [narrow], (1, 5, 4, 3), 0.0003, 0).last]
+    return maker.build(outputs)
+
+
+def sums_of_32_bits() -> bytes:
+    """int16 activations with int32 biases, whose sums are rounded twice."""
+    maker = ModelMaker(3).input((1, 4, 3, 5), scale=0.0004)
+    source, outputs = maker.last, []
+    for _ in range(2):
+        maker.conv_2d(3, source=source)
+        outputs.append(maker.last)
+        maker.fully_connected(4, source=source)
+        outputs.append(maker.last)
+        for op in maker.ops[-2:]:
+            bias = maker.tensors[op.inputs[2]]
+            assert bias.data is not None
+            bias.type_name, bias.data = "INT32", bias.data.astype(np.int32)
+    return maker.build(outputs)
+
+
+def widened() -> bytes:
+    """Larger maps, and sums over more than fit 32 bits."""
+    maker = ModelMaker(5).input((1, 3, 4, 600), scale=0.0002)
+    source, outputs = maker.last, []
+    for stride, kernel in (((2, 2), (3, 3)), ((1, 2), (2, 3))):
+        size = (3 * stride[0], 4 * stride[1])
+        maker.transpose_conv(3, size, kernel, stride, activation="RELU", source=source)
+        outputs.append(maker.last)
+    outputs.append(maker.conv_2d(2, (3, 3), source=source).last)
+    return maker.build(outputs)
+
+
 def large_sums_of_four_bits() -> bytes:
     """Sums of every second channel that do not fit 24 bits, in one row and over several; all weights that there are."""
     maker = ModelMaker(14).input((1, 2, 1, 9000), scale=0.05, zero_point=-128)
@@ -632,6 +704,17 @@ _FOUR_BITS: dict[str, Callable[[], bytes]] = {
     "dense": dense_layers,
     "depthwise": depthwise_shapes,
     "pairs": pairs_of_channels,
+}
+_SIXTEEN_BITS: dict[str, Callable[[], bytes]] = {
+    **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(4)},
+    **{f"pools-{seed}": partial(pools, seed) for seed in range(2)},
+    "dense": dense_layers,
+    "move": bytes_that_move,
+    "parts": parts_and_orders,
+    "joints": parts_and_joints,
+    "elementwise": elementwise_of_sixteen_bits,
+    "narrow": sums_of_32_bits,
+    "widened": widened,
 }
 NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"convolutions-{seed}": partial(convolutions, seed) for seed in range(8)},
@@ -665,4 +748,5 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"recurrent-{seed}": partial(recurrent, seed) for seed in range(2)},
     **{f"four bits {name}": partial(with_four_bits, make) for name, make in _FOUR_BITS.items()},
     "four bits, large sums": large_sums_of_four_bits,
+    **{f"sixteen bits {name}": partial(with_sixteen_bits, make) for name, make in _SIXTEEN_BITS.items()},
 }

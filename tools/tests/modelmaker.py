@@ -61,6 +61,8 @@ class ModelMaker:
 
     int4 = False
     """Whether the weights of layers have four bits."""
+    int16 = False
+    """Whether activations have 16 bits: what is asked for as INT8, without data, is INT16 without a zero point."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
@@ -89,6 +91,8 @@ class ModelMaker:
         name: str | None = None,
     ) -> int:
         """Add a tensor and return its index; `scale` None: no quantisation."""
+        if self.int16 and data is None and type_name == "INT8":
+            type_name, zero_point = "INT16", 0
         scales = () if scale is None else tuple(float(s) for s in np.atleast_1d(scale))
         kind = "int8" if type_name == "INT4" else type_name.lower()
         values = None if data is None else np.asarray(data, dtype=kind).reshape(tuple(shape))
@@ -454,7 +458,7 @@ class ModelMaker:
 
     def softmax(self, beta: float = 1.0, source: int | None = None) -> Self:
         """SOFTMAX over the last axis."""
-        return self.unary("SOFTMAX", 1 / 256, -128, source, beta=beta)
+        return self.unary("SOFTMAX", 2.0**-15 if self.int16 else 1 / 256, -128, source, beta=beta)
 
     def reshape(self, shape: Shape, kind: str = "RESHAPE", source: int | None = None) -> Self:
         """RESHAPE, SQUEEZE or EXPAND_DIMS to `shape`."""
@@ -697,7 +701,8 @@ class ModelMaker:
             return []
         values = self.random.integers(-20_000, 20_001, channels)
         scales = np.array(self.tensors[weights].scales) * self.scale(source)
-        return [self.tensor((channels,), scales.tolist(), data=values, type_name="INT32")]
+        kind = "INT64" if self.int16 else "INT32"
+        return [self.tensor((channels,), scales.tolist(), data=values, type_name=kind)]
 
     def _output_scale(self, source: int, weights: int, depth: int) -> float:
         """About what keeps the output inside int8, for random inputs and weights."""

@@ -6,6 +6,11 @@
 #include "stapes/integer.h"
 #include "stapes/limits.h"
 
+/* Whether the decision was initialised. */
+static int is_ready(const stapes_decision_t *decision) {
+    return decision != NULL && decision->rule != NULL;
+}
+
 size_t stapes_decision_bytes(const stapes_decision_rule_t *rule) {
     return rule->classes * (sizeof(int64_t) + rule->vote->words * sizeof(uint32_t));
 }
@@ -27,6 +32,9 @@ int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule
 }
 
 void stapes_decision_reset(stapes_decision_t *decision) {
+    if (!is_ready(decision)) {
+        return;
+    }
     memset(decision->sums, 0, stapes_decision_bytes(decision->rule));
     decision->weight = 0;
     decision->windows = 0;
@@ -37,6 +45,9 @@ uint32_t stapes_decision_weight(const stapes_decision_rule_t *rule, uint64_t squ
 }
 
 void stapes_decision_add(stapes_decision_t *decision, const int8_t *scores, uint32_t weight) {
+    if (!is_ready(decision) || scores == NULL) {
+        return;
+    }
     const stapes_decision_rule_t *rule = decision->rule;
     for (uint16_t c = 0; c < rule->classes; c++) {
         decision->sums[c] += (int64_t)(scores[c] - rule->zero_point) * (int64_t)weight;
@@ -49,6 +60,9 @@ void stapes_decision_add(stapes_decision_t *decision, const int8_t *scores, uint
 }
 
 int32_t stapes_decision_score(const stapes_decision_t *decision, uint16_t c) {
+    if (!is_ready(decision) || decision->windows == 0u || c >= decision->rule->classes) {
+        return 0;
+    }
     return decision->rule->vote->score(decision, c);
 }
 
@@ -65,8 +79,11 @@ static int is_above(const void *values, uint16_t a, uint16_t b) {
 }
 
 int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t *verdict) {
+    if (decision == NULL || verdict == NULL) {
+        return STAPES_E_ARGUMENT;
+    }
     const stapes_decision_rule_t *rule = decision->rule;
-    if (decision->windows == 0u) {
+    if (rule == NULL || decision->windows == 0u) {
         return STAPES_E_STATE;
     }
     verdict->best = (int16_t)stapes_argmax(decision, rule->classes, is_above);
@@ -78,6 +95,9 @@ int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t 
 /* A sum of 255 * 2^15 in every window stays below 2^63 / 256. The network's scores need not be probabilities:
  * sums may be negative. */
 int32_t stapes_decision_mean(const stapes_decision_t *decision, uint16_t c) {
+    if (!is_ready(decision) || decision->weight == 0u || c >= decision->rule->classes) {
+        return 0;
+    }
     return (int32_t)stapes_floor_divide(decision->sums[c] * decision->rule->resolution,
                                         (int64_t)decision->weight);
 }

@@ -279,6 +279,9 @@ int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observ
     if (engine == NULL) {
         return STAPES_E_ARGUMENT;
     }
+    if (engine->model == NULL) {
+        return STAPES_E_STATE;
+    }
     engine->observer = observer;
     engine->observer_context = context;
     return STAPES_OK;
@@ -287,6 +290,9 @@ int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observ
 int stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer) {
     if (engine == NULL) {
         return STAPES_E_ARGUMENT;
+    }
+    if (engine->model == NULL) {
+        return STAPES_E_STATE;
     }
     engine->ticks = per_layer == NULL ? NULL : ticks;
     engine->per_layer = per_layer;

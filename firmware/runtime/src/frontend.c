@@ -22,6 +22,9 @@ int stapes_frontend_reset(stapes_frontend_t *frontend) {
     if (frontend == NULL) {
         return STAPES_E_ARGUMENT;
     }
+    if (frontend->tables == NULL) {
+        return STAPES_E_STATE;
+    }
     frontend->filled = 0;
     frontend->previous = 0;
     frontend->started = 0;

@@ -1,10 +1,8 @@
 /* Operators on single elements. */
-#include "requantize.h"
-
-typedef int32_t (*function_t)(const void *parameters, int32_t first, int32_t second);
+#include "elementwise.h"
 
 /* One output row of a function of two operands. */
-STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, function_t function) {
+STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, stapes_function_t function) {
     int8_t *output = call->output;
     for (uint32_t plane = 0; plane < o->planes; plane++) {
         const int8_t *columns1 = call->rows[0] + plane * o->plane_step1;
@@ -21,15 +19,6 @@ STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, 
             }
         }
     }
-}
-
-static inline int32_t sum(const void *parameters, int32_t first, int32_t second) {
-    const stapes_add_t *p = parameters;
-    const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
-    first = stapes_multiply(first * scale, p->multiplier1, p->shift1);
-    second = stapes_multiply(second * scale, p->multiplier2, p->shift2);
-    /* Ties round up, so a difference is not a sum with a negative multiplier. */
-    return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
 /* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away
@@ -113,7 +102,7 @@ void stapes_add(const stapes_call_t *call) {
     const int first_is_exact = p->shift1 == 0 && p->multiplier1 == 1 << 30;
     const int second_is_exact = p->shift2 == 0 && p->multiplier2 == 1 << 30;
     if (!is_short(p)) {
-        apply(call, o, sum);
+        apply(call, o, stapes_sum);
         return;
     }
     const int is_one_run =
@@ -169,31 +158,16 @@ void stapes_div(const stapes_call_t *call) {
     apply(call, &((const stapes_div_t *)call->layer->parameters)->operands, quotient);
 }
 
-static inline int32_t product(const void *parameters, int32_t first, int32_t second) {
-    const stapes_mul_t *p = parameters;
-    return stapes_multiply(first * second, p->multiplier, p->shift);
-}
-
 void stapes_mul(const stapes_call_t *call) {
-    apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, product);
-}
-
-static inline int32_t larger(const void *parameters, int32_t first, int32_t second) {
-    (void)parameters;
-    return first > second ? first : second;
+    apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, stapes_product);
 }
 
 void stapes_maximum(const stapes_call_t *call) {
-    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, larger);
-}
-
-static inline int32_t smaller(const void *parameters, int32_t first, int32_t second) {
-    (void)parameters;
-    return first < second ? first : second;
+    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, stapes_larger);
 }
 
 void stapes_minimum(const stapes_call_t *call) {
-    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, smaller);
+    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, stapes_smaller);
 }
 
 static inline int32_t bent(const void *parameters, int32_t first, int32_t second) {

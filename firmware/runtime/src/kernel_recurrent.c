@@ -1,5 +1,6 @@
 /* LSTM and SVDF: layers that keep something from row to row, and from window to window. */
 #include "requantize.h"
+#include "sigmoid.h"
 
 /* sum plus the products of `count` pairs, modulo 2^32. */
 static uint32_t dot(const int8_t *a, const int8_t *b, uint32_t count, uint32_t sum) {
@@ -22,38 +23,11 @@ static int32_t to_int16(int32_t value) {
     return stapes_clamp(value, INT16_MIN, INT16_MAX);
 }
 
-#define X(...) __VA_ARGS__,
-static const uint16_t table[256] = {
-#include "stapes/sigmoid.def"
-};
-#undef X
-
-/* sigmoid in steps of 2^-(16 + bits) of entries of the table 2^bits apart. */
-static int32_t interpolate(uint32_t size, uint32_t bits) {
-    const uint32_t index = size >> bits;
-    const uint32_t rest = size & (((uint32_t)1 << bits) - 1u);
-    return (int32_t)(((uint32_t)table[index] << bits) + rest * ((uint32_t)table[index + 1u] - table[index]));
-}
-
-/* Of Q3.12, in steps of 2^-15. */
-static int32_t sigmoid(int32_t value) {
-    const uint32_t size = 3u * (uint32_t)(value < 0 ? -value : value);
-    const int32_t result = size >> 9 >= 255u ? 0x7fff << 10 : interpolate(size, 9);
-    return (value >= 0 ? result + 512 : (1 << 25) - result + 511) >> 10;
-}
-
-/* Of three times the value in steps of 2^-12, in steps of 2^-15. */
-static int32_t hyperbolic(int32_t thrice) {
-    const uint32_t size = (uint32_t)(thrice < 0 ? -thrice : thrice);
-    const int32_t result = (size >> 8 >= 255u ? 0xffff << 8 : interpolate(size, 8)) - (1 << 23);
-    return (thrice >= 0 ? result + 128 : 127 - result) >> 8;
-}
-
 static int32_t tanh_of_cell(int32_t cell, int32_t shift) {
     if (shift <= 0) {
-        return hyperbolic(cell * (3 * (int32_t)((uint32_t)1 << -shift)));
+        return stapes_interpolated_tanh(cell * (3 * (int32_t)((uint32_t)1 << -shift)));
     }
-    return hyperbolic((cell * 3 + (int32_t)((uint32_t)1 << (shift - 1))) >> shift);
+    return stapes_interpolated_tanh((cell * 3 + (int32_t)((uint32_t)1 << (shift - 1))) >> shift);
 }
 
 /* What goes into a gate's function, in Q3.12. */
@@ -79,10 +53,10 @@ void stapes_lstm(const stapes_call_t *call) {
         hidden[unit] = (int8_t)(uint8_t)((uint32_t)kept[unit] + (uint32_t)p->zero_point);
     }
     for (uint32_t unit = 0; unit < p->units; unit++) {
-        const int32_t input = sigmoid(gate_sum(p, row, hidden, 0, unit));
-        const int32_t forget = sigmoid(gate_sum(p, row, hidden, 1, unit));
-        const int32_t update = hyperbolic(3 * gate_sum(p, row, hidden, 2, unit));
-        const int32_t output = sigmoid(gate_sum(p, row, hidden, 3, unit));
+        const int32_t input = stapes_interpolated_sigmoid(3 * gate_sum(p, row, hidden, 0, unit));
+        const int32_t forget = stapes_interpolated_sigmoid(3 * gate_sum(p, row, hidden, 1, unit));
+        const int32_t update = stapes_interpolated_tanh(3 * gate_sum(p, row, hidden, 2, unit));
+        const int32_t output = stapes_interpolated_sigmoid(3 * gate_sum(p, row, hidden, 3, unit));
         const int32_t still = to_int16(stapes_multiply(forget * cells[unit], 1 << 30, -14));
         const int32_t added = to_int16(stapes_multiply(input * update, 1 << 30, p->update_shift));
         int32_t cell = to_int16(still + added);

@@ -3,11 +3,11 @@
 #define STAPES_REQUANTIZE_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "stapes/kernels.h"
 
 #if STAPES_DSP
-#include <string.h>
 
 /* Words need no alignment. */
 static inline uint32_t stapes_load(const int8_t *bytes) {
@@ -94,6 +94,18 @@ typedef char stapes_arithmetic_shift_t[((-3) >> 1) == -2 ? 1 : -1];
 
 static inline int32_t stapes_clamp(int32_t value, int32_t low, int32_t high) {
     return value < low ? low : value > high ? high : value;
+}
+
+/* An int16 in a row of bytes, which need no alignment. */
+static inline int32_t stapes_half(const int8_t *bytes) {
+    int16_t half;
+    memcpy(&half, bytes, sizeof half);
+    return half;
+}
+
+static inline void stapes_set_half(int8_t *bytes, int32_t value) {
+    const int16_t half = (int16_t)value;
+    memcpy(bytes, &half, sizeof half);
 }
 
 /* round(a * b / 2^31), halves up: SaturatingRoundingDoublingHighMul for all but (INT32_MIN, INT32_MIN). */

@@ -19,6 +19,7 @@ from stapes.graph import (
     simplify,
     transposed,
     with_input,
+    with_int8_edges,
     with_probabilities,
     write_tflite,
 )
@@ -69,12 +70,13 @@ def adopt(
         return _with_state(data, graph, name, frames, bands_first, scores)
     fitted, notes = _with_rows(graph, frames, features, bands_first)
     fitted, tagging, more = _with_scores(fitted, scores)
-    untouched = fitted is graph and _begins_and_ends_in_int8(data)
+    others = _other_edges(data)
+    untouched = fitted is graph and not others
     model = data if untouched else write_tflite(fitted)
     if fitted is graph and not untouched:
         more = (
             *more,
-            "its float or uint8 edges are taken off: the front end gives int8, the decision reads int8",
+            f"its {' and '.join(others)} edges are made int8: the front end gives int8, the decision reads int8",
         )
     outputs = fitted.tensor(fitted.outputs[0]).elements
     return Network(model, fitted, frames, outputs, tagging, (*notes, *more))
@@ -84,7 +86,7 @@ def _with_state(
     data: bytes, graph: Graph, name: str, frames: int, bands_first: bool, scores: Scores
 ) -> Network:
     """A network whose variables go on from window to window: as it came."""
-    last = next(op for op in graph.ops if graph.outputs[0] in op.outputs).kind
+    last = _last(graph)
     if bands_first and frames > 1:
         raise ModelError(
             f"{name}: its input is {list(graph.tensor(graph.inputs[0]).shape)}, bands first, and it keeps state "
@@ -112,7 +114,11 @@ def read_int8(data: bytes, name: str) -> Graph:
                 hint=f"convert it again with the {what} that counts",
             )
         tensor = graph.tensor(indices[0])
-        if tensor.type_name != "INT8" or tensor.quantization is None or len(tensor.quantization.scale) != 1:
+        if (
+            tensor.type_name not in ("INT8", "INT16")
+            or tensor.quantization is None
+            or len(tensor.quantization.scale) != 1
+        ):
             raise ModelError(
                 f"{name}: its {what} {tensor.name} is {tensor.type_name.lower()}"
                 f"{'' if tensor.type_name != 'INT8' else ' without one scale and zero point'}, not int8",
@@ -120,12 +126,20 @@ def read_int8(data: bytes, name: str) -> Graph:
                 f"inference_{what}_type = tf.int8",
             )
     check_supported(graph)
-    return graph
+    return with_int8_edges(graph)
 
 
-def _begins_and_ends_in_int8(data: bytes) -> bool:
+def _last(graph: Graph) -> str:
+    """The operator that makes the scores, be it in int16."""
+    makers = {index: op for op in graph.ops for index in op.outputs}
+    last = makers[graph.outputs[0]]
+    return (makers.get(last.inputs[0], last) if last.kind == "QUANTIZE" else last).kind
+
+
+def _other_edges(data: bytes) -> list[str]:
+    """The types other than int8 in which the file begins or ends."""
     raw = read_tflite(data)
-    return all(raw.tensor(index).type_name == "INT8" for index in (*raw.inputs, *raw.outputs))
+    return sorted({raw.tensor(index).type_name.lower() for index in (*raw.inputs, *raw.outputs)} - {"int8"})
 
 
 def _layout(shape: tuple[int, ...], features: int, name: str, layout: Layout) -> tuple[int, bool]:
@@ -184,7 +198,7 @@ def _with_rows(graph: Graph, frames: int, features: int, bands_first: bool) -> t
 
 def _with_scores(graph: Graph, scores: Scores) -> tuple[Graph, bool, tuple[str, ...]]:
     """The network with probabilities at its end; whether classes are independent; what was done."""
-    last = next(op for op in graph.ops if graph.outputs[0] in op.outputs).kind
+    last = _last(graph)
     if scores == "as-is" or (scores == "auto" and last in _PROBABILITIES):
         return graph, last == "LOGISTIC", ()
     kind = _APPENDED["softmax" if scores == "auto" else scores]

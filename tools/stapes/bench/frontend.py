@@ -20,7 +20,7 @@ from stapes.errors import TargetError
 from stapes.features import FixedFrontend, OutputQuantization, build_tables
 from stapes.firmware import build_firmware
 from stapes.recipe import FrontendSpec
-from stapes.targets import board_for_target, open_target, require_target
+from stapes.targets import board_for_target, known_fault, open_target, require_target
 
 _SAMPLES = 2048
 _REPETITIONS = 8
@@ -29,13 +29,19 @@ COUNTERS = ("none", "cycles", "instructions", "nanoseconds")
 """What a board counts, by the number that it prints."""
 
 
+PORTABLE = {"CMAKE_C_FLAGS": "-U__ARM_FEATURE_DSP"}
+"""CMake variables that build the portable C alone."""
+
+
 def bench_frontend(
-    target: str, spec: FrontendSpec, output: OutputQuantization, out_dir: Path
+    target: str, spec: FrontendSpec, output: OutputQuantization, out_dir: Path, *, portable: bool = False
 ) -> dict[str, Any]:
     """Build, run and measure; returns the keys of `stapes bench frontend --json`.
 
-    `equal` says whether every int8 feature was that of `FixedFrontend`. Code counts the library functions that
-    it calls; RAM is state, buffers and the deepest stack of the whole program (on targets that measure it).
+    `equal` says whether every int8 feature was that of `FixedFrontend`; where it was not and the target is known to
+    compute wrongly itself, `known` says how. Code counts the library functions that it calls; RAM is state, buffers and
+    the deepest stack of the whole program (on targets that measure it). `portable` leaves out what is written for DSP
+    instructions.
     """
     board = board_for_target(target)
     if board is None:
@@ -43,7 +49,8 @@ def bench_frontend(
     require_target(target)
     generated = out_dir / "generated"
     generate_frontend(build_tables(spec, output), generated, Provenance({"front end": spec.hash}), name="app")
-    build = build_firmware(generated, board, out_dir, "bench_frontend")
+    definitions = PORTABLE if portable else None
+    build = build_firmware(generated, board, out_dir, "bench_frontend", definitions=definitions)
     with open_target(target, build.elf) as stream:
         answer = read_answer(stream)
     expected = FixedFrontend(spec).features(signals(), output)
@@ -51,11 +58,13 @@ def bench_frontend(
     code, tables = _flash(out_dir, build.elf)
     stack = answer["stack"]
     counter = COUNTERS[answer["counter"]]
+    equal = answer["status"] == 0 and answer["hash"] == _fnv1a(expected.tobytes())
     counts = round(answer["ticks"] * answer["numerator"] / answer["denominator"] / frames)
     return {
         "target": target,
         "frames": answer["frames"],
-        "equal": answer["status"] == 0 and answer["hash"] == _fnv1a(expected.tobytes()),
+        "equal": equal,
+        "known": None if equal or portable else known_fault(target),
         "counter": counter,
         "counts_per_frame": counts,
         "instructions_per_frame": counts if counter == "instructions" else None,

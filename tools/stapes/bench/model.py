@@ -22,7 +22,7 @@ from stapes.targets import board_for_target, open_target
 WINDOW_SECONDS = 60.0
 """Longest wait for the next line of the target."""
 
-Window = list[npt.NDArray[np.int8]]
+Window = list[npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -175,9 +175,9 @@ def _lines(stream: Any) -> Any:
 
 
 def _windows(graph: Graph, count: int) -> list[Window]:
-    """The pseudo-random inputs of bench_model.c: the high byte of a linear congruential generator."""
-    shapes = [graph.tensor(index).shape for index in graph.inputs]
-    sizes = [int(np.prod(shape)) for shape in shapes]
+    """The pseudo-random inputs of bench_model.c: bytes, the high ones of a linear congruential generator."""
+    tensors = [graph.tensor(index) for index in graph.inputs]
+    sizes = [tensor.elements * tensor.dtype.itemsize for tensor in tensors]
     total = count * sum(sizes)
     powers = np.cumprod(np.full(total, 1664525, np.uint32), dtype=np.uint32)
     sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
@@ -187,8 +187,8 @@ def _windows(graph: Graph, count: int) -> list[Window]:
     at = 0
     for _ in range(count):
         window: Window = []
-        for shape, size in zip(shapes, sizes, strict=True):
-            window.append(values[at : at + size].reshape(shape))
+        for tensor, size in zip(tensors, sizes, strict=True):
+            window.append(values[at : at + size].view(tensor.dtype).reshape(tensor.shape))
             at += size
         windows.append(window)
     return windows

@@ -48,8 +48,9 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
         )
         return ClipSet("synthetic", clips)
     recipe = load_recipe(bundle.directory / "recipe.toml")
-    dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate)
+    dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate, for_training=False)
     chosen = remembered(spread(dataset.clips, count, recipe.dataset.test_fold), KEPT_BYTES)
     Dataset(tuple(chosen), dataset.sample_rate).check()
-    held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold)
+    final = bool(bundle.metrics().get("final"))  # has heard every fold
+    held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold and not final)
     return ClipSet(str(data), chosen, frozenset(held_out))

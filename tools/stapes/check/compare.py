@@ -163,11 +163,11 @@ class ClipComparer:
                 clip, expected.index, "features", None, expected.features, got.features_crc
             )
         for layer in self.plan.layers:
-            want = np.asarray(expected.activations[layer.tensor], dtype=np.int8)
+            want = np.asarray(expected.activations[layer.tensor])
             same = got.layer_crcs[layer.index] == crc(want)
             if self.full or (not same and first is None):
                 shape = _map_shape(want.shape)
-                values = self.client.activations(layer.index, want.size).reshape(shape)
+                values = self.client.activations(layer.index, want.nbytes).view(want.dtype).reshape(shape)
                 found = self._differ(clip, expected.index, "layer", layer.name, want.reshape(shape), values)
                 same &= found is None
                 first = first or found
@@ -229,8 +229,8 @@ class ClipComparer:
         window: int,
         stage: str,
         layer: str | None,
-        expected: npt.NDArray[np.int8],
-        got: npt.NDArray[np.int8],
+        expected: npt.NDArray[np.generic],
+        got: npt.NDArray[np.generic],
     ) -> Difference | None:
         return first_difference(expected, got, clip=clip, window=window, stage=stage, layer=layer)
 
@@ -268,7 +268,7 @@ def _number(clip: str, window: int | None, stage: str, expected: int, got: int) 
 
 
 def _checksum(
-    clip: str, window: int, stage: str, layer: str | None, expected: npt.NDArray[np.int8], got_crc: int
+    clip: str, window: int, stage: str, layer: str | None, expected: npt.NDArray[np.generic], got_crc: int
 ) -> Difference | None:
     """A CRC that differs although the values, read again, are right: the device does not repeat itself."""
     want = crc(expected)

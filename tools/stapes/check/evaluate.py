@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def _has_folds(bundle: Bundle) -> bool:
 
 def _build_of(bundle: Bundle, fold: int) -> str:
     """Where the firmware of a fold is built; one network is built once."""
-    return f"fold{fold}" if _has_folds(bundle) else "network"
+    return f"fold{fold}" if _has_folds(bundle) and fold != _LATER else "network"
 
 
 def parse_folds(folds: str, available: list[int]) -> list[int]:
@@ -57,20 +58,29 @@ def parse_folds(folds: str, available: list[int]) -> list[int]:
 
 
 def evaluate_bundle(
-    bundle: Bundle, data: Path | None, folds: str, directory: Path, *, progress: Progress = no_progress
+    bundle: Bundle,
+    data: Path | None,
+    folds: str,
+    directory: Path,
+    *,
+    later: bool = False,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Run every clip of the held-out folds through each fold's firmware on the host; the keys of `stapes evaluate`.
+
+    Recordings that were made `later` than the bundle have no folds: all go through its own network. "test" of the
+    result is where they are, "folds" is empty, and figures by fold are one, of all.
 
     `int8` is the same in Python (fixed-point NumPy features, TFLM interpreter); `float` is what training measured,
     read from metrics.json, where it is of the same recordings and the same rule, else absent. Of a clip with several
     labels any one is right. Windows, classes and calibration are those of `int8` and `firmware`, whose windows give
     the same scores.
     """
-    opened = _Opened(bundle, data, folds)
+    opened = _Opened(bundle, data, folds, later=later)
     labels = bundle.manifest.labels
     seen: list[_Decided] = []
     for fold in opened.folds:
-        candidate = fold_bundle(bundle, fold)
+        candidate = opened.bundle(fold)
         reference = Reference(candidate)
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         clips = opened.clips(fold)
@@ -79,7 +89,7 @@ def evaluate_bundle(
             worked_ahead(partial(_expected, reference), clips) as references,
         ):
             for clip, expected in zip(clips, references, strict=True):
-                progress(f"fold {fold}", len(seen), opened.total)
+                progress(f"fold {fold}" if fold else "clips", len(seen), opened.total)
                 decided = _decide(client, expected.pcm)
                 seen.append(
                     _Decided(
@@ -95,27 +105,37 @@ def evaluate_bundle(
                     )
                 )
     progress("done", opened.total, opened.total)
-    return _result(bundle, opened.folds, seen, opened.content())
+    result = _result(bundle, opened.folds, seen, opened.content())
+    return result | {"folds": [], "test": str(data)} if later else result
 
 
 def evaluate_robustness(
-    bundle: Bundle, data: Path | None, folds: str, directory: Path, *, progress: Progress = no_progress
+    bundle: Bundle,
+    data: Path | None,
+    folds: str,
+    directory: Path,
+    *,
+    later: bool = False,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Clip accuracy of the firmware on the held-out folds under each disturbance of the sound, none of it first."""
-    opened = _Opened(bundle, data, folds)
+    """Clip accuracy of the firmware on the held-out folds under each disturbance of the sound, none of it first.
+
+    Of recordings made `later` as `evaluate_bundle`.
+    """
+    opened = _Opened(bundle, data, folds, later=later)
     rate, labels = bundle.manifest.frontend.sample_rate, bundle.manifest.labels
     conditions = list(disturbances())
     right: dict[str, list[float]] = {condition.name: [] for condition in conditions}
     done, total = 0, opened.total * len(conditions)
     for fold in opened.folds:
-        candidate = fold_bundle(bundle, fold)
+        candidate = opened.bundle(fold)
         reference = Reference(candidate)
         with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
                 pcm, accepted = clip.pcm, {labels.index(label) for label in clip.labels}
                 for condition in conditions:
-                    progress(f"fold {fold}, {condition.group}", done, total)
+                    progress(f"fold {fold}, {condition.group}" if fold else condition.group, done, total)
                     disturbed = reference.fit(condition.apply(pcm, rate, clip.name))
                     hits[condition.name] += _decide(client, disturbed) in accepted
                     done += 1
@@ -123,7 +143,7 @@ def evaluate_robustness(
                 right[name].append(count / len(opened.clips(fold)))
     progress("done", total, total)
     return {
-        "folds": opened.folds,
+        "folds": [] if later else opened.folds,
         "conditions": [
             {"group": condition.group, "condition": condition.name} | summary(right[condition.name])
             for condition in conditions
@@ -134,8 +154,14 @@ def evaluate_robustness(
 def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     """`metrics` (of a bundle) with what an evaluation found; figures of other folds than its own stay out.
 
-    Robustness may be of fewer folds: it says of which.
+    Robustness may be of fewer folds: it says of which. Figures of recordings made later stand by themselves.
     """
+    if "test" in result:
+        kept = ("clips", "int8", "firmware", "windows", "classes", "macro_f1", "calibration", "robustness")
+        later = {name: result[name] for name in kept if name in result}
+        for kind in ("int8", "firmware", "windows"):
+            later[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
+        return {**metrics, "later": later}
     found = (
         dict(metrics)
         if "folds" in metrics
@@ -152,23 +178,45 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+_LATER = 0
+"""The fold of recordings made later: there are no folds, and all are in this one."""
+
+
 class _Opened:
     """The clips to evaluate on, fold by fold."""
 
-    def __init__(self, bundle: Bundle, data: Path | None, folds: str) -> None:
-        recipe = load_recipe(bundle.directory / "recipe.toml")
-        self._dataset = open_dataset(data, recipe.dataset, bundle.manifest.frontend.sample_rate)
+    def __init__(self, bundle: Bundle, data: Path | None, folds: str, *, later: bool) -> None:
+        spec = load_recipe(bundle.directory / "recipe.toml").dataset
+        self._bundle = bundle
+        if later:  # nothing is left out of a test
+            kind = "csv" if spec.kind == "synthetic" else spec.kind
+            spec = spec.model_copy(update={"kind": kind, "skip_folds": (), "other_share": math.inf})
+        rate = bundle.manifest.frontend.sample_rate
+        self._dataset = open_dataset(data, spec, rate, for_training=not later)
         unknown = sorted(set(self._dataset.labels) - set(bundle.manifest.labels))
         if unknown:
             raise DataError(
                 f"{data}: label {', '.join(unknown)} is none of the bundle's",
-                hint="use the data that it was trained on",
+                hint="correct the labels, or set dataset.other in its recipe.toml"
+                if later
+                else "use the data that it was trained on",
             )
-        self.folds = parse_folds(folds, list(self._dataset.folds))
+        if later:
+            known = {*bundle.metrics().get("data_sha256", [])} - {""}
+            if any(self._dataset.content(fold) in known for fold in self._dataset.folds):
+                raise DataError(
+                    f"{data}: these are recordings that it was trained on",
+                    hint="give them with --data, which keeps to the folds; --test is for others",
+                )
+        self.folds = [_LATER] if later else parse_folds(folds, list(self._dataset.folds))
         self.total = sum(len(self.clips(fold)) for fold in self.folds)
 
     def clips(self, fold: int) -> tuple[Clip, ...]:
-        return self._dataset.fold(fold)
+        return self._dataset.fold(fold) if fold != _LATER else self._dataset.clips
+
+    def bundle(self, fold: int) -> Bundle:
+        """The bundle with the network that did not learn from these clips."""
+        return fold_bundle(self._bundle, fold) if fold != _LATER else self._bundle
 
     def content(self) -> list[str]:
         """Hash of each fold's recordings and labels."""

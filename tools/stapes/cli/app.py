@@ -20,6 +20,7 @@ from stapes.cli import (
     doctor,
     evaluate,
     export,
+    farm,
     flash,
     frontend,
     generate,
@@ -29,6 +30,7 @@ from stapes.cli import (
     prove,
     record,
     report,
+    review,
     sweep,
     train,
 )
@@ -83,12 +85,14 @@ app.command()(flash.flash)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(check.compare)
+app.command()(farm.farm)
 app.command()(check.demo)
 app.command()(prove.prove)
 app.command()(record.record)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)
+app.command()(review.review)
 app.command()(frontend.features)
 app.add_typer(data.app, name="data")
 app.add_typer(frontend.app, name="frontend")

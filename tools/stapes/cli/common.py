@@ -174,10 +174,10 @@ def guarded(run: Callable[[], None]) -> None:
     and exit 1; Ctrl-C exit 130, SIGTERM 143, SIGHUP 129, all after everything that was started has ended.
     """
 
-    terminated: list[int] = []
+    received: list[int] = []
 
     def terminate(number: int, frame: object) -> None:
-        terminated.append(number)
+        received.append(number)
         raise _Terminated(number)
 
     for stream in (sys.stdout, sys.stderr):
@@ -192,10 +192,6 @@ def guarded(run: Callable[[], None]) -> None:
                 before[number] = signal.signal(number, terminate)
     try:
         run()
-    except SystemExit:
-        if terminated:  # typer takes it for Ctrl-C
-            sys.exit(128 + terminated[0])
-        raise
     except StapesError as error:
         report_error(error)
         sys.exit(1)
@@ -206,6 +202,11 @@ def guarded(run: Callable[[], None]) -> None:
     except OSError as error:
         report_error(_of_system(error))
         sys.exit(1)
+    except SystemExit as end:
+        if not received or end.code != 130:  # Typer calls every KeyboardInterrupt that
+            raise
+        errors.print("terminated")
+        sys.exit(128 + received[0])
     except _Terminated as end:
         errors.print("terminated")
         sys.exit(128 + end.number)

@@ -93,7 +93,7 @@ def check(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
 
 @app.command()
 def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption = None) -> None:
-    """Clips and seconds by class and fold, levels, lengths, sample rates."""
+    """Clips and seconds by class and fold; fold, level, silence and bandwidth of each recording; lengths, rates."""
     from rich.table import Table
 
     found, _, _ = _describe(recipe, data)
@@ -104,6 +104,7 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         table.add_row(row["label"], str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
     save_json(json, found)
     console.print(table)
+    _print_recordings(found["recordings"])
     console.print(
         f"lengths: {found['shortest_seconds']:.2f} to {found['longest_seconds']:.2f} s, "
         f"median {found['median_seconds']:.2f} s"
@@ -126,9 +127,44 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         note("problem:", problem)
 
 
+_MOST_ROWS = 40
+
+
+def _print_recordings(rows: list[dict[str, Any]]) -> None:
+    """A row a recording; of many the quietest and the loudest of each fold."""
+    from rich.table import Table
+
+    table = Table(title=f"{len(rows)} recordings")
+    table.add_column("recording", overflow="fold")
+    for column in ("fold", "clips", "seconds", "level, dBFS", "digital silence", "up to, kHz"):
+        table.add_column(column, justify="right")
+    shown = rows
+    if len(rows) > _MOST_ROWS:
+        folds = sorted({row["fold"] for row in rows})
+        sounding = [row for row in rows if row["level_db"] is not None]
+        of_fold = [[row for row in sounding if row["fold"] == fold] for fold in folds]
+        shown = [
+            choose(rows, key=lambda row: row["level_db"]) for rows in of_fold if rows for choose in (min, max)
+        ]
+        table.title = f"the quietest and the loudest of each fold, of {len(rows)} recordings (--json has all)"
+    for row in shown:
+        level, width = row["level_db"], row["bandwidth_hz"]
+        table.add_row(
+            row["recording"],
+            str(row["fold"]),
+            str(row["clips"]),
+            f"{row['seconds']:.1f}",
+            "–" if level is None else f"{level:.1f}",
+            f"{row['silent_share']:.0%}",
+            "–" if width is None else f"{width / 1000:.1f}",
+        )
+    console.print(table)
+
+
 def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset, bool]:
     """What is there; whether each class is judged by itself."""
     from stapes.datasets import open_dataset
+    from stapes.datasets.own import unused
     from stapes.datasets.statistics import describe_dataset
     from stapes.recipe import load_recipe
 
@@ -137,6 +173,8 @@ def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset,
     dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
     with progress_bar() as progress:
         found = describe_dataset(dataset, asked.window_samples, progress, tagging=tagging)
+    if data is not None:
+        found["warnings"] += unused(data, asked.dataset.kind)
     return found, dataset, tagging
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import BundleArgument, JsonOption, console, save_json
+from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
 
 
 def export(
@@ -21,13 +21,21 @@ def export(
         bool, typer.Option("--link", help="Include the test harness's frames and messages.")
     ] = False,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Home page to name in the manifest.")] = "",
+    is_measured: Annotated[
+        bool,
+        typer.Option("--measure/--no-measure", help="Build for a Cortex-M4 and put the sizes in the README."),
+    ] = True,
     json: JsonOption = None,
 ) -> None:
     """Write runtime and generated sources as a self-contained library, with an example, licence and provenance."""
-    from stapes.export import export_bundle
+    from stapes.export import FORMATS, export_bundle, measure, require_free
     from stapes.recipe import Bundle
 
-    exported = export_bundle(Bundle.load(bundle), format_name, out, force=force, link=link, url=url)
+    loaded = Bundle.load(bundle)
+    require_free(out, force=force)
+    with progress_bar() as progress:
+        measured = measure(loaded, progress=progress) if is_measured and format_name in FORMATS else None
+    exported = export_bundle(loaded, format_name, out, force=force, link=link, url=url, measured=measured)
     save_json(json, exported.as_json())
     console.print(
         f"{exported.library.name} for {format_name}: {len(exported.files)} files in {out}, see README.md there",

@@ -70,6 +70,7 @@ def flash(
             tool=tool,
             probe=probe,
             port=port,
+            dry=dry_run,
             progress=progress,
         )
     if dry_run:

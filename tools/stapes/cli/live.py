@@ -60,6 +60,7 @@ def bench_events(
 ) -> None:
     """An hour of held-out clips between silence and noise: the device's events against Python's and the truth."""
     from stapes.bench import bench_events as measure
+    from stapes.check.evaluate import fold_bundle
     from stapes.cli.common import progress_bar
     from stapes.datasets import open_dataset, synthetic_clips
     from stapes.recipe import Bundle, load_recipe
@@ -71,6 +72,7 @@ def bench_events(
     else:
         recipe = load_recipe(bundle / "recipe.toml")
         clips = open_dataset(data, recipe.dataset, rate).fold(recipe.dataset.test_fold)
+        loaded = fold_bundle(loaded, recipe.dataset.test_fold)  # its own may have learned from all
     with progress_bar() as progress:
         result = measure(
             loaded,

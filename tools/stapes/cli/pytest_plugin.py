@@ -41,7 +41,7 @@ NEEDS = {
 """Capabilities for `@pytest.mark.stapes_needs(…)`, and why a test without them is skipped."""
 
 Checks = dict[str, dict[str, Any]]
-Line = Callable[[], AbstractContextManager[None]]
+Line = Callable[[], AbstractContextManager[object]]
 CHECKS = pytest.StashKey[Checks]()
 
 
@@ -169,6 +169,7 @@ def stapes_prepared(
     request: pytest.FixtureRequest,
     stapes_bundle: Bundle,
     stapes_target: str,
+    stapes_line: Line,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Prepared:
     """Firmware for the target, built once for its content: kept in pytest's cache, shared by all workers.
@@ -193,7 +194,8 @@ def stapes_prepared(
             from stapes.device.flash import flash_once
 
             probe = request.config.getoption("stapes_probe")
-            flash_once(stapes_bundle, stapes_target, prepared.build, probe=probe)
+            with stapes_line():
+                flash_once(stapes_bundle, stapes_target, prepared.build, probe=probe)
         return prepared
 
 
@@ -204,15 +206,14 @@ def _kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def stapes_line(
-    request: pytest.FixtureRequest, stapes_target: str, tmp_path_factory: pytest.TempPathFactory
-) -> Line:
-    """What to hold while the target is open: workers of pytest-xdist take turns at a port."""
-    from stapes.files import safe_name
+def stapes_line(stapes_target: str) -> Line:
+    """What to hold while the target is open: all programs of this machine take turns at a port, workers of pytest-xdist
+    too.
+    """
+    from stapes.targets import line_of, turn
 
-    if capabilities(stapes_target, recordings=False) & {"hardware"}:
-        return partial(_one_at_a_time, _kept(request, tmp_path_factory) / f"port-{safe_name(stapes_target)}")
-    return nullcontext
+    port = line_of(stapes_target)
+    return nullcontext if port is None else partial(turn, port, wait=None)
 
 
 @contextmanager

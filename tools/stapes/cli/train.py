@@ -33,6 +33,13 @@ def train(
             "--folds", metavar="all|N", help="Folds to leave out, one network each; default: test_fold."
         ),
     ] = "",
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final",
+            help="With all folds left out in turn for the figures: also train on everything; that network is for use.",
+        ),
+    ] = False,
     start: Annotated[
         Path | None,
         typer.Option("--from", metavar="BUNDLE", help="Begin with the weights of this bundle's networks."),
@@ -97,12 +104,17 @@ def train(
             f"--folds {folds}: the bundle's network leaves out fold {held_out}",
             hint=f"use --folds all or --folds {held_out}, or change dataset.test_fold in {recipe}",
         )
+    if final and folds not in ("all", ""):
+        raise RecipeError(
+            f"--final leaves out all folds in turn, --folds {folds} one of them", hint="leave --folds out"
+        )
     stages = asked.training.start or asked.training.teachers  # may use it
     require_use(noise, used=bool(asked.training.noise_sampled or stages))
     setup = Setup(
         data=data,
         cache=cache or default_cache(),
-        folds=None if folds == "all" else (held_out,),
+        folds=None if folds == "all" or final else (held_out,),
+        final=final,
         jobs=jobs,
         start=start,
         teachers=tuple(teachers or ()),
@@ -122,11 +134,12 @@ def train(
     run = _Run(recipe, setup)
     metrics = run(asked, out, work)
     others = {}
+    further = replace(run, setup=replace(setup, final=False))
     for seed in range(asked.training.seed + 1, asked.training.seed + seeds):
         training = asked.training.model_copy(update={"seed": seed})
         place = work / f"seed{seed}"
         console.print(f"seed {seed}")
-        others[seed] = run(asked.model_copy(update={"training": training}), place / "bundle", place)
+        others[seed] = further(asked.model_copy(update={"training": training}), place / "bundle", place)
     if others:
         metrics["seeds"] = seeds_summary({asked.training.seed: metrics, **others})
         rewrite_figures(out, asked, metrics)
@@ -211,7 +224,14 @@ class _Run:
             note("note:", text)
         with progress_bar() as progress:
             pool, results = train_heads(
-                recipe, setup.open_dataset(recipe), backbone, setup.cache, setup.folds, progress, _say_fold
+                recipe,
+                setup.open_dataset(recipe),
+                backbone,
+                setup.cache,
+                setup.folds,
+                progress,
+                _say_fold,
+                final=setup.final,
             )
         metrics = metrics_of(recipe, results, pool.content)
         metrics["backbone"] = {
@@ -245,6 +265,9 @@ class _Run:
 
 
 def _say_fold(result: FoldResult) -> None:
+    if not result.clips:
+        console.print("trained on all recordings: nothing is left to test this one with")
+        return
     console.print(
         f"fold {result.fold}: float {result.float_accuracy:.1%}, int8 {result.int8_accuracy:.1%} "
         f"of {result.clips} clips right"
@@ -279,7 +302,7 @@ def _bars() -> Iterator[_Bars]:
             bar.update(tasks[what], completed=done, total=total)
 
         def training(report: Report) -> None:
-            name = f"fold {report.fold}"
+            name = f"fold {report.fold}" if report.fold else "all recordings"
             if name not in tasks:
                 tasks[name] = bar.add_task(name)
             if report.held_out is not None:

@@ -63,7 +63,9 @@ def public_names(prefix: str, texts: Mapping[str, str]) -> list[str]:
 
 def require_free_names(name: str, texts: Mapping[str, str]) -> None:
     """Raise `BundleError` where what is generated for the bundle `name` would be called as something of the runtime."""
-    headers = [path for room in ("runtime", "link") for path in sorted((firmware_dir() / room).rglob("*.h"))]
+    headers = [
+        path for room in ("runtime", "link", "audio") for path in sorted((firmware_dir() / room).rglob("*.h"))
+    ]
     code = "".join(path.read_text(encoding="utf-8") for path in headers)
     code = re.sub(r"/\*.*?\*/|\bstruct \w+", "", code, flags=re.DOTALL)  # tags are no names of C
     taken = {*re.findall(r"\bstapes_\w+", code, flags=re.I), *(f"stapes_vote_{vote}" for vote in VOTES)}

@@ -24,12 +24,12 @@ class Shape:
     channels: int
 
     @classmethod
-    def of(cls, shape: tuple[int, ...]) -> Shape:
-        """From a tensor's shape, a leading batch of one taken off."""
+    def of(cls, shape: tuple[int, ...], item_bytes: int = 1) -> Shape:
+        """From a tensor's shape, a leading batch of one taken off; elements of several bytes are as many channels."""
         inner = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
         if len(inner) < 2:
-            return cls(1, 1, math.prod(inner))
-        return cls(inner[0], math.prod(inner[1:-1]), inner[-1])
+            return cls(1, 1, math.prod(inner) * item_bytes)
+        return cls(inner[0], math.prod(inner[1:-1]), inner[-1] * item_bytes)
 
     @property
     def row_bytes(self) -> int:
@@ -109,6 +109,11 @@ class Builder:
         """A .tflite tensor."""
         return self.graph.tensors[index]
 
+    def shape(self, index: int) -> Shape:
+        """A tensor as rows of bytes."""
+        tensor = self.tensor(index)
+        return Shape.of(tensor.shape, tensor.dtype.itemsize)
+
     def range_of(self, index: int) -> Range:
         """What an activation can hold; int8's range where nothing else is known."""
         return self._ranges.get(index, EVERYTHING)
@@ -119,14 +124,14 @@ class Builder:
 
     def add_input(self, index: int) -> None:
         """A network input; it takes the row shape in which a single reshape passes it on."""
-        shape = Shape.of(self.tensor(index).shape)
+        shape = self.shape(index)
         seen = index
         while True:
             readers = self.consumers(seen)
             if len(readers) != 1 or readers[0].kind not in ALIASES:
                 break
             seen = readers[0].outputs[0]
-            following = Shape.of(self.tensor(seen).shape)
+            following = self.shape(seen)
             if following.rows > shape.rows:
                 shape = following
         tensor = self.tensor(index)
@@ -146,7 +151,8 @@ class Builder:
             return known
         tensor = self.tensor(index)
         assert tensor.data is not None
-        data = np.ascontiguousarray(tensor.data).astype(np.int8).reshape(-1)
+        kind = np.int16 if tensor.is_wide else np.int8
+        data = np.ascontiguousarray(tensor.data).astype(kind).reshape(-1).view(np.int8)
         self.constants.append(Storage(tensor.name, shape.rows, shape.row_bytes, tensor.zero_point, data))
         self._constant_of[index, shape.rows] = -len(self.constants)
         return -len(self.constants)
@@ -157,12 +163,12 @@ class Builder:
         return (
             self.storage_of[index]
             if tensor.data is None
-            else self.constant(index, Shape(1, 1, tensor.elements))
+            else self.constant(index, Shape(1, 1, tensor.elements * tensor.dtype.itemsize))
         )
 
     def source(self, op: Op, index: int, shape: Shape | None = None) -> int:
         """The storage of an operand in the row shape that its .tflite shape asks for (or `shape`)."""
-        wanted = shape or Shape.of(self.tensor(index).shape)
+        wanted = shape or self.shape(index)
         if self.tensor(index).data is not None:
             return self.constant(index, wanted)
         number = self.storage_of[index]
@@ -230,7 +236,7 @@ class Builder:
         """
         index = op.outputs[0] if output is None else output
         tensor = self.tensor(index)
-        shape = shape or Shape.of(tensor.shape)
+        shape = shape or self.shape(index)
         inputs = tuple(self._reachable(window, steps or shape.rows) for window in inputs)
         sources = ", ".join(_shape_text(self.storage(window.tensor)) for window in inputs)
         self.layers.append(
@@ -283,7 +289,7 @@ class Builder:
 
     def add_state(self, state: State) -> None:
         """A state: its rows can be read, and somebody will make those of the next window."""
-        shape = Shape.of(self.tensor(state.read).shape)
+        shape = self.shape(state.read)
         self.view(state.read, VIEWS - 1 - len(self.kept), 0, 0, shape.rows, shape.row_bytes)
         self.kept.append(Kept(state, shape.rows))
 
@@ -297,7 +303,7 @@ class Builder:
         kept = next((kept for kept in self.kept if kept.state.read == op.inputs[0]), None)
         if kept is None or number < VIEWS or not _is_rest(self.graph, kept.state, op):
             return False
-        shape = Shape.of(self.tensor(new).shape)
+        shape = self.shape(new)
         if not self._can_keep(new, shape):
             return False
         kept.storage = self.storage_of[new]
@@ -323,7 +329,7 @@ class Builder:
             if kept.storage is not None:
                 continue
             index = kept.state.assigned
-            shape = Shape.of(self.tensor(kept.state.read).shape)
+            shape = self.shape(kept.state.read)
             if not self._can_keep(index, shape):
                 self._copy(index)
             kept.storage = self.storage_of[index]
@@ -331,7 +337,7 @@ class Builder:
     def _copy(self, index: int) -> None:
         """A layer that makes tensor `index`, wherever it is, in a storage of its own."""
         maker = next((op for op in self.graph.ops if index in op.outputs), self.graph.ops[0])
-        self._copied(maker, index, self.source(maker, index, Shape.of(self.tensor(index).shape)))
+        self._copied(maker, index, self.source(maker, index, self.shape(index)))
 
     def _copied(self, op: Op, index: int, number: int) -> int:
         """A layer that copies storage `number`, which holds tensor `index`, row by row."""

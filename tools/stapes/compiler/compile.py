@@ -13,6 +13,7 @@ from stapes.compiler import (
     lower_conv,
     lower_elementwise,
     lower_forest,
+    lower_int16,
     lower_move,
     lower_pool,
     lower_recurrent,
@@ -117,7 +118,8 @@ def lower(graph: Graph, name: str = "model", progress: Progress = no_progress) -
     for state in graph.states:
         found.add_state(state)
     for number, op in enumerate(graph.ops):
-        LOWERINGS[op.kind].lower(found, op)
+        lowering = lower_int16.LOWERINGS.get(op.kind) if graph.is_wide(op) else None
+        (lowering or LOWERINGS[op.kind]).lower(found, op)
         progress("operators", number + 1, len(graph.ops))
     found.end_states()
     outputs = tuple(found.output(index) for index in graph.outputs)
@@ -139,14 +141,21 @@ def _edge(graph: Graph, index: int, storage: Storage) -> Edge:
     tensor = graph.tensor(index)
     stripped = graph.stripped.get(index, "")
     return Edge(
-        tensor.name, tensor.shape, tensor.scale, tensor.zero_point, storage.rows, storage.row_bytes, stripped
+        tensor.name,
+        tensor.shape,
+        tensor.scale,
+        tensor.zero_point,
+        storage.rows,
+        storage.row_bytes,
+        tensor.type_name.lower(),
+        stripped,
     )
 
 
 def _kept_rows(kept: Kept, storages: Sequence[Storage]) -> KeptRows:
     """A state in its home; its initial rows take flash only where they are not all zero points."""
     assert kept.storage is not None
-    initial = kept.state.initial.astype(np.int8).reshape(-1)
+    initial = np.ascontiguousarray(kept.state.initial).reshape(-1).view(np.int8)
     is_plain = bool(np.all(initial == storages[kept.storage].zero_point))
     return KeptRows(kept.state.name, kept.storage, kept.rows, None if is_plain else initial)
 

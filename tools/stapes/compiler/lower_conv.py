@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -394,11 +395,8 @@ def _add_accumulating(
 def transpose_conv(builder: Builder, op: Op) -> None:
     """Every output adds up what reaches it: the rows of the whole map are there when the first is made."""
     weights = _constant(builder, op)
-    channels, kernel_h, kernel_w, depth = weights.shape
+    channels, kernel_h, kernel_w, _ = weights.shape
     source, output = builder.tensor(op.inputs[2]), builder.tensor(op.outputs[0])
-    _, height, width, _ = output.shape
-    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
-    padding = op.text("padding")
     multipliers, shifts = (np.broadcast_to(a, (channels,)) for a in output_multipliers(builder.graph, op))
     bias = np.zeros(channels, np.int64)
     if len(op.inputs) > 3 and op.inputs[3] >= 0:
@@ -406,12 +404,11 @@ def transpose_conv(builder: Builder, op: Op) -> None:
         assert given is not None
         bias = given.astype(np.int64).reshape(-1)
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
-    rows, columns = source.shape[1:3]
+    window, shapes = transpose_window(builder, op)
     builder.add_layer(
         op=op,
         kernel="transpose_conv",
-        inputs=(Input(builder.source(op, op.inputs[2], Shape(rows, columns, depth)), height=rows, stride=0),),
-        shape=Shape(height, width, channels),
+        inputs=(window,),
         fields={
             "weights": Array("int8_t", weights.reshape(-1)),
             "channels": Array("stapes_channel_t", np.stack([bias, multipliers], axis=1)),
@@ -420,22 +417,36 @@ def transpose_conv(builder: Builder, op: Op) -> None:
             "zero_point": output.zero_point,
             "minimum": low,
             "maximum": high,
-            "input_rows": rows,
-            "input_columns": columns,
-            "depth": depth,
-            "columns": width,
-            "output_channels": channels,
-            "kernel_height": kernel_h,
-            "kernel_width": kernel_w,
-            "stride_height": stride_h,
-            "stride_width": stride_w,
-            "pad_top": padding_before(padding, height, kernel_h, stride_h),
-            "pad_left": padding_before(padding, width, kernel_w, stride_w),
+            **shapes,
         },
-        macs=rows * columns * weights.size,
+        macs=math.prod(source.shape[1:3]) * weights.size,
         knows_row=True,
         details=_details(op, kernel_h, kernel_w),
     )
+
+
+def transpose_window(builder: Builder, op: Op) -> tuple[Input, Fields]:
+    """TRANSPOSE_CONV's window, all rows of the map, and what its kernel must know of sizes and steps."""
+    channels, kernel_h, kernel_w, depth = builder.tensor(op.inputs[1]).shape
+    source = builder.tensor(op.inputs[2])
+    rows, columns = source.shape[1:3]
+    _, height, width, _ = builder.tensor(op.outputs[0]).shape
+    stride_h, stride_w = op.integer("stride_h"), op.integer("stride_w")
+    padding = op.text("padding")
+    number = builder.source(op, source.index, Shape(rows, columns, depth * source.dtype.itemsize))
+    return Input(number, height=rows, stride=0), {
+        "input_rows": rows,
+        "input_columns": columns,
+        "depth": depth,
+        "columns": width,
+        "output_channels": channels,
+        "kernel_height": kernel_h,
+        "kernel_width": kernel_w,
+        "stride_height": stride_h,
+        "stride_width": stride_w,
+        "pad_top": padding_before(padding, height, kernel_h, stride_h),
+        "pad_left": padding_before(padding, width, kernel_w, stride_w),
+    }
 
 
 def batch_matmul(builder: Builder, op: Op) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 from stapes.compiler.builder import Builder, Lowering, Shape
 from stapes.compiler.plan import Array, Fields, Input
 from stapes.graph import Op, Tensor
-from stapes.int8.arithmetic import activation_range, quantize_multiplier
+from stapes.int8.arithmetic import activation_range, limits_of, quantize_multiplier
 from stapes.int8.elementwise import (
-    ADD_LEFT_SHIFT,
     SQUARED_LEFT_SHIFT,
     UNARY,
     AddConstants,
     LogSoftmaxConstants,
+    add_left_shift,
     product_multiplier,
     quotient_constants,
     reciprocals,
@@ -28,14 +28,19 @@ from stapes.int8.elementwise import (
 
 def add(builder: Builder, op: Op) -> None:
     """ADD and SUB."""
+    binary(builder, op, "add", add_fields(builder, op))
+
+
+def add_fields(builder: Builder, op: Op) -> Fields:
+    """The fields of stapes_add_t besides the operands."""
     constants = AddConstants.of(builder.graph, op)
-    _binary(builder, op, "add", _sum_fields(constants, ADD_LEFT_SHIFT, subtracts=op.kind == "SUB"))
+    return _sum_fields(constants, add_left_shift(builder.graph, op), subtracts=op.kind == "SUB")
 
 
 def squared_difference(builder: Builder, op: Op) -> None:
     """SQUARED_DIFFERENCE."""
     constants = squared_difference_constants(builder.graph, op)
-    _binary(builder, op, "squared_difference", _sum_fields(constants, SQUARED_LEFT_SHIFT, subtracts=True))
+    binary(builder, op, "squared_difference", _sum_fields(constants, SQUARED_LEFT_SHIFT, subtracts=True))
 
 
 def _sum_fields(constants: AddConstants, left_shift: int, *, subtracts: bool) -> Fields:
@@ -60,19 +65,24 @@ def div(builder: Builder, op: Op) -> None:
         "multiplier": multiplier,
         "shift": shift,
     }
-    _binary(builder, op, "div", fields, offset2=128)
+    binary(builder, op, "div", fields, offset2=128)
 
 
 def mul(builder: Builder, op: Op) -> None:
     """MUL."""
+    binary(builder, op, "mul", mul_fields(builder, op))
+
+
+def mul_fields(builder: Builder, op: Op) -> Fields:
+    """The fields of stapes_mul_t besides the operands."""
     left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
     multiplier, shift = product_multiplier(left, right, output)
-    _binary(builder, op, "mul", {"multiplier": multiplier, "shift": shift})
+    return {"multiplier": multiplier, "shift": shift}
 
 
 def maximum_or_minimum(builder: Builder, op: Op) -> None:
     """MAXIMUM and MINIMUM: the same steps on all sides, so the operands' constants say everything."""
-    _binary(builder, op, op.kind.lower(), {})
+    binary(builder, op, op.kind.lower(), {})
 
 
 def prelu(builder: Builder, op: Op) -> None:
@@ -86,14 +96,14 @@ def prelu(builder: Builder, op: Op) -> None:
         "shift": shift,
         "negative_shift": negative_shift,
     }
-    _binary(builder, op, "prelu", fields)
+    binary(builder, op, "prelu", fields)
 
 
-def _binary(builder: Builder, op: Op, kernel: str, fields: Fields, offset2: int | None = None) -> None:
+def binary(builder: Builder, op: Op, kernel: str, fields: Fields, offset2: int | None = None) -> None:
     """A layer with two operands that broadcast; `offset2` is added to the second instead of minus its zero point."""
     left, right, output = (builder.tensor(i) for i in (*op.inputs, op.outputs[0]))
     activation = str(op.attributes.get("activation", "NONE"))
-    low, high = activation_range(activation, output.scale, output.zero_point)
+    low, high = activation_range(activation, output.scale, output.zero_point, limits_of(output.dtype))
     first, second = (_operand(tensor, output) for tensor in (left, right))
     levels = _levels(builder, op, first, second)
     (planes, columns, channels), steps1, steps2 = zip(*levels, strict=True)
@@ -143,9 +153,9 @@ def _operand(operand: Tensor, output: Tensor) -> Operand:
     first = 1 if len(full) > 1 and full[0] == 1 else 0
     has_rows = len(full) - first > 1
     aligned = ((1,) * (len(full) - len(operand.shape)) + operand.shape)[first:]
-    sizes = aligned[1:] if has_rows else aligned
-    steps = [math.prod(sizes[axis + 1 :]) if size > 1 else 0 for axis, size in enumerate(sizes)]
-    shape = Shape(aligned[0] if has_rows else 1, 1, math.prod(sizes))
+    sizes, item = aligned[1:] if has_rows else aligned, operand.dtype.itemsize
+    steps = [math.prod(sizes[axis + 1 :]) * item if size > 1 else 0 for axis, size in enumerate(sizes)]
+    shape = Shape(aligned[0] if has_rows else 1, 1, math.prod(sizes) * item)
     return Operand(shape, full[first + has_rows :], tuple(steps))
 
 

@@ -39,11 +39,11 @@ def _join(builder: Builder, op: Op, axis: int, shapes: Sequence[tuple[int, ...]]
         builder.alias(op)
         return
     output = builder.tensor(op.outputs[0])
-    rank = len(output.shape)
-    shape = Shape.of(output.shape)
+    rank, item = len(output.shape), output.dtype.itemsize
+    shape = builder.shape(output.index)
     first = 1 if rank > 1 and output.shape[0] == 1 else 0
     if rank - first > 1 and axis == first:
-        parts = tuple(Shape.of((1, *part[first:])) for part in shapes)
+        parts = tuple(Shape.of((1, *part[first:]), item) for part in shapes)
         starts = accumulate((part.rows for part in parts), initial=0)
         builder.add_layer(
             op=op,
@@ -57,7 +57,7 @@ def _join(builder: Builder, op: Op, axis: int, shapes: Sequence[tuple[int, ...]]
         )
         return
     outer = math.prod(output.shape[first + 1 : axis]) if axis > first else 1
-    sizes = [Shape.of((1, *part[first:])).row_bytes // outer for part in shapes]
+    sizes = [Shape.of((1, *part[first:]), item).row_bytes // outer for part in shapes]
     builder.add_layer(
         op=op,
         kernel="concatenation",
@@ -76,7 +76,7 @@ def parts(builder: Builder, op: Op) -> None:
     """One layer for each part of the input; one part that is all of it costs nothing."""
     index = op.inputs[SOURCE_OF_PARTS.get(op.kind, 0)]
     # An array of the tensor's shape whose memory nobody touches: only views of it are taken.
-    whole = np.empty(builder.tensor(index).shape, np.int8)
+    whole = np.empty(builder.tensor(index).shape, builder.tensor(index).dtype)
     constants = [builder.tensor(i).data for i in op.inputs]
     given = [
         whole if i == index or data is None else data for i, data in zip(op.inputs, constants, strict=True)
@@ -154,10 +154,12 @@ def _between(along: Interpolation, step: int) -> npt.NDArray[np.int64]:
 
 
 def _gather(builder: Builder, op: Op, starts: npt.NDArray[np.int64], inner: int) -> None:
-    """A layer that copies pieces of `inner` bytes that begin at `starts` in the first input."""
+    """A layer that copies pieces of `inner` elements that begin at `starts` in the first input."""
     number = builder.source(op, op.inputs[0])
     storage = builder.storage(number)
-    shape = Shape.of(builder.tensor(op.outputs[0]).shape)
+    shape = builder.shape(op.outputs[0])
+    item = builder.tensor(op.outputs[0]).dtype.itemsize
+    starts, inner = starts * item, inner * item
     piece = math.gcd(inner, shape.row_bytes, storage.row_bytes)  # never across a row of either side
     pieces = (starts[:, None] + np.arange(0, inner, piece)).reshape(shape.rows, -1)
     bases, offsets = pieces.min(axis=1), pieces[0] - pieces[0].min()
@@ -191,8 +193,10 @@ def _pick(
 ) -> None:
     """The bytes that the view `part` takes from `whole`: NumPy's strides are the kernel's steps."""
     start = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    shape = Shape.of(builder.tensor(output).shape)
+    shape = builder.shape(output)
     axes = [(size, step) for size, step in zip(part.shape, part.strides, strict=True) if size != 1]
+    if part.itemsize > 1:
+        axes.append((part.itemsize, 1))
     row_step = axes.pop(0)[1] if shape.rows > 1 else 0
     inner: list[tuple[int, int]] = []
     for size, step in axes:
@@ -266,7 +270,8 @@ def pad(builder: Builder, op: Op) -> None:
     rows = source.shape[first] if has_rows else 1
     inner = range(first + 1 if has_rows else first, len(pairs))
     # Runs of bytes that stay together, and the axes along which they lie apart.
-    run, step, start = 1, 1, 0
+    item = source.dtype.itemsize
+    run, step, start = item, item, 0
     axes: list[tuple[int, int]] = []
     for axis in reversed(inner):
         start += pairs[axis][0] * step
@@ -282,14 +287,16 @@ def pad(builder: Builder, op: Op) -> None:
         op=op,
         kernel="pad",
         inputs=(
-            Input(builder.source(op, op.inputs[0], Shape(rows, 1, source.elements // rows)), before=above),
+            Input(
+                builder.source(op, op.inputs[0], Shape(rows, 1, source.elements // rows * item)), before=above
+            ),
         ),
         fields={
             "counts": [size for size, _ in padded],
             "steps": [step for _, step in padded],
             "start": start,
             "run_bytes": run,
-            "row_bytes": Shape.of(output.shape).row_bytes,
+            "row_bytes": builder.shape(output.index).row_bytes,
             "value": value,
         },
         details=f"padding {pairs} with {value}",

@@ -55,7 +55,8 @@ def reduce(builder: Builder, op: Op) -> None:
     assert data is not None
     rank = len(source.shape)
     axes = {int(axis) % rank for axis in data.reshape(-1)}
-    shape = Shape.of(source.shape)
+    shape = builder.shape(source.index)
+    item = source.dtype.itemsize
     first = 1 if rank > 1 and source.shape[0] == 1 else 0
     over_rows = rank - first > 1 and first in axes and shape.rows > 1
     # A row as kept, reduced, kept, … axes in turn, those that follow each other taken together.
@@ -75,7 +76,7 @@ def reduce(builder: Builder, op: Op) -> None:
     }
     kernel = "reduce_max"
     if op.kind != "REDUCE_MAX":
-        kernel = "reduce_sum"
+        kernel = "reduce_sum_int16" if item > 1 else "reduce_sum"
         count = rows * added * last_added
         multiplier, shift = mean_constants(source.scale, target.scale, count if op.kind == "MEAN" else 1)
         fields = {
@@ -89,10 +90,10 @@ def reduce(builder: Builder, op: Op) -> None:
         op=op,
         kernel=kernel,
         inputs=(Input(builder.source(op, op.inputs[0])),),
-        shape=Shape(1 if over_rows else shape.rows, outer * middle, kept),
+        shape=Shape(1 if over_rows else shape.rows, outer * middle, kept * item),
         fields=fields,
         steps=rows if over_rows else None,
-        state_bytes=4 * outer * middle * kept if over_rows and kernel == "reduce_sum" else 0,
+        state_bytes=4 * outer * middle * kept if over_rows and kernel != "reduce_max" else 0,
         details=f"over {rows} rows of {added * last_added}",
     )
 

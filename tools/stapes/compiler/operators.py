@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+from stapes.compiler import lower_int16
 from stapes.compiler.builder import ALIASES
 from stapes.compiler.compile import LOWERINGS
 from stapes.compiler.structures import runtime
@@ -20,7 +21,10 @@ HEAD = """# Operators
 Every operator computes the same bits as the TensorFlow Lite Micro reference kernels (double rounding), those that TFLM
 has no int8 for (EXP, GELU, TILE) as TensorFlow Lite's. Anything else is refused before a line of C is written, all of
 it named at once. All tensors are int8, except int32 biases and indices, and weights where int4 is named; shapes are
-static. Convolutions, pools and resizing take a batch of 1, all other operators any leading axis.
+static. Activations may be int16, with int8 weights and int64 biases (the converter's 16x8; CONV_2D and FULLY_CONNECTED
+take int32 biases too), where `rescale` or a kernel that ends in `int16` is named, and of all operators that only move
+bytes but RESIZE_BILINEAR. Those kernels are portable C on every core. Convolutions, pools and resizing take a batch of
+1, all other operators any leading axis.
 
 This page is written from the code: `python -m stapes.compiler.operators > docs/operators.md`. How to add an operator:
 [adding-an-operator.md](adding-an-operator.md).
@@ -58,7 +62,8 @@ def _limits() -> list[str]:
         if name not in _NOT_OF_OPERATORS
     ]
     known = runtime().structures
-    for kernel in sorted({name for lowering in LOWERINGS.values() for name in lowering.kernels}):
+    lowerings = (*LOWERINGS.values(), *lower_int16.LOWERINGS.values())
+    for kernel in sorted({name for lowering in lowerings for name in lowering.kernels}):
         narrow = [
             f"`{member.name}` {_WIDTHS[member.ctype]:,}"
             for member in known[f"stapes_{kernel}_t"].members
@@ -85,6 +90,8 @@ def operators_page() -> str:
     lines = []
     for kind, attributes, notes in operator_rows():
         kernels = LOWERINGS[kind].kernels if kind in LOWERINGS else ()
+        if kind in lower_int16.LOWERINGS:
+            kernels = (*kernels, *lower_int16.LOWERINGS[kind].kernels)
         named = ", ".join(f"`{name}`{marks.get(name, '')}" for name in kernels)
         given = ", ".join(f"`{name}`" for name in attributes.split(", ") if name)
         nothing = "no code" if kind in ALIASES else "taken off"

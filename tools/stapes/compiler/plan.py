@@ -146,7 +146,9 @@ class Slide:
 
 @dataclass(frozen=True)
 class Edge:
-    """An input or output as who feeds or reads it must know it: int8 values, rows one after the other."""
+    """An input or output as who feeds or reads it must know it: values of `type` (int8, int16 as the core has them),
+    rows one after the other.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -154,25 +156,26 @@ class Edge:
     zero_point: int
     rows: int
     row_bytes: int
+    type: str = "int8"
     stripped: str = ""
-    """The type that it has in the file ("FLOAT32", "UINT8"), where the network was made to begin or end in int8."""
+    """The type that it has in the file ("FLOAT32", "UINT8"), where the network was made to begin or end in integers."""
 
     def as_json(self) -> dict[str, str | int | float | list[int]]:
         """The keys of `stapes compile --json`."""
         return {
             "name": self.name,
             "shape": list(self.shape),
-            "type": "int8",
+            "type": self.type,
             "scale": self.scale,
             "zero_point": self.zero_point,
             "rows": self.rows,
             "row_bytes": self.row_bytes,
-            "type_in_file": self.stripped.lower() or "int8",
+            "type_in_file": self.stripped.lower() or self.type,
         }
 
     def __str__(self) -> str:
         text = (
-            f"{self.name}: int8 {list(self.shape)}, scale {self.scale:.9g}, zero point {self.zero_point}, "
+            f"{self.name}: {self.type} {list(self.shape)}, scale {self.scale:.9g}, zero point {self.zero_point}, "
             f"{self.rows} {'row' if self.rows == 1 else 'rows'} of {self.row_bytes} B"
         )
         if self.stripped == "UINT8":

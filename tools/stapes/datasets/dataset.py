@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from stapes.datasets.audio import Span
 from stapes.errors import DataError
 from stapes.files import canonical_json, sha256
 from stapes.recipe.names import Label
@@ -25,7 +26,8 @@ class Clip:
 
     `identity` changes whenever the samples would: caches are keyed by it. `path` is the file that it comes from
     (None: made by arithmetic). `foreground` tells whether the sound was the loudest of its recording, where the
-    data set says so. `also` are further labels of what sounds at the same time (tagging).
+    data set says so. `also` are further labels of what sounds at the same time (tagging). `span` is the piece of the
+    file (None: all of it), `group` what the clip must share a fold with (empty: the data set does not say).
     """
 
     name: str
@@ -36,6 +38,8 @@ class Clip:
     path: Path | None = None
     foreground: bool | None = None
     also: tuple[str, ...] = ()
+    span: Span | None = None
+    group: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -36,9 +36,17 @@ class Piece:
     marked: Span | None = None
     also: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`label` and `also`."""
+        return (self.label, *self.also)
 
-def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "time"]) -> list[int]:
-    """The fold (1 to `folds`) of each piece; raises `DataError` when a label would be in one fold only.
+
+def divide(
+    pieces: Sequence[Piece], folds: int, split: Literal["recording", "time"], *, for_training: bool = True
+) -> list[int]:
+    """The fold (1 to `folds`) of each piece; raises `DataError` when a label would be in one fold only, unless no
+    network is to learn from them.
 
     `recording`: groups are dealt, the largest first, each to the fold that has fewest clips of its labels.
     `time`: the pieces of a group and label, in the order of time, are cut into `folds` runs.
@@ -46,10 +54,10 @@ def divide(pieces: Sequence[Piece], folds: int, split: Literal["recording", "tim
     found = _by_time(pieces, folds) if split == "time" else _by_group(pieces, folds)
     where: dict[str, set[int]] = defaultdict(set)
     for piece, fold in zip(pieces, found, strict=True):
-        for label in (piece.label, *piece.also):
+        for label in piece.labels:
             where[label].add(fold)
     lonely = sorted(label for label, seen in where.items() if len(seen) < 2)
-    if lonely:
+    if lonely and for_training:
         raise DataError(
             f"label {', '.join(lonely)}: every clip comes from one recording; "
             "a network that is to be tested on it could not learn it",
@@ -74,7 +82,7 @@ def require_whole(groups: Iterable[tuple[str, int]]) -> None:
 def _by_group(pieces: Sequence[Piece], folds: int) -> list[int]:
     content: dict[str, Counter[str]] = defaultdict(Counter)
     for piece in pieces:
-        content[piece.group].update((piece.label, *piece.also))
+        content[piece.group].update(piece.labels)
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
     fold_of: dict[str, int] = {}
     for group in sorted(content, key=lambda name: (-content[name].total(), sha256(name.encode()))):
@@ -138,12 +146,11 @@ def with_sets(
     for piece, index in zip(pieces, origin, strict=True):
         source = labelled[index]
         also = {
-            other.label
+            label
             for other in of_file[piece.path]
-            if other.label != piece.label
-            and together(source.marked, other.marked)
-            and together(piece.span, other.marked)
-        }
+            if together(source.marked, other.marked) and together(piece.span, other.marked)
+            for label in other.labels
+        } - {piece.label}
         place = (piece.path, piece.span, frozenset({piece.label, *also}))
         if also and place in seen:
             continue

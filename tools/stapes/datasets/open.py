@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from stapes.datasets.dataset import Clip, Dataset, some
 from stapes.datasets.esc50 import ESC10_LABELS, esc50_clips
-from stapes.datasets.own import own_clips
+from stapes.datasets.own import layout, own_clips, recordings
 from stapes.datasets.recording import padded
 from stapes.datasets.speech_commands import speech_commands_clips
 from stapes.datasets.synthetic import synthetic_clips
@@ -22,18 +23,41 @@ _SYNTHETIC_CLIPS_A_LABEL = 10
 _SYNTHETIC_SECONDS = 5.0
 
 
-def open_dataset(directory: Path | None, spec: DatasetSpec, sample_rate: int) -> Dataset:
+def open_dataset(
+    directory: Path | None, spec: DatasetSpec, sample_rate: int, *, for_training: bool = True
+) -> Dataset:
     """The data set of a recipe; clips are decoded to `sample_rate` Hz when they are read.
 
-    `directory` is where the recordings are; the synthetic data set needs none. Raises `DataError`.
+    `directory` is where the recordings are; the synthetic data set needs none. Recordings that are not `for_training`
+    (made later, to be tried on) need no folds: a class may be missing or have one recording only, and they are read by
+    the layout that they have. Raises `DataError`.
     """
-    clips = chosen(_clips(directory, spec, sample_rate), spec)
+    if not for_training and directory is not None:
+        spec = spec.model_copy(update={"kind": _kind(directory, spec)})
+    clips = chosen(_clips(directory, spec, sample_rate, for_training), spec, for_training=for_training)
     if spec.pad_seconds:
         clips = [padded(clip, spec.pad_seconds, sample_rate) for clip in clips]
     return Dataset(tuple(clips), sample_rate)
 
 
-def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int) -> Sequence[Clip]:
+_PUBLISHED = {
+    "esc50": "meta/esc50.csv",
+    "urbansound8k": "metadata/UrbanSound8K.csv",
+    "speech_commands": "testing_list.txt",
+}
+
+
+def _kind(directory: Path, spec: DatasetSpec) -> str:
+    """The layout of `directory`: the recipe's, or another one where that is not there."""
+    if not directory.is_dir() or (spec.kind == "synthetic" and not recordings(directory)):
+        return spec.kind
+    if spec.kind in ("folders", "csv", "audacity"):
+        return layout(directory, spec.kind)
+    published = _PUBLISHED.get(spec.kind)
+    return spec.kind if published and (directory / published).is_file() else layout(directory, "csv")
+
+
+def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int, for_training: bool) -> Sequence[Clip]:
     if spec.kind == "synthetic":
         labels = spec.labels or ESC10_LABELS
         count = _SYNTHETIC_CLIPS_A_LABEL * len(labels)
@@ -46,14 +70,17 @@ def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int) -> Seque
         return urbansound8k_clips(directory, sample_rate)
     if spec.kind == "speech_commands":
         return speech_commands_clips(directory, spec, sample_rate)
-    return own_clips(directory, spec, sample_rate)
+    return own_clips(directory, spec, sample_rate, for_training=for_training)
 
 
-def chosen(clips: Sequence[Clip], spec: DatasetSpec) -> list[Clip]:
-    """The clips that `labels`, `other`, `other_share` and `skip_folds` leave, with the labels they then have."""
+def chosen(clips: Sequence[Clip], spec: DatasetSpec, *, for_training: bool = True) -> list[Clip]:
+    """The clips that `labels`, `other`, `other_share` and `skip_folds` leave, with the labels they then have.
+
+    Raises `DataError` for labels that no clip has, if they are `for_training`, and where nothing is left.
+    """
     known = sorted({label for clip in clips for label in clip.labels})
     absent = [label for label in spec.labels if label not in known]
-    if absent:
+    if absent and (for_training or (len(absent) == len(spec.labels) and not spec.other)):
         raise DataError(f"no clip has the label {some(absent)}", hint=f"the labels are {', '.join(known)}")
     kept = [clip for clip in clips if clip.fold not in spec.skip_folds]
     if not kept:
@@ -72,9 +99,13 @@ def chosen(clips: Sequence[Clip], spec: DatasetSpec) -> list[Clip]:
 
 
 def _others(clips: Sequence[Clip], counts: Counter[int], spec: DatasetSpec) -> set[str]:
-    """Names of the clips that become `other`: in each fold those with the smallest hash of their name."""
+    """Names of the clips that become `other`: in each fold those with the smallest hash of their name; all of them
+    where `other_share` is infinite.
+    """
     if not spec.other:
         return set()
+    if math.isinf(spec.other_share):
+        return {clip.name for clip in clips}
     found: set[str] = set()
     for fold, count in counts.items():
         names = sorted(

@@ -1,7 +1,8 @@
 """One's own recordings: folders, a CSV file, or Audacity label tracks.
 
 folders    LABEL/any.wav, or LABEL/SESSION/any.wav: files of one session stay in one fold
-csv        clips.csv with the columns filename, label and, where wanted, start, end, fold, group
+csv        clips.csv with the columns filename, label (several: dog;rain) and, where wanted, start, end, fold, group,
+           leave_out
 audacity   any.wav and any.txt beside it: the exported label track
 """
 
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from stapes.datasets.audacity import nfc, read_label_track
 from stapes.datasets.audio import END_TOLERANCE, Span, audio_info
@@ -33,19 +35,40 @@ UNREADABLE_SUFFIXES = (
 """Sounds that libsndfile does not decode: named, and not left out without a word."""
 TABLE = "clips.csv"
 
+OwnKind = Literal["folders", "csv", "audacity"]
+
 _HINT = "see docs/datasets.md for the layouts"
 
 
-def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip]:
-    """The clips of `spec.kind` (folders, csv or audacity), cut and divided as it says; raises `DataError`."""
+def own_clips(
+    directory: Path,
+    spec: DatasetSpec,
+    sample_rate: int,
+    *,
+    for_training: bool = True,
+    only: Sequence[Path] | None = None,
+) -> list[Clip]:
+    """The clips of `spec.kind` (folders, csv or audacity), cut and divided as it says; raises `DataError`.
+
+    Unless they are `for_training`, a class may be in one fold only. `only` are the files that folders and label tracks
+    are read of (None: all there are).
+    """
     require_directory(directory, _HINT)
-    pieces, folds = _READERS[spec.kind](directory, spec)
+    if spec.kind == "csv":
+        pieces, folds = _csv(directory, spec)
+    else:
+        files = recordings(directory) if only is None else only
+        pieces, folds = (_folders if spec.kind == "folders" else _audacity)(directory, spec, files), []
     if not pieces:
         raise DataError(f"{directory}: no labelled recordings", hint=_HINT)
     cut_pieces, origin = with_sets(*_cut(pieces, spec.cut_seconds), pieces)
-    if folds and spec.split == "recording":
+    if folds and spec.split == "recording" and for_training:
         require_whole((pieces[index].group, folds[index]) for index in origin)
-    numbers = [folds[index] for index in origin] if folds else divide(cut_pieces, spec.folds, spec.split)
+    numbers = (
+        [folds[index] for index in origin]
+        if folds
+        else divide(cut_pieces, spec.folds, spec.split, for_training=for_training)
+    )
     return [
         recorded_clip(
             piece.path,
@@ -55,14 +78,15 @@ def own_clips(directory: Path, spec: DatasetSpec, sample_rate: int) -> list[Clip
             sample_rate=sample_rate,
             span=piece.span,
             also=piece.also,
+            group=piece.group,
         )
         for piece, fold in zip(cut_pieces, numbers, strict=True)
     ]
 
 
-def _folders(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
+def _folders(directory: Path, spec: DatasetSpec, files: Sequence[Path]) -> list[Piece]:
     pieces = []
-    for path in recordings(directory):
+    for path in files:
         label, *between, _ = path.relative_to(directory).parts if path.parent != directory else ("", "")
         if not label:
             raise DataError(
@@ -71,12 +95,12 @@ def _folders(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]
             )
         name = path.relative_to(directory).as_posix()
         pieces.append(Piece(path, name, nfc(label), f"{label}/{between[0]}" if between else name))
-    return pieces, []
+    return pieces
 
 
 def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     hint = f"give {TABLE} the columns filename, label and, where wanted, start, end, fold, group"
-    rows = list(read_table(directory / TABLE, ("filename", "label"), hint))
+    rows = [row for row in read_table(directory / TABLE, ("filename", "label"), hint) if not row["leave_out"]]
     pieces = [_csv_piece(directory, row) for row in rows]
     require_files([piece.path for piece in pieces], f"correct {TABLE}, or put the recordings where it says")
     if spec.split == "time" and any(row["group"] for row in rows):
@@ -94,11 +118,11 @@ def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
 
 
 def _csv_piece(directory: Path, row: Row) -> Piece:
-    name, label = row["filename"], nfc(row["label"].strip())
+    name, labels = row["filename"], split_labels(row["label"])
     path = _spelt((directory / name).resolve()) if name else directory
-    if not name or not label or not path.is_relative_to(directory.resolve()):
+    if not name or not labels or not path.is_relative_to(directory.resolve()):
         raise DataError(
-            f"{row.where}: filename {name!r}, label {label!r}",
+            f"{row.where}: filename {name!r}, label {row['label'].strip()!r}",
             hint="name a file below the data directory, and its label",
         )
     span = None
@@ -113,7 +137,12 @@ def _csv_piece(directory: Path, row: Row) -> Piece:
                 hint="give both in seconds, or none for the whole file",
             )
     full = name if span is None else f"{name}@{span.start:.3f}"
-    return Piece(path, full, label, row["group"] or name, span, span)
+    return Piece(path, full, labels[0], row["group"] or name, span, span, tuple(labels[1:]))
+
+
+def split_labels(text: str) -> list[str]:
+    """The labels of a table's cell, `dog;rain`; none of an empty one."""
+    return list(dict.fromkeys(nfc(label.strip()) for label in text.split(";") if label.strip()))
 
 
 def _spelt(path: Path) -> Path:
@@ -125,10 +154,10 @@ def _spelt(path: Path) -> Path:
     return path
 
 
-def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
+def _audacity(directory: Path, spec: DatasetSpec, files: Sequence[Path]) -> list[Piece]:
     pieces: list[Piece] = []
     problems = []
-    for path in recordings(directory):
+    for path in files:
         track = path.with_suffix(".txt")
         name = path.relative_to(directory).as_posix()
         if not track.is_file():
@@ -161,7 +190,36 @@ def _audacity(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int
             f"{len(points)} labels are points, of no length: {some(points)}",
             hint="set dataset.pad_seconds: what surrounds a point is heard with it",
         )
-    return pieces, []
+    return pieces
+
+
+def unused(directory: Path, kind: str) -> list[str]:
+    """What to say of recordings that no line of the table names, and of a table that is not looked at."""
+    table = directory / TABLE
+    if kind in ("folders", "audacity") and table.is_file():
+        return [f'{table} is not used: set dataset.kind to "csv" to train with it']
+    if kind != "csv":
+        return []
+    named = {_spelt((directory / row["filename"]).resolve()) for row in read_table(table, ("filename",), "")}
+    absent = [
+        str(path.relative_to(directory)) for path in recordings(directory) if path.resolve() not in named
+    ]
+    return [f"{len(absent)} recordings are in no line of {TABLE}: {some(absent)}"] if absent else []
+
+
+def layout(directory: Path, asked: OwnKind) -> OwnKind:
+    """How the recordings in `directory` are labelled: as `asked` where that is there, else as what is there says."""
+    if asked == "csv" and (directory / TABLE).is_file():
+        return asked
+    found = recordings(directory)
+    there: dict[OwnKind, bool] = {
+        "audacity": any(path.with_suffix(".txt").is_file() for path in found),
+        "csv": (directory / TABLE).is_file(),
+        "folders": bool(found) and all(path.parent != directory for path in found),
+    }
+    if there[asked]:
+        return asked
+    return next((kind for kind in ("csv", "audacity", "folders") if there[kind]), asked)
 
 
 def recordings(directory: Path) -> list[Path]:
@@ -194,13 +252,6 @@ def _files(directory: Path, above: frozenset[Path]) -> Iterator[Path]:
             yield from _files(path, above | {real})
         else:
             yield path
-
-
-_READERS: dict[str, Callable[[Path, DatasetSpec], tuple[list[Piece], list[int]]]] = {
-    "folders": _folders,
-    "csv": _csv,
-    "audacity": _audacity,
-}
 
 
 def _cut(pieces: Sequence[Piece], seconds: float) -> tuple[list[Piece], list[int]]:

@@ -24,6 +24,7 @@ def recorded_clip(
     gain: float = 1.0,
     foreground: bool | None = None,
     also: tuple[str, ...] = (),
+    group: str = "",
 ) -> Clip:
     """A clip of `path`, read when it is asked for; `gain` (at most 1) scales its samples."""
     return Clip(
@@ -35,6 +36,8 @@ def recorded_clip(
         path=path,
         foreground=foreground,
         also=also,
+        span=span,
+        group=group,
     )
 
 

@@ -7,7 +7,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from stapes.link import Client, Hello
 from stapes.link.record import RecordClient
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
+from stapes.targets import turn
 from stapes.targets.flash import FlashResult, Image, choose_tool, flash_image, planned_commands, read_image
 from stapes.targets.flash.tool import Job, Tool
-from stapes.targets.ports import find_port, probe_behind
+from stapes.targets.ports import find_port, is_auto, probe_behind
 
 _log = logging.getLogger(__name__)
 
@@ -66,11 +68,12 @@ def plan_flash(
     tool: str | None = None,
     probe: str | None = None,
     port: str | None = None,
+    dry: bool = False,
     progress: Progress = no_progress,
 ) -> FlashPlan:
     """Build what `board_name` shall run (or take `image`, an ELF or .bin) under `directory`; nothing is written yet.
 
-    The recorder needs no `bundle`.
+    The recorder needs no `bundle`. With `dry` no board is looked for: `auto` stays what it is.
     """
     if app not in APPS:
         raise BuildError(f"unknown application {app!r}", hint=f"choose one of {', '.join(APPS)}")
@@ -86,6 +89,8 @@ def plan_flash(
         else:
             built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
         image, build_id = built.elf, built.build_id
+    if dry and port is not None and is_auto(port):
+        port = None
     return _plan(board, chosen, image, out, build_id=build_id, probe=probe, port=port)
 
 
@@ -110,9 +115,10 @@ def _plan(
 def run_flash(plan: FlashPlan, *, progress: Progress = no_progress) -> FlashResult:
     """Write and verify; remembers for `flash_once` what the board holds now."""
     state = _State()
-    state.forget(plan)  # whatever happens, the old image is not what is known to be there
-    result = flash_image(plan.tool, plan.job, plan.log, progress=progress)
-    state.remember(plan)
+    with turn(plan.job.port) if plan.job.port else nullcontext() as url:
+        state.forget(plan)  # whatever happens, the old image is not what is known to be there
+        result = flash_image(plan.tool, replace(plan.job, port=url), plan.log, progress=progress)
+        state.remember(plan)
     return result
 
 
@@ -173,12 +179,14 @@ def flash_once(
     *,
     probe: str | None = None,
     tool: str | None = None,
+    out: Path | None = None,
+    again: bool = False,
     progress: Progress = no_progress,
 ) -> bool:
-    """Flash `board:NAME@PORT` unless it already runs this very image; True when it was written.
+    """Flash `board:NAME@PORT` unless it already runs this very image (then too if `again`); True when it was written.
 
     What was written last is remembered for every board and probe (or port) in a state file, and believed only when
-    the board's hello agrees.
+    the board's hello agrees. `out` gets the image and the programs' log; without it they are beside the build.
     """
     name, _, port = target.removeprefix("board:").partition("@")
     if not target.startswith("board:") or not port:
@@ -188,13 +196,13 @@ def flash_once(
         board,
         choose_tool(board, tool),
         build.elf,
-        build.elf.parent,
+        out or build.elf.parent,
         build_id=build.build_id,
         probe=probe,
         port=port,
     )
     assert plan.job.port is not None
-    if _State().holds(plan):
+    if not again and _State().holds(plan):
         try:
             confirm(bundle, name, plan.job.port, build.build_id)
             _log.debug("%s holds the image and runs it: not flashed", name)
@@ -217,12 +225,14 @@ class _State:
         return bool(self._load().get(_key(plan)) == plan.image.sha256)
 
     def remember(self, plan: FlashPlan) -> None:
-        write_json(self._path, {**self._load(), _key(plan): plan.image.sha256})
+        with turn(str(self._path), wait=None):  # boards are flashed side by side
+            write_json(self._path, {**self._load(), _key(plan): plan.image.sha256})
 
     def forget(self, plan: FlashPlan) -> None:
-        kept = self._load()
-        if kept.pop(_key(plan), None) is not None:
-            write_json(self._path, kept)
+        with turn(str(self._path), wait=None):
+            kept = self._load()
+            if kept.pop(_key(plan), None) is not None:
+                write_json(self._path, kept)
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -13,6 +13,7 @@ from stapes.codegen.emitter import API_VERSION
 from stapes.errors import StapesError
 from stapes.export.formats import FORMATS
 from stapes.export.library import Library, collect
+from stapes.export.sizes import Measured
 from stapes.files import sha256
 from stapes.recipe import Bundle
 
@@ -36,21 +37,30 @@ class Exported:
             "name": self.library.name,
             "bundle_hash": self.library.bundle_hash,
             "memory_bytes": self.library.memory_bytes,
+            "live_memory_bytes": self.library.live_memory_bytes,
+            "measured": self.library.measured.as_json() if self.library.measured else None,
             "files": self.files,
         }
 
 
 def export_bundle(
-    bundle: Bundle, format_name: str, out: Path, *, force: bool = False, link: bool = False, url: str = ""
+    bundle: Bundle,
+    format_name: str,
+    out: Path,
+    *,
+    force: bool = False,
+    link: bool = False,
+    url: str = "",
+    measured: Measured | None = None,
 ) -> Exported:
-    """Write `bundle` as a library of that format to `out`, all at once.
+    """Write `bundle` as a library of that format to `out`, all at once; `measured` goes into its README.
 
     Refuses a folder that is not empty; with `force` it replaces an earlier export, and nothing else.
     """
     if format_name not in FORMATS:
         raise StapesError(f"unknown format {format_name!r}", hint=f"choose one of {', '.join(FORMATS)}")
-    _require_free(out, force=force)
-    library = collect(bundle, link=link, url=url)
+    require_free(out, force=force)
+    library = collect(bundle, link=link, url=url, measured=measured)
     files = library.files | {name: text.encode() for name, text in FORMATS[format_name](library).items()}
     files[PROVENANCE] = _provenance(library, format_name, files)
     try:
@@ -60,7 +70,8 @@ def export_bundle(
     return Exported(out, format_name, library, sorted(files))
 
 
-def _require_free(out: Path, *, force: bool) -> None:
+def require_free(out: Path, *, force: bool) -> None:
+    """Raise `StapesError` where an export may not be written to `out`."""
     if out.exists() and not out.is_dir():
         raise StapesError(f"{out} is a file", hint="choose another --out DIR")
     if not out.exists() or not any(out.iterdir()):

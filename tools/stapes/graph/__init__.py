@@ -8,6 +8,7 @@ from stapes.graph.edit import (
     weighted_layers,
     with_input,
     with_int4_weights,
+    with_int8_edges,
     with_probabilities,
 )
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, State, Tensor
@@ -39,6 +40,7 @@ __all__ = [
     "weighted_layers",
     "with_input",
     "with_int4_weights",
+    "with_int8_edges",
     "with_probabilities",
     "write_tflite",
 ]

@@ -125,6 +125,31 @@ def with_input(graph: Graph, shape: tuple[int, ...], order: tuple[int, ...] = ()
     return edit.finished(inputs=(given,), outputs=outputs)
 
 
+def with_int8_edges(graph: Graph) -> Graph:
+    """`graph` with a QUANTIZE from int8 in front of int16 inputs and one to int8 behind int16 outputs: steps 256 times
+    as large, of probabilities 1/256 from -128. Itself where all are int8.
+    """
+    edit = Editor(graph)
+    edges = []
+    for index in (*graph.inputs, *graph.outputs):
+        tensor = graph.tensor(index)
+        if not tensor.is_wide:
+            edges.append(index)
+            continue
+        quantization = Quantization(np.array([256 * tensor.scale], np.float32), np.array([0], np.int64))
+        if index in graph.outputs and tensor.scale == 2.0**-15:
+            quantization = Quantization(np.array([2.0**-8], np.float32), np.array([-128], np.int64))
+        narrow = replace(tensor, dtype=np.dtype(np.int8), type_name="INT8", quantization=quantization)
+        edges.append(edit.activation(narrow, f"{tensor.name} (int8)", tensor.shape))
+        is_input = index in graph.inputs
+        pair = (edges[-1], index) if is_input else (index, edges[-1])
+        edit.op("QUANTIZE", (pair[0],), (pair[1],), first=is_input)
+    count = len(graph.inputs)
+    if (*graph.inputs, *graph.outputs) == tuple(edges):
+        return graph
+    return edit.finished(inputs=tuple(edges[:count]), outputs=tuple(edges[count:]))
+
+
 def with_probabilities(graph: Graph, kind: str) -> Graph:
     """`graph` with a SOFTMAX or a LOGISTIC behind its scores."""
     source = graph.outputs[0]

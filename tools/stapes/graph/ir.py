@@ -46,6 +46,11 @@ class Tensor:
     same_as: int | None = None
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it is an activation of 16 bits, or a constant beside one."""
+        return self.type_name == "INT16"
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
@@ -130,3 +135,10 @@ class Graph:
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index."""
         return self.tensors[index]
+
+    def is_wide(self, op: Op) -> bool:
+        """Whether `op` reads or makes activations of 16 bits."""
+        return any(
+            index >= 0 and self.tensors[index].is_wide and self.tensors[index].data is None
+            for index in (*op.inputs, *op.outputs)
+        )

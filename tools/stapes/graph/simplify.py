@@ -105,7 +105,7 @@ def _is_edge(graph: Graph, op: Op, outside: int) -> bool:
         return False
     other = graph.tensors[op.outputs[0] if op.inputs[0] == outside else op.inputs[0]]
     edge = graph.tensors[outside]
-    if other.type_name != "INT8" or other.data is not None or other.shape != edge.shape:
+    if other.type_name not in ("INT8", "INT16") or other.data is not None or other.shape != edge.shape:
         return False
     if edge.type_name == "FLOAT32":
         return True
@@ -113,7 +113,8 @@ def _is_edge(graph: Graph, op: Op, outside: int) -> bool:
         return False
     ours, theirs = other.quantization, edge.quantization
     return (
-        ours is not None
+        not other.is_wide
+        and ours is not None
         and theirs is not None
         and len(ours.scale) == len(theirs.scale) == 1
         and bool(ours.scale[0] == theirs.scale[0])

@@ -104,8 +104,32 @@ def multiply_by_quantized_multiplier(
     return rounding_divide_by_pot(high, np.maximum(-shifts, 0))
 
 
-def activation_range(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
-    """Lowest and highest int8 value that a fused activation (TFLite's name for it) lets through."""
+def multiply_wide(x: IntArray, multiplier: IntArray | int, shift: IntArray | int) -> npt.NDArray[np.int64]:
+    """`MultiplyByQuantizedMultiplier` for 48-bit x: a multiplier of 16 bits, one rounding, ties up; the low 32 bits.
+
+    `multiplier` (Q31) and `shift` (below 8) broadcast against `x`. Result in int64.
+    """
+    right = 15 - np.asarray(shift, dtype=np.int64)
+    product = x.astype(np.int64) * reduced_multiplier(np.asarray(multiplier))
+    return wrap_int32((product + (np.int64(1) << (right - 1))) >> right)
+
+
+def reduced_multiplier(multiplier: IntArray) -> npt.NDArray[np.int64]:
+    """A Q31 multiplier in 16 bits."""
+    reduced: npt.NDArray[np.int64] = (multiplier.astype(np.int64) + (1 << 15)) >> 16
+    return np.minimum(reduced, (1 << 15) - 1)
+
+
+def limits_of(dtype: np.dtype[np.generic]) -> tuple[int, int]:
+    """The least and the greatest value of an integer type."""
+    information = np.iinfo(str(dtype))
+    return int(information.min), int(information.max)
+
+
+def activation_range(
+    activation: str, scale: float, zero_point: int, limits: tuple[int, int] = (INT8_MIN, INT8_MAX)
+) -> tuple[int, int]:
+    """Lowest and highest value within `limits` that a fused activation (TFLite's name for it) lets through."""
     bounds = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
     low, high = bounds[activation]
 
@@ -113,6 +137,6 @@ def activation_range(activation: str, scale: float, zero_point: int) -> tuple[in
         return zero_point + round_half_away(float(np.float32(real) / np.float32(scale)))
 
     return (
-        INT8_MIN if low is None else max(INT8_MIN, quantized(low)),
-        INT8_MAX if high is None else min(INT8_MAX, quantized(high)),
+        limits[0] if low is None else max(limits[0], quantized(low)),
+        limits[1] if high is None else min(limits[1], quantized(high)),
     )

@@ -12,7 +12,9 @@ from stapes.int8.arithmetic import (
     IntArray,
     activation_range,
     effective_scales,
+    limits_of,
     multiply_by_quantized_multiplier,
+    multiply_wide,
     padding_before,
     padding_total,
     quantize_multiplier,
@@ -20,7 +22,6 @@ from stapes.int8.arithmetic import (
     wrap_int32,
 )
 
-Int8Array = npt.NDArray[np.int8]
 Arrays = list[npt.NDArray[np.generic]]
 _Number = TypeVar("_Number", np.float32, np.int32)
 
@@ -33,14 +34,24 @@ def output_multipliers(graph: Graph, op: Op) -> tuple[npt.NDArray[np.int32], npt
     return quantize_multipliers(effective_scales(source.scale, weights.quantization.scale, output.scale))
 
 
-def requantize(graph: Graph, op: Op, accumulator: IntArray) -> Int8Array:
-    """Accumulators, channels last, to the op's int8 output: multiplier, zero point, fused activation."""
+def requantize(graph: Graph, op: Op, accumulator: IntArray) -> npt.NDArray[np.generic]:
+    """Accumulators, channels last, to the op's output: multiplier, zero point, fused activation."""
     output = graph.tensor(op.outputs[0])
     multipliers, shifts = output_multipliers(graph, op)
-    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
-    scaled = multiply_by_quantized_multiplier(accumulator, multipliers, shifts) + output.zero_point
+    low, high = activation_range(
+        op.text("activation"), output.scale, output.zero_point, limits_of(output.dtype)
+    )
+    multiply = multiply_wide if sums_are_wide(graph, op) else multiply_by_quantized_multiplier
+    scaled = multiply(accumulator, multipliers, shifts) + output.zero_point
     # As TFLM clamps: first up, then down.
-    return np.minimum(np.maximum(scaled, low), high).astype(np.int8)
+    return np.minimum(np.maximum(scaled, low), high).astype(output.dtype)
+
+
+def sums_are_wide(graph: Graph, op: Op) -> bool:
+    """Whether the reference adds up 64 bits: activations are int16, and biases not int32."""
+    position = 3 if op.kind == "TRANSPOSE_CONV" else 2
+    bias = op.inputs[position] if len(op.inputs) > position else -1
+    return graph.is_wide(op) and not (bias >= 0 and graph.tensor(bias).type_name == "INT32")
 
 
 def conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -59,7 +70,7 @@ def conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
         accumulator[..., group * per_group : (group + 1) * per_group] = product.reshape(
             batch, height, width, per_group
         )
-    return [requantize(graph, op, _with_bias(accumulator, inputs))]
+    return [requantize(graph, op, _with_bias(graph, op, accumulator, inputs[2:]))]
 
 
 def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -68,14 +79,14 @@ def depthwise_conv_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     kernel_h, kernel_w, _ = weights.shape
     patches = _patches(graph, op, inputs[0].astype(np.int32), kernel_h, kernel_w)
     multiplier = op.integer("depth_multiplier")
-    accumulator: npt.NDArray[np.int64] | int = 0
+    accumulator: npt.NDArray[np.int64] | np.int64 = np.int64(0)
     for y in range(kernel_h):
         for x in range(kernel_w):
             tap = patches[:, :, :, y, x, :]
             if multiplier > 1:
                 tap = np.repeat(tap, multiplier, axis=-1)
             accumulator = accumulator + tap * weights[y, x]
-    return [requantize(graph, op, _with_bias(np.asarray(accumulator), inputs))]
+    return [requantize(graph, op, _with_bias(graph, op, np.asarray(accumulator), inputs[2:]))]
 
 
 def transpose_conv(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -97,9 +108,7 @@ def transpose_conv(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
             bottom, right = y + (rows - 1) * stride_h + 1, x + (columns - 1) * stride_w + 1
             whole[:, y:bottom:stride_h, x:right:stride_w] += part
     accumulator = whole[:, top : top + height, left : left + width]
-    if len(inputs) > 3 and inputs[3].size:
-        accumulator = wrap_int32(accumulator + inputs[3].astype(np.int64).reshape(-1))
-    return [requantize(graph, op, accumulator)]
+    return [requantize(graph, op, _with_bias(graph, op, accumulator, inputs[3:]))]
 
 
 def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -108,7 +117,7 @@ def fully_connected(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     weights = inputs[1]
     rows = inputs[0].astype(np.float32).reshape(-1, weights.shape[1]) - np.float32(source.zero_point)
     accumulator = exact_matmul(rows, weights)
-    return [requantize(graph, op, _with_bias(accumulator, inputs)).reshape(output.shape)]
+    return [requantize(graph, op, _with_bias(graph, op, accumulator, inputs[2:])).reshape(output.shape)]
 
 
 def batch_matmul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -124,18 +133,22 @@ def batch_matmul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
 
 
 def exact_matmul(rows: npt.NDArray[np.float32], weights: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-    """rows @ weights.T for int8 `weights` and |rows| ≤ 255, exact: in floating point that holds every partial sum."""
+    """rows @ weights.T for int8 `weights` and |rows| ≤ 2^15, exact: in floating point that holds every partial sum."""
     columns = weights.astype(np.float32)
-    largest = 255 * np.abs(columns).sum(axis=1, dtype=np.float64).max(initial=0)
+    largest = max(255.0, float(np.abs(rows).max(initial=0))) * np.abs(columns).sum(
+        axis=1, dtype=np.float64
+    ).max(initial=0)
     if largest >= 1 << 24:
         return (rows.astype(np.float64) @ columns.astype(np.float64).T).astype(np.int64)
     return (rows @ columns.T).astype(np.int64)
 
 
-def _with_bias(accumulator: npt.NDArray[np.int64], inputs: Arrays) -> npt.NDArray[np.int64]:
-    if len(inputs) > 2 and inputs[2].size:
-        accumulator = wrap_int32(accumulator + inputs[2].astype(np.int64).reshape(-1))
-    return accumulator
+def _with_bias(
+    graph: Graph, op: Op, accumulator: npt.NDArray[np.int64], biases: Arrays
+) -> npt.NDArray[np.int64]:
+    if biases and biases[0].size:
+        accumulator = accumulator + biases[0].astype(np.int64).reshape(-1)
+    return accumulator if sums_are_wide(graph, op) else wrap_int32(accumulator)
 
 
 def _patches(

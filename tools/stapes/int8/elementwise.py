@@ -16,6 +16,7 @@ from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     activation_range,
+    limits_of,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     round_half_away,
@@ -33,12 +34,16 @@ from stapes.int8.fixed_point import (
 )
 
 Arrays = list[npt.NDArray[np.generic]]
-ADD_LEFT_SHIFT = 20
+
+
+def add_left_shift(graph: Graph, op: Op) -> int:
+    """Bits that the operands of ADD and SUB get behind the point before they are scaled."""
+    return 15 if graph.is_wide(op) else 20
 
 
 @dataclass(frozen=True)
 class AddConstants:
-    """ADD and SUB: `(multiplier, shift)` of both inputs (after a left shift of 20) and of the output."""
+    """ADD and SUB: `(multiplier, shift)` of both inputs (after the left shift) and of the output."""
 
     left: tuple[int, int]
     right: tuple[int, int]
@@ -52,7 +57,7 @@ class AddConstants:
         return cls(
             quantize_multiplier(left / twice_max),
             quantize_multiplier(right / twice_max),
-            quantize_multiplier(twice_max / ((1 << ADD_LEFT_SHIFT) * output)),
+            quantize_multiplier(twice_max / ((1 << add_left_shift(graph, op)) * output)),
         )
 
 
@@ -62,12 +67,18 @@ def add_or_sub(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     constants = AddConstants.of(graph, op)
     operands = []
     for values, tensor, scaling in ((inputs[0], left, constants.left), (inputs[1], right, constants.right)):
-        shifted = (values.astype(np.int64) - tensor.zero_point) << ADD_LEFT_SHIFT
+        shifted = (values.astype(np.int64) - tensor.zero_point) << add_left_shift(graph, op)
         operands.append(multiply_by_quantized_multiplier(shifted, *scaling))
     raw = operands[0] + operands[1] if op.kind == "ADD" else operands[0] - operands[1]
-    scaled = multiply_by_quantized_multiplier(raw, *constants.output) + output.zero_point
-    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
-    return [np.minimum(np.maximum(scaled, low), high).astype(np.int8)]
+    return [_activated(op, output, multiply_by_quantized_multiplier(raw, *constants.output))]
+
+
+def _activated(op: Op, output: Tensor, scaled: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
+    """With the zero point, within the fused activation, in the output's type."""
+    low, high = activation_range(
+        op.text("activation"), output.scale, output.zero_point, limits_of(output.dtype)
+    )
+    return np.minimum(np.maximum(scaled + output.zero_point, low), high).astype(output.dtype)
 
 
 SQUARED_LEFT_SHIFT = 7
@@ -138,8 +149,7 @@ def div(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
         np.clip(high << np.clip(-total, 0, 31), INT32_MIN >> 1, INT32_MAX >> 1),
         np.where(total > 31, 0, rounding_divide_by_pot(high, np.clip(total, 0, 31))),
     )
-    low, top = activation_range(op.text("activation"), output.scale, output.zero_point)
-    return [np.minimum(np.maximum(shifted + output.zero_point, low), top).astype(np.int8)]
+    return [_activated(op, output, shifted)]
 
 
 def maximum_or_minimum(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
@@ -153,8 +163,7 @@ def mul(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     left, right, output = (graph.tensor(i) for i in (*op.inputs, op.outputs[0]))
     product = (inputs[0].astype(np.int64) - left.zero_point) * (inputs[1].astype(np.int64) - right.zero_point)
     scaled = multiply_by_quantized_multiplier(product, *product_multiplier(left, right, output))
-    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
-    return [np.minimum(np.maximum(scaled + output.zero_point, low), high).astype(np.int8)]
+    return [_activated(op, output, scaled)]
 
 
 def prelu(graph: Graph, op: Op, inputs: Arrays) -> Arrays:

@@ -5,12 +5,16 @@ Values are int32 held in int64 arrays; "Qn" has n integer bits and 31 - n fracti
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
+from stapes.definitions import read_definitions
 from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
+    IntArray,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
@@ -129,3 +133,31 @@ def _exp_on_quarter(a: Fixed) -> Fixed:
     x4_over_4 = rounding_divide_by_pot(mul(x2, x2), 2)
     series = rounding_divide_by_pot(mul(x4_over_4 + x3, 715827883) + x2, 1)
     return 1895147668 + mul(x + series, 1895147668)
+
+
+@cache
+def _sigmoid_table() -> npt.NDArray[np.int64]:
+    """sigmoid(i / 24) in steps of 2^-16."""
+    rows = read_definitions("runtime/include/stapes/sigmoid.def")
+    return np.array([int(value) for row in rows for value in row.arguments], np.int64)
+
+
+def _interpolated(size: IntArray, bits: int, last: int) -> npt.NDArray[np.int64]:
+    """The table between its entries, 2^bits steps apart; `last` behind them."""
+    table = _sigmoid_table()
+    index = np.minimum(size >> bits, 254)
+    rest = size & ((1 << bits) - 1)
+    between = (table[index] << bits) + rest * (table[index + 1] - table[index])
+    return np.where(size >> bits >= 255, last, between)
+
+
+def interpolated_sigmoid(thrice: IntArray) -> npt.NDArray[np.int64]:
+    """Of three times a value in Q3.12, in steps of 2^-15."""
+    result = _interpolated(np.abs(thrice), 9, 0x7FFF << 10)
+    return np.where(thrice >= 0, result + 512, (1 << 25) - result + 511) >> 10
+
+
+def interpolated_tanh(thrice: IntArray) -> npt.NDArray[np.int64]:
+    """Of three times a value in Q3.12, in steps of 2^-15."""
+    result = _interpolated(np.abs(thrice), 8, 0xFFFF << 8) - (1 << 23)
+    return np.where(thrice >= 0, result + 128, 127 - result) >> 8

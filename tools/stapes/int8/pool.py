@@ -8,6 +8,7 @@ import numpy.typing as npt
 from stapes.graph import Graph, Op
 from stapes.int8.arithmetic import (
     activation_range,
+    limits_of,
     multiply_by_quantized_multiplier,
     padding_before,
     padding_total,
@@ -29,7 +30,9 @@ def average_pool_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
 
 def max_pool_2d(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     """Largest value of the part of the window inside the input."""
-    return [_clamped(graph, op, _pooled(graph, op, inputs[0].astype(np.int32), -128).max(axis=(-2, -1)))]
+    return [
+        _clamped(graph, op, _pooled(graph, op, inputs[0].astype(np.int32), -(1 << 15)).max(axis=(-2, -1)))
+    ]
 
 
 def mean_constants(input_scale: float, output_scale: float, count: int) -> tuple[int, int]:
@@ -60,7 +63,7 @@ def reduction_axes(inputs: Arrays) -> tuple[int, ...]:
     return tuple(sorted({int(axis) % inputs[0].ndim for axis in inputs[1].reshape(-1)}))
 
 
-def _reduced_sum(graph: Graph, op: Op, inputs: Arrays, is_mean: bool) -> npt.NDArray[np.int8]:
+def _reduced_sum(graph: Graph, op: Op, inputs: Arrays, is_mean: bool) -> npt.NDArray[np.generic]:
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     axes = reduction_axes(inputs)
     count = 1
@@ -69,13 +72,15 @@ def _reduced_sum(graph: Graph, op: Op, inputs: Arrays, is_mean: bool) -> npt.NDA
     multiplier, shift = mean_constants(source.scale, output.scale, count if is_mean else 1)
     sums = inputs[0].astype(np.int64).sum(axis=axes) - source.zero_point * count
     scaled = multiply_by_quantized_multiplier(np.asarray(sums), multiplier, shift) + output.zero_point
-    return np.clip(scaled, -128, 127).astype(np.int8).reshape(output.shape)
+    return np.clip(scaled, *limits_of(output.dtype)).astype(output.dtype).reshape(output.shape)
 
 
-def _clamped(graph: Graph, op: Op, values: npt.NDArray[np.int32]) -> npt.NDArray[np.int8]:
+def _clamped(graph: Graph, op: Op, values: npt.NDArray[np.int32]) -> npt.NDArray[np.generic]:
     output = graph.tensor(op.outputs[0])
-    low, high = activation_range(op.text("activation"), output.scale, output.zero_point)
-    return np.minimum(np.maximum(values, low), high).astype(np.int8)
+    low, high = activation_range(
+        op.text("activation"), output.scale, output.zero_point, limits_of(output.dtype)
+    )
+    return np.minimum(np.maximum(values, low), high).astype(output.dtype)
 
 
 def _pooled(graph: Graph, op: Op, values: npt.NDArray[np.int32], fill: int) -> npt.NDArray[np.int32]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from stapes.definitions import read_definitions
 from stapes.graph import Graph, Op, Tensor
 from stapes.int8.arithmetic import (
     IntArray,
@@ -17,6 +15,7 @@ from stapes.int8.arithmetic import (
     quantize_multiplier,
     wrap_int32,
 )
+from stapes.int8.fixed_point import interpolated_sigmoid, interpolated_tanh
 
 Arrays = list[npt.NDArray[np.generic]]
 Scaling = tuple[int, int]
@@ -31,35 +30,10 @@ FORGET = (1 << 30, -14)
 """A gate times the cell, in the cell's steps."""
 
 
-@cache
-def _table() -> npt.NDArray[np.int64]:
-    """sigmoid(i / 24) in steps of 2^-16."""
-    rows = read_definitions("runtime/include/stapes/sigmoid.def")
-    return np.array([int(value) for row in rows for value in row.arguments], np.int64)
-
-
-def _interpolated(size: IntArray, bits: int, last: int) -> npt.NDArray[np.int64]:
-    """The table between its entries, 2^bits steps apart; `last` behind them."""
-    table = _table()
-    index = np.minimum(size >> bits, 254)
-    rest = size & ((1 << bits) - 1)
-    between = (table[index] << bits) + rest * (table[index + 1] - table[index])
-    return np.where(size >> bits >= 255, last, between)
-
-
-def sigmoid_int16(values: IntArray) -> npt.NDArray[np.int64]:
-    """Of Q3.12, in steps of 2^-15."""
-    thrice = 3 * values.astype(np.int64)
-    result = _interpolated(np.abs(thrice), 9, 0x7FFF << 10)
-    return np.where(thrice >= 0, result + 512, (1 << 25) - result + 511) >> 10
-
-
 def tanh_int16(values: IntArray, scale_power: int) -> npt.NDArray[np.int64]:
     """Of steps of 2^scale_power, in steps of 2^-15."""
     multiplier, shift = tanh_scaling(scale_power)
-    scaled = (values.astype(np.int64) * multiplier + (1 << shift >> 1)) >> shift
-    result = _interpolated(np.abs(scaled), 8, 0xFFFF << 8) - (1 << 23)
-    return np.where(scaled >= 0, result + 128, 127 - result) >> 8
+    return interpolated_tanh((values.astype(np.int64) * multiplier + (1 << shift >> 1)) >> shift)
 
 
 def tanh_scaling(scale_power: int) -> Scaling:
@@ -124,7 +98,7 @@ def unidirectional_sequence_lstm(graph: Graph, op: Op, inputs: Arrays) -> Arrays
             ours = _scaled_int16(weights[gate] @ row + biases[gate], constants.rows[gate])
             theirs = _scaled_int16(recurrent[gate] @ before, constants.recurrent[gate])
             total = _int16(ours + theirs)
-            gates.append(tanh_int16(total, -12) if GATES[gate] == "cell" else sigmoid_int16(total))
+            gates.append(tanh_int16(total, -12) if GATES[gate] == "cell" else interpolated_sigmoid(3 * total))
         kept = _scaled_int16(gates[1] * cell.astype(np.int64), FORGET)
         added = _scaled_int16(gates[0] * gates[2], constants.update)
         now = _int16(kept + added)

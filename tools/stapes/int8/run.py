@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stapes.errors import UnsupportedModelError
 from stapes.graph import Graph, Op
-from stapes.int8 import conv, elementwise, forest, move, pool, recurrent
+from stapes.int8 import conv, elementwise, forest, int16, move, pool, recurrent
 
 Array = npt.NDArray[np.generic]
 Kernel = Callable[[Graph, Op, list[Array]], list[Array]]
@@ -42,9 +42,9 @@ def run_graph(
 ) -> dict[int, Array]:
     """Every activation by tensor index, the inputs included; `graph` must have passed `check_supported`.
 
-    `inputs` are int8 arrays of the shapes of `graph.inputs`, in that order. A network that keeps something from run to
-    run begins with `state` (as of `initial_state`, which None means) and leaves there what the next run finds. Raises
-    ValueError where inputs are not as they must be.
+    `inputs` are arrays of the types and the shapes of `graph.inputs`, in that order. A network that keeps something
+    from run to run begins with `state` (as of `initial_state`, which None means) and leaves there what the next run
+    finds. Raises ValueError where inputs are not as they must be.
     """
     if len(inputs) != len(graph.inputs):
         raise ValueError(f"{len(inputs)} inputs for a network with {len(graph.inputs)}")
@@ -57,7 +57,8 @@ def run_graph(
             raise ValueError(f"input {tensor.name}: {given.dtype}{list(given.shape)}, not {wanted}")
         values[index] = given
     for op in graph.ops:
-        kernel = KERNELS.get(op.kind)
+        wide: Kernel | None = int16.KERNELS.get(op.kind) if graph.is_wide(op) else None
+        kernel = wide or KERNELS.get(op.kind)
         if kernel is None:
             raise UnsupportedModelError(f"no reference for operator {op.kind}", [op.kind])
         results = kernel(graph, op, [_operand(graph, values, index) for index in op.inputs])

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from stapes.errors import IdentityError, LinkError
 from stapes.link import messages as m
 from stapes.link.frame import Receiver, encode
+from stapes.link.heard import Heard
 from stapes.link.messages import Message
 from stapes.targets import Stream
 
@@ -105,10 +106,20 @@ class Client:
         self._samples = 0
         self.baud: int | None = None
         """Bits per second of the line, after `speed_up`; None where it has no speed."""
+        self._heard: Heard | None = None
 
     def hello(self) -> m.Hello:
         """Open a session: who is there, and what does it run."""
-        answer = self._greet()
+        self._heard = Heard()
+        try:
+            answer = self._greet()
+        except LinkError as error:
+            said = self._heard.explain()
+            if said is None or not error.message.startswith("no answer"):
+                raise
+            raise LinkError(f"{error.message}; {said[0]}", hint=said[1]) from error
+        finally:
+            self._heard = None
         if answer[:1] != bytes([m.PROTOCOL_VERSION]):
             raise IdentityError(
                 f"the device speaks another protocol than version {m.PROTOCOL_VERSION}: {answer[:1].hex()}",
@@ -307,7 +318,7 @@ class Client:
         return np.frombuffer(data, dtype=np.int8).reshape(-1, hello.n_features)
 
     def activations(self, layer: int, size: int) -> npt.NDArray[np.int8]:
-        """One layer's output for the last complete window, int8 [size]: `size` is height * width * channels.
+        """The bytes of one layer's output for the last complete window, int8 [size].
 
         The device runs the window again for every page.
         """
@@ -466,6 +477,10 @@ class Client:
                 more = self._stream.in_waiting
                 data += self._stream.read(more) if more else b""
                 self.statistics.bytes_received += len(data)
+                if self._heard is not None:
+                    self._heard.add(
+                        getattr(self._stream, "baudrate", None) if self._has_speed else None, data
+                    )
                 self._frames.extend(self._receiver.feed(data))
 
     def _refused(self, message: Message, status: int) -> LinkError:

@@ -4,6 +4,7 @@ from stapes.report.check import check_summary, check_table, print_check
 from stapes.report.comparison import comparison_table
 from stapes.report.cost import cost_table
 from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
+from stapes.report.farm import farm_tables, junit_xml, print_farm
 from stapes.report.html import html_report
 from stapes.report.metrics import open_metrics
 from stapes.report.results import checked_result, result_kind
@@ -17,9 +18,12 @@ __all__ = [
     "comparison_table",
     "cost_table",
     "evaluation_table",
+    "farm_tables",
     "html_report",
+    "junit_xml",
     "open_metrics",
     "print_check",
+    "print_farm",
     "result_kind",
     "robustness_table",
     "sheet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,24 +16,33 @@ _KINDS = {
 }
 
 
+def columns_of(result: Mapping[str, Any]) -> list[str]:
+    """What the figures by fold are of."""
+    if "test" in result:
+        return [f"all {sum(result['clips']):,} clips"]
+    return [f"fold {fold}" for fold in result.get("folds", range(1, 1 + len(result["int8"]["per_fold"])))]
+
+
 def evaluation_table(result: dict[str, Any]) -> Table:
     """One row for float, int8 and firmware; one column a fold, then mean and standard deviation."""
     from rich.table import Table
 
-    table = Table(title="accuracy over clips of the held-out fold")
+    later = "test" in result
+    table = Table(title=f"accuracy over clips of {result['test'] if later else 'the held-out fold'}")
     table.add_column("")
-    for fold in result.get("folds", range(1, 1 + len(result["int8"]["per_fold"]))):
-        table.add_column(f"fold {fold}", justify="right")
-    table.add_column("mean", justify="right", style="bold")
-    table.add_column("sd", justify="right")
+    columns = columns_of(result)
+    for column in columns:
+        table.add_column(column, justify="right")
+    if not later:
+        table.add_column("mean", justify="right", style="bold")
+        table.add_column("sd", justify="right")
     for kind, title in _KINDS.items():
         if kind in result:
             figures = result[kind]
             table.add_row(
                 title,
                 *(f"{value:.1%}" for value in figures["per_fold"]),
-                f"{figures['accuracy_mean']:.1%}",
-                f"{figures['accuracy_sd']:.1%}",
+                *(() if later else (f"{figures['accuracy_mean']:.1%}", f"{figures['accuracy_sd']:.1%}")),
             )
     return table
 
@@ -60,7 +70,9 @@ def robustness_table(result: dict[str, Any]) -> Table:
     """Accuracy of the firmware under each disturbance, and what it costs against the clips as recorded."""
     from rich.table import Table
 
-    table = Table(title="accuracy over disturbed clips of the held-out fold")
+    table = Table(
+        title="accuracy over disturbed clips" + ("" if "test" in result else " of the held-out fold")
+    )
     for column in ("", "condition"):
         table.add_column(column)
     for column in ("accuracy", "change"):

@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from stapes.compiler.plan import Region
+from stapes.report.evaluation import columns_of
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri
 from stapes.report.results import Result, result_kind
@@ -56,8 +57,11 @@ class Confusion:
         return round(100 * self.counts[row][column] / total) if total else 0
 
 
-def html_report(results: Iterable[Result]) -> str:
-    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture."""
+def html_report(results: Iterable[Result], *, missing: Sequence[tuple[str, str]] = ()) -> str:
+    """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture.
+
+    `missing` names what has no result, and why: with any, the page says that all together failed.
+    """
     kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
     for result in results:
         kind = result_kind(result)
@@ -71,14 +75,15 @@ def html_report(results: Iterable[Result]) -> str:
         _environment()
         .get_template("report.html.j2")
         .render(
-            title=", ".join(names) or "front end and accuracy",
+            title=", ".join(names) or ("boards" if missing else "front end and accuracy"),
             version=__version__,
             checks=[_check(check) for check in checks],
-            passed=all(check["passed"] for check in checks),
+            passed=all(check["passed"] for check in checks) and not missing,
+            missing=missing,
             figures=[(title, [check[key] or None for check in checks]) for key, title in FIGURES],
             cycles=_cycles(checks),
             arenas=_arenas(checks),
-            evaluations=[(value, _evaluated(value)) for value in kinds["evaluate"]],
+            evaluations=[(value, columns_of(value), _evaluated(value)) for value in kinds["evaluate"]],
             parities=[_parity(value) for value in kinds["parity"]],
         )
     )

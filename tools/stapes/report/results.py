@@ -191,6 +191,8 @@ class _Robustness(_Part):
 
 class _Evaluation(_Part):
     folds: list[int]
+    clips: list[Count] = []
+    test: str | None = None
     labels: list[str]
     float: Accuracy | None = None
     int8: Accuracy
@@ -207,12 +209,14 @@ class _Evaluation(_Part):
         counts = self.firmware.confusion
         if len(counts) > len(self.labels) or any(len(row) != len(self.labels) for row in counts):
             raise ValueError(f"the confusion is not one of {len(self.labels)} labels")
+        if self.test is not None and len(self.clips) != 1:
+            raise ValueError("clips of a test are one number")
         return self
 
     @model_validator(mode="before")
     @classmethod
     def _no_nulls(cls, value: Any) -> Any:
-        for key in ("float", "windows", "foreground", "background", "calibration", "robustness"):
+        for key in ("test", "float", "windows", "foreground", "background", "calibration", "robustness"):
             if isinstance(value, dict) and key in value and value[key] is None:
                 raise ValueError(f"{key} is null: leave it out")
         return value

@@ -5,12 +5,16 @@ from stapes.targets.stream import DescriptorStream, Stream
 from stapes.targets.target import (
     board_for_target,
     counts_instructions,
+    known_fault,
     largest_payload,
+    line_of,
     longest_wait,
     open_target,
     require_stand_in,
     require_target,
+    runs_here,
 )
+from stapes.targets.turns import turn
 
 __all__ = [
     "DescriptorStream",
@@ -18,10 +22,14 @@ __all__ = [
     "Stream",
     "board_for_target",
     "counts_instructions",
+    "known_fault",
     "largest_payload",
+    "line_of",
     "longest_wait",
     "open_target",
     "require_stand_in",
     "require_target",
+    "runs_here",
     "stand_in",
+    "turn",
 ]

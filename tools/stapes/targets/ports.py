@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -62,12 +63,16 @@ def find_port(port: str, candidates: Iterable[Any] | None = None) -> str:
 
 
 def probe_behind(port: str, candidates: Iterable[Any] | None = None) -> str | None:
-    """Serial number of the debug probe whose own serial port `port` is; None where it is not a probe's."""
+    """Serial number of the debug probe whose own serial port `port` is; None where it is not a probe's.
+
+    A link under /dev/serial/by-id is the device that it leads to.
+    """
     if candidates is None:
         from serial.tools import list_ports
 
         candidates = list_ports.comports()
-    found = next((found for found in candidates if found.device == port), None)
+    device = port if "://" in port else os.path.realpath(port)
+    found = next((found for found in candidates if found.device in (port, device)), None)
     probe = str(found.serial_number) if found and found.vid in PROBES and found.serial_number else None
     _log.debug("%s is %s", port, f"the port of probe {probe}" if probe else "not the port of a known probe")
     return probe

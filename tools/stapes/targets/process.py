@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 LONGEST = 2000
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What to run in the child before the program: on Linux, ask to be killed when the parent dies."""
     if not sys.platform.startswith("linux"):
         return None
@@ -58,7 +58,7 @@ class TargetProcess:
                 pass_fds=pass_fds,
                 start_new_session=True,
                 env={**os.environ, **(environment or {})},
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         except OSError as error:
             self._errors.close()

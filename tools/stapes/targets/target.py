@@ -22,10 +22,15 @@ from stapes.targets.process import TargetProcess
 from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
 from stapes.targets.serial_line import open_serial
 from stapes.targets.stream import DescriptorStream, Stream
+from stapes.targets.turns import turn
 
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
+
+
+SMLALD_CORES = ("Cortex-M4", "Cortex-M7", "Cortex-M33")
+"""Cores with DSP instructions."""
 
 
 class Machine(NamedTuple):
@@ -90,11 +95,42 @@ def require_target(target: str) -> None:
         require_program("renode")
 
 
+def runs_here(target: str) -> bool:
+    """Whether the target is a program of this computer: the host's build or an emulator."""
+    return target == "host" or target.startswith(("qemu:", "renode:"))
+
+
+def line_of(target: str) -> str | None:
+    """The port or URL that leads to the target, `auto` found; None for a program that runs here.
+
+    Raises `TargetError` for a board without a port.
+    """
+    if runs_here(target):
+        return None
+    port = target.removeprefix("board:").partition("@")[2] if target.startswith("board:") else target
+    if not port:
+        raise TargetError(
+            f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0 or {target}@auto"
+        )
+    return find_port(port)
+
+
 def counts_instructions(target: str) -> bool:
     """Whether the target's cycle counter counts instructions: an emulator that models the counter, not the time
     that instructions take.
     """
     return target.startswith("renode:")
+
+
+def known_fault(target: str) -> str | None:
+    """What the target's emulator itself is known to compute wrongly in our firmware; docs/emulators.md has it all."""
+    board = board_for_target(target)
+    if target.startswith("renode:") and board and Board.load(board).core.startswith(SMLALD_CORES):
+        return (
+            "known of Renode: its SMLALD adds both products in 32 bits (1.15.3, 1.16.1), QEMU's and silicon's do not; "
+            "--portable builds without it (docs/emulators.md)"
+        )
+    return None
 
 
 def largest_payload(target: str) -> int | None:
@@ -164,15 +200,12 @@ def _line(
         with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
             yield stream
     else:
-        name, _, port = target.removeprefix("board:").partition("@")
-        url = port if target.startswith("board:") else target
-        if not url:
-            raise TargetError(
-                f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0 or {target}@auto"
-            )
+        port = line_of(target)
+        assert port is not None
+        name = target.removeprefix("board:").partition("@")[0]
         wiring = Board.load(name).wiring if target.startswith("board:") else None
         lines = {"dtr": wiring.dtr, "rts": wiring.rts} if wiring else {}
-        with open_serial(find_port(url), **lines) as stream:
+        with turn(port) as url, open_serial(url, **lines) as stream:
             yield stream
 
 

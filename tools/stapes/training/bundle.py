@@ -16,6 +16,7 @@ from stapes.recipe import Bundle, BundleManifest, Recipe, recipe_text, summary
 from stapes.recipe.recipe import explain
 from stapes.training.card import imported_card, model_card
 from stapes.training.folds import FoldResult
+from stapes.training.pool import NONE_LEFT_OUT
 
 _KINDS = ("float", "int8", "firmware")
 
@@ -28,6 +29,8 @@ def metrics_of(
     `content` is the hash of each fold's recordings (`FeaturePool.content`): what the figures are of.
     """
     known = content or {}
+    final = any(result.fold == NONE_LEFT_OUT for result in results)
+    results = [result for result in results if result.fold != NONE_LEFT_OUT]
     return {
         "folds": [result.fold for result in results],
         "clips": [result.clips for result in results],
@@ -39,6 +42,7 @@ def metrics_of(
         "data_sha256": [known.get(result.fold, "") for result in results],
         "decision": recipe.decision.model_dump(mode="json"),
         "recipe_sha256": sha256(canonical_json(recipe.model_dump(mode="json"))),
+        **({"final": True} if final else {}),
     }
 
 
@@ -65,16 +69,17 @@ def write_bundle(
     metrics: dict[str, Any],
     others: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """Write the bundle; its model.tflite is the network that left out `dataset.test_fold`.
+    """Write the bundle; its model.tflite is the network that left out none, else the one without `dataset.test_fold`.
 
     `others` are the recipes that it names (`training.start`, `training.teachers`), text by file name.
     """
     networks = {result.fold: result.network for result in results}
+    final = networks.pop(NONE_LEFT_OUT, None)
     files = (
         {name: text.encode() for name, text in (others or {}).items()}
         | {
             "recipe.toml": recipe_text.encode(),
-            "model.tflite": networks[recipe.dataset.test_fold],
+            "model.tflite": final or networks[recipe.dataset.test_fold],
         }
         | _about(recipe, labels, metrics)
     )

@@ -32,8 +32,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         "Mean and standard deviation are over the folds.",
         _table(folds, metrics),
         *_seeds(metrics.get("seeds")),
-        f"`model.tflite` is the network that left out fold {recipe.dataset.test_fold}; "
-        f"`folds/foldN.tflite` left out fold N. Every network is {_chosen(recipe)}; the "
+        f"{_which(recipe, metrics)}`folds/foldN.tflite` left out fold N. Every network is {_chosen(recipe)}; the "
         "fold left out had no say in when to stop, in the quantisation's scales or in the normalisation. "
         "The recipe itself (network, augmentation, number of steps) was chosen by people who had seen "
         "results on the same folds: expect a little less on recordings of another origin.",
@@ -57,7 +56,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{_rehearsed(recipe)}; playing speeds {speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
         f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
-        "--out BUNDLE --folds all`.",
+        f"--out BUNDLE --folds all{' --final' if metrics.get('final') else ''}`.",
         "## Data",
         describe(recipe.dataset),
         "## Limits",
@@ -105,6 +104,17 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
         "Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _which(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    """Which network model.tflite is."""
+    if metrics.get("final"):
+        return (
+            "`model.tflite` is none of those: it learned from the recordings of all folds in the same way, so nothing "
+            "is left to test it with. The figures are those of the networks that left a fold out; expect about as much "
+            "of it, and record anew to know (`stapes evaluate BUNDLE --test DIR`). "
+        )
+    return f"`model.tflite` is the network that left out fold {recipe.dataset.test_fold}; "
 
 
 def _judged(recipe: Recipe) -> str:

@@ -29,6 +29,19 @@ def figures_sections(metrics: dict[str, Any]) -> list[str]:
             f"Expected calibration error of the confidence of a clip: {metrics['calibration']['ece']:.3f} "
             "(0: of the decisions with confidence 0.8, 80 % are right)."
         )
+    if "later" in metrics:
+        later = metrics["later"]
+        rows = [
+            [row["label"], row["clips"], *(_percent(row[key]) for key in ("precision", "recall", "f1"))]
+            for row in later["classes"]
+        ]
+        sections += [
+            "## Recordings made later",
+            f"None of them was trained on. Of {sum(later['clips'])} clips the firmware of `model.tflite` decides "
+            f"{_percent(later['firmware']['accuracy_mean'])} right (macro F1 {_percent(later['macro_f1'])}). "
+            "`stapes evaluate BUNDLE --test DIR --record` repeats it.",
+            _table(["class", "clips", "precision", "recall", "F1"], rows),
+        ]
     if "robustness" in metrics:
         found = metrics["robustness"]
         clean = found["conditions"][0]["accuracy_mean"]

@@ -68,7 +68,9 @@ def clip_accuracy(
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` for which the vote of `scores(windows)` [n, classes] says a class that the clip has."""
+    """Share of `clips` (0 of none) for which the vote of `scores(windows)` [n, classes] says a class of the clip."""
+    if not len(clips):
+        return 0.0
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
     decided = [decide(found[owners == clip], weights[owners == clip], recipe.decision) for clip in clips]

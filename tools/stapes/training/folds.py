@@ -23,7 +23,7 @@ from stapes.training.crew import open_crew
 from stapes.training.forest import forest_fold, require_forest_packages
 from stapes.training.loop import Interrupted, Report, train_network
 from stapes.training.networks import require_network
-from stapes.training.pool import FeaturePool, build_pool
+from stapes.training.pool import NONE_LEFT_OUT, FeaturePool, build_pool
 from stapes.training.setup import Setup
 from stapes.training.teachers import Teacher, open_teacher
 from stapes.training.transfer import start_network
@@ -33,7 +33,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One trained fold: clip accuracies on the fold that was left out, and the int8 network."""
+    """One trained fold: clip accuracies on the fold that was left out, and the int8 network.
+
+    Where none was left out (`NONE_LEFT_OUT`), `clips` and both accuracies are 0 and say nothing.
+    """
 
     fold: int
     clips: int
@@ -120,7 +123,7 @@ def train_folds(
     progress: Callable[[Report], None] = lambda report: None,
     finished: Callable[[FoldResult], None] = lambda result: None,
 ) -> tuple[FeaturePool, list[FoldResult]]:
-    """Train the folds of `setup` in the directory `work`; gives the pool and the results by fold.
+    """Train the folds of `setup` in the directory `work`; gives the pool and the results by fold, the final one last.
 
     `finished` is called as soon as a fold ends. On Ctrl-C every fold writes its checkpoint before KeyboardInterrupt
     goes on. Raises `DataError` for bad recordings and for a fold that does not exist, `RecipeError` for a recipe that
@@ -144,6 +147,7 @@ def train_folds(
     (require_forest_packages if recipe.model.architecture == "forest" else require_packages)()
     pool = build_pool(recipe, dataset, setup.cache, features, noise=setup.open_noise(recipe))
     chosen = sorted(folds) if folds is not None else list(dataset.folds)
+    chosen += [NONE_LEFT_OUT] if setup.final else []
     results: dict[int, FoldResult] = {}
     for fold in chosen:
         network = start_network(first, fold) if first else None

@@ -24,6 +24,7 @@ from stapes.training.embeddings import EmbeddingPool, build_embeddings
 from stapes.training.evaluate import decide
 from stapes.training.folds import FoldResult
 from stapes.training.forest import FOREST, forest_nodes, require_forest_packages
+from stapes.training.pool import NONE_LEFT_OUT
 
 Int8 = npt.NDArray[np.int8]
 Float64 = npt.NDArray[np.float64]
@@ -234,8 +235,12 @@ def train_heads(
     folds: Sequence[int] | None = None,
     progress: Progress = no_progress,
     finished: Callable[[FoldResult], None] = lambda result: None,
+    *,
+    final: bool = False,
 ) -> tuple[EmbeddingPool, list[FoldResult]]:
     """One head a fold on the embeddings of the clips outside of it; the backbone is the same in all.
+
+    A `final` one, the last, is of all clips.
 
     Interrupted, the next run takes from `cache` what was embedded. Raises `DataError` and `RecipeError`.
     """
@@ -249,7 +254,8 @@ def train_heads(
         )
     pool = build_embeddings(recipe, dataset, backbone, cache, progress)
     results = []
-    for fold in sorted(folds) if folds is not None else dataset.folds:
+    chosen = sorted(folds) if folds is not None else list(dataset.folds)
+    for fold in [*chosen, *([NONE_LEFT_OUT] if final else [])]:
         results.append(_train(recipe, pool, backbone, fold))
         finished(results[-1])
     return pool, results
@@ -307,6 +313,8 @@ class _Int8Head:
 def _accuracy(
     scores: Callable[[Int8], Float64], recipe: Recipe, pool: EmbeddingPool, clips: npt.NDArray[np.int64]
 ) -> float:
+    if not len(clips):
+        return 0.0
     hits = []
     for clip in clips:
         heard = pool.clips[1.0][clip]

@@ -122,7 +122,8 @@ def train_network(
         if step % CHECKPOINT_STEPS == 0 and step < settings.steps:
             if checkpoint:
                 _save(checkpoint, identity, variables, step)
-            held_out = float_accuracy(model, recipe, pool, pool.indices(fold, held_out=True))
+            left_out = pool.indices(fold, held_out=True)
+            held_out = float_accuracy(model, recipe, pool, left_out) if len(left_out) else None
             progress(Report(fold, step, settings.steps, float(np.mean(losses)), held_out))
             losses.clear()
         elif step % 10 == 0:

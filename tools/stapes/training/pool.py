@@ -26,6 +26,9 @@ from stapes.training.shards import CLIPS, Features, load, save
 
 Int64 = npt.NDArray[np.int64]
 
+NONE_LEFT_OUT = 0
+"""The fold of a network that learns from all recordings: no clip is in it."""
+
 _FORMAT = 2
 """Raised when the same files give other samples: what an older reader made of them is not used."""
 

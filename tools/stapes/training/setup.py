@@ -25,6 +25,8 @@ class Setup:
     """Where features are kept."""
     folds: tuple[int, ...] | None = None
     """The folds to leave out, a network each; None: every one."""
+    final: bool = False
+    """Whether a network that leaves out none is trained besides: the one for use."""
     jobs: int = 1
     """Folds trained at the same time."""
     start: Path | None = None

@@ -12,6 +12,7 @@ from stapes.recipe import Bundle, Recipe, load_recipe
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
 from stapes.training.networks import build_network
+from stapes.training.pool import NONE_LEFT_OUT
 from stapes.training.transfer import start_network, transfer
 
 
@@ -49,7 +50,7 @@ def open_teacher(bundle: Bundle, recipe: Recipe, labels: Sequence[str], fold: in
             hint="choose another [model] architecture",
         )
     name = f"folds/fold{fold}.tflite"
-    if name not in manifest.files:
+    if fold != NONE_LEFT_OUT and name not in manifest.files:
         raise BundleError(
             f"the teacher {bundle.directory} has no network that left out fold {fold} ({name} is missing)",
             hint="train it with `stapes train … --folds all`",

@@ -65,7 +65,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_stapes: Any) ->
 
 def network(shape: Sequence[int], *, softmax: bool = True, seed: int = 2) -> ModelMaker:
     """Convolutions over a map of one channel, whatever the axes are called."""
-    maker = ModelMaker(seed).input(tuple(shape), 0.05, -3)
+    maker = ModelMaker(seed).input(tuple(shape), 0.05 / 256 if ModelMaker.int16 else 0.05, -3)
     if len(shape) != 4 or shape[3] != 1:
         maker.reshape((1, *[size for size in shape if size != 1], 1))
     maker.conv_2d(8, kernel=(3, 5), stride=(2, 1), activation="RELU")
@@ -151,7 +151,7 @@ def test_what_cannot_be_transposed_gets_a_transpose(tmp_path: Path, command: Any
 def test_float_edges_are_taken_off_and_scores_become_probabilities(tmp_path: Path, command: Any) -> None:
     (tmp_path / "n.tflite").write_bytes(float_edges())
     status, text = command("import", "n.tflite", *IMPORT)
-    assert status == 0 and "edges are taken off" in text, text
+    assert status == 0 and "its float32 edges are made int8" in text, text
     raw = read_tflite(Bundle.load(tmp_path / "bundle").model)
     assert {raw.tensor(index).type_name for index in (*raw.inputs, *raw.outputs)} == {"INT8"}
     (tmp_path / "n.tflite").write_bytes(network((1, 30, BANDS, 1), softmax=False).build())
@@ -161,6 +161,27 @@ def test_float_edges_are_taken_off_and_scores_become_probabilities(tmp_path: Pat
     status, text = command("import", "n.tflite", *IMPORT, "--scores", "sigmoid")
     assert status == 0, text
     assert Bundle.load(tmp_path / "bundle").manifest.live.multi_label
+
+
+@needs_cmake
+@pytest.mark.parametrize("softmax", [True, False])
+def test_a_network_of_sixteen_bits_gets_edges_of_eight(softmax: bool, tmp_path: Path, command: Any) -> None:
+    ModelMaker.int16 = True
+    try:
+        data = network((1, FRAMES, BANDS, 1), softmax=softmax).build()
+    finally:
+        ModelMaker.int16 = False
+    (tmp_path / "wide.tflite").write_bytes(data)
+    status, text = command(
+        "import", "wide.tflite", "--frontend", "frontend.toml", "--labels", "labels.txt", "--out", "wide"
+    )
+    assert status == 0, text
+    assert "its int16 edges are made int8" in text or "SOFTMAX is put behind it" in text
+    graph = load_graph(Bundle.load(tmp_path / "wide"))
+    assert [op.kind for op in graph.ops].count("QUANTIZE") == 2
+    if softmax:
+        status, text = command("check", "wide", "--target", "host", "--clips", "1")
+        assert status == 0, text
 
 
 def test_labels_come_with_the_network_or_in_a_table(tmp_path: Path, command: Any) -> None:

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_bundle import LABELS, make_small_bundle
+from sound_trees import write_noise
 from typer.testing import CliRunner
 
+from stapes.check import select_clips
 from stapes.check.evaluate import _Decided, _result, recorded
 from stapes.cli.app import app
+from stapes.datasets import open_dataset
 from stapes.errors import DataError
-from stapes.recipe import Bundle
-from stapes.report import html_report
+from stapes.recipe import Bundle, DatasetSpec
+from stapes.reference import Reference
+from stapes.report import checked_result, html_report
 
 RECIPE = """
 name = "small"
@@ -93,6 +97,82 @@ def test_every_figure_is_there_and_fits_the_others(tmp_path: Path) -> None:
         assert text in page
     for text in ("macro F1", "white, SNR 0 dB", "calibration error"):
         assert text in done.output
+
+
+def record_later(directory: Path) -> Path:
+    """One recording each of two of the three classes, one of them two windows long: nothing to make folds of."""
+    write_noise(directory / "bell" / "Glocke, Übung.wav", 1.0, seed=1)
+    write_noise(directory / "rain" / "r.wav", 0.7, rate=44100, seed=2)
+    return directory
+
+
+@needs_cmake
+def test_recordings_made_later_need_no_folds(tmp_path: Path) -> None:
+    later = record_later(tmp_path / "later")
+    bundle = make_bundle(tmp_path)
+    own = Bundle.save(  # the bundle's own network is neither of its folds'
+        tmp_path / "final",
+        bundle.manifest,
+        bundle.files | {"model.tflite": make_small_bundle(tmp_path / "3", seed=3).model},
+    )
+    build = ["--out", str(tmp_path / "build"), "--json", str(tmp_path / "j.json")]
+    arguments = ["evaluate", str(own.directory), "--test", str(later), "--record", *build]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"STAPES_DATA": "elsewhere"})
+    assert done.exit_code == 0
+    found = json.loads((tmp_path / "j.json").read_text())
+    assert (found["test"], found["folds"], found["clips"]) == (str(later), [], [2])
+    assert "float" not in found
+    assert found["firmware"] == found["int8"]
+    reference = Reference(own)
+    wanted = [
+        reference.clip(clip.pcm).verdict.class_index
+        for clip in open_dataset(later, DatasetSpec(kind="folders"), 16000, for_training=False).clips
+    ]
+    assert found["firmware"]["accuracy_mean"] == np.mean(
+        [a == b for a, b in zip(wanted, (0, 2), strict=True)]
+    )
+    assert "all 2 clips" in done.output
+    page = html_report([checked_result(found, "j.json")])
+    assert "Accuracy on recordings made later" in page and "<th>all 2 clips</th>" in page
+    again = Bundle.load(own.directory)
+    assert again.metrics()["later"]["clips"] == [2]
+    assert again.metrics()["float"] == METRICS["float"], "the other figures stay"
+    assert "Of 2 clips the firmware" in (own.directory / "MODEL_CARD.md").read_text()
+
+    check = ["check", str(own.directory), "--data", str(later), *build]
+    assert CliRunner().invoke(app, check, catch_exceptions=False).exit_code == 0
+    assert json.loads((tmp_path / "j.json").read_text())["clips"] == 2
+
+
+def test_what_a_test_is_not(tmp_path: Path) -> None:
+    later = record_later(tmp_path / "later")
+    data = open_dataset(later, DatasetSpec(kind="folders"), 16000, for_training=False)
+    metrics = METRICS | {"data_sha256": [data.content(fold) for fold in data.folds]}
+    bundle = make_bundle(tmp_path)
+    Bundle.save(
+        bundle.directory, bundle.manifest, bundle.files | {"metrics.json": json.dumps(metrics).encode()}
+    )
+    write_noise(tmp_path / "others" / "crow" / "a.wav", 1.0)
+    for arguments, problem in (
+        ([], "no recordings given"),
+        (["--test", str(later)], "these are recordings that it was trained on"),
+        (["--test", str(later), "--folds", "1"], "recordings made later have no folds"),
+        (["--test", str(tmp_path / "none")], "no data directory"),
+        (["--test", str(tmp_path / "others")], "no clip has the label bell, dog, rain"),
+    ):
+        done = CliRunner().invoke(
+            app, ["evaluate", str(bundle.directory), *arguments], env={"STAPES_DATA": None}
+        )
+        assert isinstance(done.exception, DataError), done.output
+        assert problem in str(done.exception)
+
+
+def test_nothing_is_held_out_from_a_final_network(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    assert len(select_clips(bundle, tmp_path, 9).held_out) == 6
+    metrics = json.dumps(METRICS | {"final": True}).encode()
+    final = Bundle.save(bundle.directory, bundle.manifest, bundle.files | {"metrics.json": metrics})
+    assert select_clips(final, tmp_path, 9).held_out == frozenset()
 
 
 def test_labels_that_the_bundle_does_not_have_are_named(tmp_path: Path) -> None:

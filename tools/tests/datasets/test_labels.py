@@ -290,3 +290,21 @@ def test_labels_that_no_bundle_could_hold_are_named_before_training(label: str) 
         Dataset(tuple(clips), RATE).require_trainable(tagging=False)
     assert caught.value.message.startswith(f"label {label!r}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_not_looked_at_and_recordings_that_it_lacks_are_named(tree: Path) -> None:
+    assert "warning" not in check(tree, "folders")
+    rows = "".join(f"{label}/{number}.wav,{label},\n" for label in ("dog", "fan") for number in range(2))
+    (tree / "clips.csv").write_text(f"filename,label,leave_out\n{rows}fan/2.wav,fan,yes\n")
+    assert f'{tree / "clips.csv"} is not used: set dataset.kind to "csv"' in check(tree, "folders")
+    said = check(tree, "csv")
+    assert "4 clips" in said, "a line that is left out is not used"
+    assert "1 recordings are in no line of clips.csv: dog/2.wav" in said
+
+
+def test_several_labels_in_one_cell(tree: Path) -> None:
+    (tree / "clips.csv").write_text(
+        "filename,label\ndog/0.wav,dog; rain;dog\ndog/1.wav,rain;dog\nfan/0.wav,fan\nfan/1.wav,fan\n"
+    )
+    found = labels_of(tree, DatasetSpec(kind="csv", folds=2).model_copy(update={"labels": ("dog", "rain")}))
+    assert found == {"dog/0.wav": ("dog", "rain"), "dog/1.wav": ("rain", "dog")}

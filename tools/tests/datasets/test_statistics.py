@@ -129,6 +129,59 @@ def test_natural_classes_are_not_told_apart_by_a_recorder() -> None:
     assert describe_dataset(Dataset(tuple(clips), 16000), 1000)["warnings"] == []
 
 
+def write_occasion(directory: Path, name: str, gain_db: float, silence: float = 0.0) -> None:
+    """Two labelled seconds of noise, `gain_db` above -40 dBFS, and zeros for a share of the second one."""
+    noise = np.random.default_rng(len(name)).normal(size=48000) * 0.01 * 10 ** (gain_db / 20)
+    noise[48000 - round(16000 * silence) :] = 0
+    directory.mkdir(parents=True, exist_ok=True)
+    soundfile.write(directory / f"{name}.wav", noise, 16000, subtype="PCM_16")
+    (directory / f"{name}.txt").write_text("0.0\t1.0\tdog\n2.0\t3.0\tknock\n")
+
+
+@pytest.mark.parametrize("gain_db", [9.0, 22.0])
+def test_levels_silence_and_folds_of_recordings(tmp_path: Path, gain_db: float) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("folders", "audacity"))
+    write_occasion(tmp_path / "d", "monday", 0.0)
+    write_occasion(tmp_path / "d", "späť", gain_db, silence=0.5)
+    arguments = [str(tmp_path / "recipe.toml"), "--data", str(tmp_path / "d")]
+    done = CliRunner().invoke(
+        app, ["data", "stats", *arguments, "--json", str(tmp_path / "j.json")], catch_exceptions=False
+    )
+    found = json.loads((tmp_path / "j.json").read_text())
+    rows = {row["recording"]: row for row in found["recordings"]}
+    assert {row["fold"] for row in rows.values()} == {1, 2}
+    assert [row["clips"] for row in rows.values()] == [2, 2]
+    assert rows["monday.wav"]["level_db"] == pytest.approx(-40, abs=0.2)
+    assert rows["späť.wav"]["level_db"] == pytest.approx(-40 + gain_db, abs=0.2), "of what sounds"
+    assert rows["späť.wav"]["silent_share"] == pytest.approx(0.25, abs=0.01)
+    assert rows["monday.wav"]["silent_share"] == 0.0
+    assert rows["monday.wav"]["bandwidth_hz"] > 7000
+    assert ("recordings differ by 22 dB in level: monday.wav -40 dBFS" in done.output) == (gain_db > 10)
+    assert "1 recordings are digital silence for more than 20%: späť.wav" in done.output
+    assert "späť.wav" in done.output.split("warning")[0]
+
+
+def test_folds_of_single_clips_that_differ_in_level_are_named(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("folders", "csv"))
+    lines = []
+    for fold, gain in ((1, 1.0), (2, 0.1)):
+        for number in range(23):
+            name = f"{number % 2}-{fold}-{number}.wav"
+            noise = np.random.default_rng(number).normal(size=16000) * 0.1 * gain
+            (tmp_path / "d").mkdir(exist_ok=True)
+            soundfile.write(tmp_path / "d" / name, noise, 16000)
+            lines.append(f"{name},{'ab'[number % 2]},{fold}")
+    (tmp_path / "d" / "clips.csv").write_text("\n".join(["filename,label,fold", *lines]))
+    done = CliRunner().invoke(
+        app,
+        ["data", "stats", str(tmp_path / "recipe.toml"), "--data", str(tmp_path / "d")],
+        catch_exceptions=False,
+    )
+    assert "recordings differ by 20 dB in level: fold 2 -40 dBFS, fold 1 -20 dBFS" in done.output
+    assert "set training.gain_db to about 2" in done.output
+    assert "the quietest and the loudest of each fold, of 46 recordings" in " ".join(done.output.split())
+
+
 def test_the_list_of_published_data_sets(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app, ["data", "list", "--json", str(tmp_path / "j.json")], catch_exceptions=False

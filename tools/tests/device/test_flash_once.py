@@ -221,7 +221,8 @@ def test_the_command(
         "--json",
         "x.json",
     ]
-    assert command(monkeypatch, *arguments, "--dry-run") == 0
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
+    assert command(monkeypatch, *arguments, "--dry-run", "--port", "auto") == 0
     planned = json.loads((tmp_path / "x.json").read_text())
     assert planned["dry_run"] is True and len(planned["commands"]) == 4
     assert not journal.exists()

@@ -31,7 +31,8 @@ def test_every_byte_of_a_check(tmp_path: Path) -> None:
     sent = b"".join(bytes.fromhex(data) for _, direction, data in lines if direction == ">")
     assert len(received) == report.link["bytes_received"] and len(sent) == report.link["bytes_sent"]
     answers = Receiver().feed(received)
-    assert len(answers) == report.link["requests"] and None not in answers
+    requests, retries = report.link["requests"], report.link["retries"]  # a busy computer answers some twice
+    assert requests <= len(answers) <= requests + retries and None not in answers
 
 
 def test_all_else_is_the_streams_own(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from stapes.check import select_clips
 from stapes.cli.app import run as run_command
 from stapes.errors import StapesError, ToolError
 from stapes.export import FORMATS, Exported, export_bundle, library
+from stapes.export.formats import ARDUINO_ARCHITECTURES
 from stapes.firmware import build_firmware, find_program
 from stapes.recipe import Bundle
 from stapes.reference import Reference
@@ -170,6 +171,21 @@ def test_the_self_test_passes_and_can_fail(built: Path, exports: dict[str, Expor
     assert failed.returncode == 1 and "DIFFERENT from the reference" in failed.stdout
 
 
+def test_every_call_before_init_is_an_error(
+    built: Path, exports: dict[str, Exported], tmp_path: Path
+) -> None:
+    program = Path(__file__).with_name("before_init.c")
+    archives = [built / "library" / f"lib{name}.a" for name in ("stapes_my_bells_2", "stapes_runtime")]
+    flags = [
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        f"-I{exports['cmake'].directory / 'src'}",
+    ]
+    run("cc", *STRICT, *flags, program, *archives, "-o", tmp_path / "before_init")
+    assert run(tmp_path / "before_init") == ""
+
+
 def test_platformio_builds_on_this_computer_and_for_arduino_boards(
     exports: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -223,14 +239,34 @@ def test_the_arduino_sketch_links_as_the_ide_links_it(exports: dict[str, Exporte
 def test_the_memory_that_is_told_is_what_it_takes(exports: dict[str, Exported], tmp_path: Path) -> None:
     need("arm-none-eabi-gcc")
     export = exports["arduino"]
+    told = {"": export.library.memory_bytes, "_LIVE": export.library.live_memory_bytes}
     (tmp_path / "size.c").write_text(
         '#include "stapes_my_bells_2.h"\n'
-        "struct { stapes_classifier_t state; uint64_t memory[STAPES_MY_BELLS_2_MEMORY_BYTES / 8]; } classifier;\n"
+        + "".join(
+            f"typedef char same{each}[STAPES_MY_BELLS_2{each}_MEMORY_BYTES == {size} ? 1 : -1];\n"
+            for each, size in told.items()
+        )
     )
     run("arm-none-eabi-gcc", *M4, f"-I{export.directory / 'src'}", "-c", "size.c", cwd=tmp_path)
-    symbols = run("arm-none-eabi-nm", "-S", "size.o", cwd=tmp_path)
-    (size,) = re.findall(r"^\S+ (\S+) \S classifier$", symbols, flags=re.M)
-    assert 0.8 < export.library.memory_bytes / int(size, 16) < 1.1
+
+
+CORES = {
+    "cortex-m0plus": ["arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb"],
+    "cortex-m4": ["arm-none-eabi-gcc", *M4],
+    "cortex-m7": ["arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb"],
+    "rv32imc": ["riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"],
+    "lx106": ["xtensa-lx106-elf-gcc"],
+}
+
+
+@pytest.mark.parametrize("core", sorted({core for cores in ARDUINO_ARCHITECTURES.values() for core in cores}))
+def test_it_compiles_for_every_core_that_is_named(
+    core: str, exports: dict[str, Exported], tmp_path: Path
+) -> None:
+    need(CORES[core][0])
+    compile_library(
+        CORES[core][0], [*CORES[core][1:], *STRICT], exports["arduino"].directory, tmp_path / "objects"
+    )
 
 
 @pytest.mark.parametrize("name", ["zephyr", "esp-idf"])
@@ -247,7 +283,6 @@ def test_what_cmake_lists_is_there_and_compiles(
     compiler = "arm-none-eabi-gcc" if arm else "riscv64-unknown-elf-gcc"
     need(compiler)
     flags = M4 if arm else ["-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"]
-    compile_library(compiler, [*flags, *STRICT], export, tmp_path / "objects")
     main = export / ("samples/selftest/src/main.c" if arm else "examples/selftest/main/main.c")
     run(compiler, *flags, *STRICT, f"-I{export / 'src'}", "-c", main, "-o", tmp_path / "main.o")
 
@@ -376,6 +411,10 @@ def test_the_zephyr_module_is_what_zephyr_reads(exports: dict[str, Exported]) ->
     assert (directory / "samples/selftest/prj.conf").read_text().startswith("CONFIG_STAPES_MY_BELLS_2=y\n")
     sample = yaml.safe_load((directory / "samples/selftest/sample.yaml").read_text())
     assert set(sample) == {"sample", "common", "tests"}
+    assert (
+        f"CONFIG_MAIN_STACK_SIZE={library.MAIN_STACK}\n"
+        in (directory / "samples/listen/prj.conf").read_text()
+    )
     (pattern,) = sample["common"]["harness_config"]["regex"]
     assert all(
         part in (directory / "samples/selftest/src/main.c").read_text() for part in pattern.split(": ")
@@ -387,9 +426,10 @@ def test_the_component_manager_accepts_the_manifest(exports: dict[str, Exported]
     directory = exports["esp-idf"].directory
     manifest = manager.ManifestManager(str(directory), name="stapes_my_bells_2").load()
     assert str(manifest.version) == exports["esp-idf"].library.version
-    assert "esp32c3" in manifest.targets
-    (example,) = manifest.examples
-    assert (directory / example["path"] / "CMakeLists.txt").is_file()
+    assert manifest.targets == []  # all chips
+    assert {example["path"] for example in manifest.examples} == {"examples/selftest", "examples/listen"}
+    for example in manifest.examples:
+        assert (directory / example["path"] / "CMakeLists.txt").is_file()
 
 
 def test_a_folder_with_content_is_not_overwritten(bundle: Bundle, tmp_path: Path) -> None:
@@ -463,9 +503,19 @@ def test_the_command(
     assert ended.value.code == 0
     written = json.loads((tmp_path / "x.json").read_text())
     assert written["name"] == "stapes_my_bells_2" and "LICENSE" in written["files"]
+    measured = written["measured"]
+    if find_program("arm-none-eabi-gcc"):
+        readme = (tmp_path / "lib/README.md").read_text()
+        assert f"| {measured['flash_bytes']:,} B |" in readme and measured["core"] in readme
+        assert (
+            0 <= measured["ram_bytes"] - written["live_memory_bytes"] < 600
+        )  # stapes_live_t and the board's own
+        assert 500 < measured["stack_bytes"] < 2000
     assert "url=https://example.org/bells\n" in (tmp_path / "lib/library.properties").read_text()
     assert "see README.md there" in " ".join(capsys.readouterr().out.split())
 
+
+PRINTK_STACK = 1024
 
 ON_A_BOARD = """
 #include "board.h"
@@ -483,13 +533,16 @@ def test_the_self_test_runs_on_an_emulated_cortex_m4(exports: dict[str, Exported
     need("cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
     generated = tmp_path / "generated"
     generated.mkdir()
-    for path in (exports["arduino"].directory / "src").glob("stapes_*"):
+    for path in (exports["arduino"].directory / "src").glob("stapes_*.[ch]"):
         (generated / path.name).write_bytes(path.read_bytes())
     app = tmp_path / "app.c"
     app.write_text(ON_A_BOARD)
 
     def status() -> int:
-        elf = build_firmware(generated, "mps2_an386", tmp_path / "build", str(app)).elf
+        debug = {"CMAKE_BUILD_TYPE": "Debug"}
+        built = build_firmware(generated, "mps2_an386", tmp_path / "build", str(app), definitions=debug)
+        assert 0 < built.stack_bytes + PRINTK_STACK <= library.MAIN_STACK
+        elf = built.elf
         command = ["qemu-system-arm", "-machine", "mps2-an386", "-nodefaults", "-display", "none"]
         command += ["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
         return subprocess.run(command, timeout=120).returncode

@@ -75,7 +75,9 @@ def with_weights(**changes: object) -> ModelMaker:
         (with_weights(zero_points=(3,)), "asymmetric weights"),
         (with_weights(scales=(), zero_points=()), "without scales"),
         (with_weights(scales=(1e12,)), "rescaling by"),
-        (ModelMaker().input((1, 6), type_name="INT16").unary("RELU"), "INT16 tensor input0"),
+        (ModelMaker().input((1, 6), type_name="INT16").unary("RELU"), "INT8 tensor relu_0"),
+        (ModelMaker().input((1, 6), 0.1, 0, type_name="INT16").unary("ELU"), "ELU with int16 activations"),
+        (ModelMaker().input((1, 6), 0.1, 3, type_name="INT16").unary("QUANTIZE"), "zero point 3 of input0"),
         (
             ModelMaker().input((1, 6), None, 0, "FLOAT32").unary("RELU", 0.1, 0),
             "FLOAT32 network input input0",

@@ -30,7 +30,7 @@ from stapes.targets.flash.identity import expected_identities, tool_targets
 from stapes.targets.flash.openocd import INTERFACES
 from stapes.targets.flash.runner import Runner
 from stapes.targets.flash.tool import Job
-from stapes.targets.usb_access import forbidden_device
+from stapes.targets.usb_access import connected_probes, forbidden_device
 
 FAKE = Path(__file__).with_name("fake_flashers.py")
 PROGRAMS = ("pyocd", "openocd", "st-info", "st-flash", "stm32loader", "esptool")
@@ -81,6 +81,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("FAKE_CHIP", str(tmp_path / "chip.json"))
     monkeypatch.setattr(flasher, "forbidden_device", lambda: None)
+    monkeypatch.setattr(flasher, "connected_probes", lambda vendor: [])
     find_program.cache_clear()
     bench = Bench(tmp_path)
     bench.set()
@@ -214,6 +215,39 @@ def test_several_probes_need_a_name(name: str, bench: Bench) -> None:
         bench.flash(name, probe="0999")
     assert bench.changes == []
     assert bench.flash(name, probe=SERIAL[:6]).job.probe == SERIAL
+
+
+def test_openocd_does_not_take_any_of_several(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lists no probes and would write to the first: the system says which are plugged in."""
+    other = "0670FF3031454D3043223045"
+    monkeypatch.setattr(
+        flasher, "connected_probes", lambda vendor: [other, SERIAL] if vendor == 0x0483 else []
+    )
+    with pytest.raises(TargetError, match=f"2 probes are connected: {other}, {SERIAL}"):
+        bench.flash("openocd")
+    with pytest.raises(TargetError, match="no probe 0999 is connected"):
+        bench.flash("openocd", probe="0999")
+    assert bench.changes == []
+    result = bench.flash("openocd", probe=SERIAL[:6])
+    assert f"adapter serial {SERIAL}" in result.commands[-1]
+
+
+def test_a_probe_that_is_listed_twice_is_one(bench: Bench) -> None:
+    bench.set(serials=[SERIAL, SERIAL])
+    assert bench.flash("pyocd").job.probe == SERIAL
+
+
+def test_probes_that_are_plugged_in(tmp_path: Path) -> None:
+    devices = [("1-1", "0483", "374b", SERIAL), ("1-2", "0483", "374b", None), ("1-3", "0483", "5740", "CDC")]
+    for name, vendor, product, serial in [*devices, ("1-4", "0d28", "0204", "DAP")]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "idVendor").write_text(f"{vendor}\n")
+        (tmp_path / name / "idProduct").write_text(f"{product}\n")
+        if serial:
+            (tmp_path / name / "serial").write_text(f"{serial}\n")
+    assert connected_probes(0x0483, tmp_path) == [SERIAL, "none"]
+    assert connected_probes(0x0D28, tmp_path) == ["DAP"]
+    assert connected_probes(0x1366, tmp_path / "none") == []
 
 
 def test_no_permission_names_the_udev_rule(bench: Bench) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from serial.tools.list_ports_common import ListPortInfo
 
 from stapes.errors import TargetError
 from stapes.targets import open_target
-from stapes.targets.ports import find_port
+from stapes.targets.ports import find_port, probe_behind
 
 
 def port(
@@ -85,3 +87,13 @@ def test_a_target_finds_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
         open_target("board:stm32f4_discovery@auto"),
     ):
         pass
+
+
+def test_a_link_is_the_port_that_it_leads_to(tmp_path: Path) -> None:
+    device = tmp_path / "ttyACM1"
+    device.touch()
+    link = tmp_path / "usb-STMicroelectronics_066B-if02"
+    link.symlink_to(device)
+    found = [port(str(device), 0x0483, 0x374B, "066B"), TWO]
+    assert probe_behind(str(link), found) == probe_behind(str(device), found) == "066B"
+    assert probe_behind(str(tmp_path / "ttyS0"), found) is None

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,31 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'tr
 from stapes.datasets import Dataset, synthetic_clips
 from stapes.errors import RecipeError
 from stapes.graph import check_supported, read_tflite, simplify
-from stapes.recipe import Bundle, FrontendSpec, LiveSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
-from stapes.training import FeaturePool, Interrupted, build_pool, metrics_of, train_fold, write_bundle
+from stapes.recipe import (
+    Bundle,
+    DatasetSpec,
+    FrontendSpec,
+    LiveSpec,
+    ModelSpec,
+    Recipe,
+    TrainingSpec,
+    WindowSpec,
+)
+from stapes.training import (
+    FeaturePool,
+    Interrupted,
+    Report,
+    Setup,
+    build_pool,
+    metrics_of,
+    train_fold,
+    train_folds,
+    write_bundle,
+)
+from stapes.training.batches import Batches
 from stapes.training.loop import Average, learning_rate, train_network
 from stapes.training.networks import build_network, count_macs
+from stapes.training.pool import NONE_LEFT_OUT
 from stapes.training.quantize import calibration_windows, quantize
 
 LABELS = ("clock_tick", "helicopter", "rooster")
@@ -230,6 +253,58 @@ def test_the_bundle_holds_everything(pool: FeaturePool, tmp_path: Path) -> None:
     assert bundle.metrics()["float"]["per_fold"] == [r.float_accuracy for r in results]
     card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
     assert f"{100 * metrics['int8']['accuracy_mean']:.2f} %" in card
+
+
+def test_the_final_network_learns_from_all_and_the_figures_are_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: dict[int, list[int]] = {}
+
+    class Watched(Batches):
+        def __init__(self, recipe: Recipe, pool: FeaturePool, fold: int) -> None:
+            super().__init__(recipe, pool, fold)
+            heard[fold] = [int(clip) for clip in self._train]
+
+    monkeypatch.setattr("stapes.training.loop.Batches", Watched)
+    recipe = make_recipe(3).model_copy(update={"dataset": DatasetSpec(kind="synthetic", labels=LABELS)})
+    setup = Setup(data=None, cache=tmp_path / "cache", final=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("stapes.training.folds.open_crew", SameProcess)
+        pool, results = train_folds(recipe, setup, tmp_path / "work")
+    assert [result.fold for result in results] == [1, 2, 3, 4, 5, NONE_LEFT_OUT]
+    assert heard[NONE_LEFT_OUT] == list(range(30)) and len(heard[1]) == 24
+    metrics = metrics_of(recipe, results, pool.content)
+    assert metrics["folds"] == [1, 2, 3, 4, 5] and len(metrics["int8"]["per_fold"]) == 5
+    assert metrics["final"] is True
+    bundle = write_bundle(tmp_path / "b", recipe, 'name = "small"\n', pool.labels, results, metrics)
+    assert bundle.model == results[-1].network not in {result.network for result in results[:-1]}
+    assert [name for name in bundle.files if name.startswith("folds/")] == [
+        f"folds/fold{n}.tflite" for n in range(1, 6)
+    ]
+    card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
+    assert "learned from the recordings of all folds" in card and "--folds all --final`" in card
+    assert "is the network that left out fold" not in card
+
+
+class SameProcess:
+    """A crew of nobody: each fold is trained where it is asked for."""
+
+    def __init__(self, jobs: int, ray: str | None) -> None:
+        pass
+
+    def __enter__(self) -> SameProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def reports(self) -> list[Report]:
+        return []
+
+    def submit(self, work: Callable[..., object], *arguments: object) -> Future[object]:
+        future: Future[object] = Future()
+        future.set_result(work(*arguments, lambda report: None, lambda: False))
+        return future
 
 
 RECIPE = """

@@ -84,23 +84,24 @@ size_t stapes_decision_bytes(const stapes_decision_rule_t *rule);
 int stapes_decision_init(stapes_decision_t *decision, const stapes_decision_rule_t *rule, void *memory,
                          size_t bytes);
 
-/* Forgets all windows. */
+/* Forgets all windows; nothing before init. */
 void stapes_decision_reset(stapes_decision_t *decision);
 
 /* Returns the weight of a window of `samples` samples whose squares sum to `square_sum`: at least 1. */
 uint32_t stapes_decision_weight(const stapes_decision_rule_t *rule, uint64_t square_sum, uint32_t samples);
 
-/* Adds the scores of one window, one for each class. */
+/* Adds the scores of one window, one for each class; nothing before init. */
 void stapes_decision_add(stapes_decision_t *decision, const int8_t *scores, uint32_t weight);
 
-/* Returns the score of class `c` in the vote so far, in 1/resolution steps, rounded down; at least one window
- * was added. */
+/* Returns the score of class `c` in the vote so far, in 1/resolution steps, rounded down; 0 before init and
+ * before the first window. */
 int32_t stapes_decision_score(const stapes_decision_t *decision, uint16_t c);
 
-/* Writes the vote so far and returns STAPES_OK; STAPES_E_STATE when no window was added. */
+/* Writes the vote so far and returns STAPES_OK; STAPES_E_STATE before init and when no window was added,
+ * STAPES_E_ARGUMENT for NULL. */
 int stapes_decision_verdict(const stapes_decision_t *decision, stapes_verdict_t *verdict);
 
-/* Returns the weighted mean of class `c`'s scores; a `score` of votes. */
+/* Returns the weighted mean of class `c`'s scores; a `score` of votes; 0 as above. */
 int32_t stapes_decision_mean(const stapes_decision_t *decision, uint16_t c);
 
 #ifdef __cplusplus

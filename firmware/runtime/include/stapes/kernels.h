@@ -218,9 +218,9 @@ typedef struct {
     uint32_t plane_step1, plane_step2;
     uint32_t column_step1, column_step2;
     uint8_t channel_step1, channel_step2;
-    int8_t minimum, maximum;  /* of the output */
-    int32_t offset1, offset2; /* minus the zero points */
-    int32_t zero_point;
+    int16_t minimum, maximum; /* of the output */
+    int16_t offset1, offset2; /* minus the zero points */
+    int16_t zero_point;
 } stapes_operands_t;
 
 /* ADD and SUB; SQUARED_DIFFERENCE. */
@@ -366,6 +366,97 @@ typedef struct {
     int8_t shift, reverse_shift;
 } stapes_log_softmax_t;
 void stapes_log_softmax(const stapes_call_t *call);
+
+/* Activations of 16 bits, with weights of 8: rows hold int16 as the core has them; they have no zero points.
+ * Steps are bytes. */
+typedef struct {
+    int64_t bias;
+    int32_t multiplier; /* Q15, where sums are narrow Q31 */
+    int32_t shift;      /* left if positive */
+} stapes_channel_int16_t;
+
+/* CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED. A sum takes `segments` runs of `count` inputs, `input_step`
+ * apart, of every window row; weights are [groups][channels][kernel_height][segments][count]. */
+typedef struct {
+    const stapes_channel_int16_t *channels;
+    const int8_t *weights;
+    uint32_t segments, count;
+    uint32_t segment_step, input_step, column_step, group_step;
+    uint32_t columns;
+    uint32_t groups, group_channels;
+    uint16_t kernel_height;
+    int16_t minimum, maximum;
+    uint8_t is_narrow; /* sums have 32 bits and are rounded twice */
+} stapes_conv_2d_int16_t;
+void stapes_conv_2d_int16(const stapes_call_t *call);
+
+/* TRANSPOSE_CONV. Weights as in stapes_transpose_conv_t. */
+typedef struct {
+    const stapes_channel_int16_t *channels;
+    const int8_t *weights;
+    uint32_t input_rows, input_columns, depth;
+    uint32_t columns, output_channels;
+    uint32_t kernel_height, kernel_width;
+    uint32_t stride_height, stride_width;
+    uint32_t pad_top, pad_left;
+    int16_t minimum, maximum;
+} stapes_transpose_conv_int16_t;
+void stapes_transpose_conv_int16(const stapes_call_t *call);
+
+/* ADD, SUB, MUL, MAXIMUM, MINIMUM. */
+typedef stapes_add_t stapes_add_int16_t;
+typedef stapes_mul_t stapes_mul_int16_t;
+typedef stapes_maximum_t stapes_maximum_int16_t, stapes_minimum_int16_t;
+void stapes_add_int16(const stapes_call_t *call);
+void stapes_mul_int16(const stapes_call_t *call);
+void stapes_maximum_int16(const stapes_call_t *call);
+void stapes_minimum_int16(const stapes_call_t *call);
+
+/* QUANTIZE, RELU, RELU6, LEAKY_RELU: a factor each for what is negative and for what is not. */
+typedef struct {
+    int32_t multiplier, negative_multiplier;
+    int8_t shift, negative_shift;
+    uint8_t input_bytes, output_bytes; /* of an element */
+    int16_t offset;                    /* minus the zero point of the input */
+    int16_t zero_point;
+    int16_t minimum, maximum;
+    uint32_t count;
+} stapes_rescale_t;
+void stapes_rescale(const stapes_call_t *call);
+
+/* LOGISTIC and TANH, in steps of 2^-15. */
+typedef struct {
+    int32_t multiplier; /* to three times the steps of Q3.12 */
+    uint8_t shift;      /* right */
+    uint8_t is_tanh;
+    uint32_t count;
+} stapes_sigmoid_int16_t;
+void stapes_sigmoid_int16(const stapes_call_t *call);
+
+/* SOFTMAX over the last axis, in steps of 2^-15. Tables have 513 entries over all int16: exp(-10 ... 0) and
+ * 1 / (1 + x), x from 0 to 1. */
+typedef struct {
+    const int16_t *exponentials;
+    const int16_t *reciprocals;
+    int32_t multiplier;
+    int8_t shift;
+    uint32_t columns, channels;
+} stapes_softmax_int16_t;
+void stapes_softmax_int16(const stapes_call_t *call);
+
+/* AVERAGE_POOL_2D and MAX_POOL_2D over windows. */
+typedef struct {
+    uint32_t kernel_width, stride_width, pad_left;
+    uint32_t input_columns, columns, channels;
+    uint16_t kernel_height;
+    int16_t minimum, maximum;
+} stapes_average_pool_2d_int16_t, stapes_max_pool_2d_int16_t;
+void stapes_average_pool_2d_int16(const stapes_call_t *call);
+void stapes_max_pool_2d_int16(const stapes_call_t *call);
+
+/* MEAN and SUM. */
+typedef stapes_reduce_sum_t stapes_reduce_sum_int16_t;
+void stapes_reduce_sum_int16(const stapes_call_t *call);
 
 /* UNIDIRECTIONAL_SEQUENCE_LSTM: a row a step; the state holds the cells (int16), then the hidden values
  * (int8), less their zero point modulo 256: all zero in the beginning. Gates come in the order input, forget,

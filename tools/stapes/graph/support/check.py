@@ -81,7 +81,9 @@ def check_supported(graph: Graph) -> None:
             variables = [graph.tensors[i] for i in op.inputs if i >= 0 and graph.tensors[i].is_variable]
         for tensor in variables:
             inspection.refuse(f"state {tensor.name} kept between runs", "keep it in a tf.Variable")
-        if not sparse and not variables:
+        if inspection.is_wide and not check.takes_int16:
+            inspection.refuse(f"operator {op.kind} with int16 activations", "convert to full int8")
+        elif not sparse and not variables:
             check(inspection)
     findings += _check_edges(graph)
     if findings:
@@ -131,9 +133,9 @@ def _not_int8(graph: Graph) -> str | None:
     """What to say of a network that is of another type as a whole."""
     types = Counter(graph.tensors[i].type_name for op in graph.ops for i in op.outputs)
     kind, count = max(types.items(), key=lambda item: item[1], default=("", 0))
-    if kind not in ("FLOAT32", "FLOAT16", "INT16", "UINT8") or types["INT8"] * 4 > count:
+    if kind not in ("FLOAT32", "FLOAT16", "UINT8") or types["INT8"] * 4 > count:
         return None
-    name = {"FLOAT32": "float32", "FLOAT16": "float16", "INT16": "int16", "UINT8": "uint8"}[kind]
+    name = {"FLOAT32": "float32", "FLOAT16": "float16", "UINT8": "uint8"}[kind]
     operators = Counter(op.kind for op in graph.ops).most_common(4)
     listed = ", ".join(f"{op} {count} times" if count > 1 else op for op, count in operators)
     weights = any(graph.tensors[i].type_name == "INT8" for op in graph.ops for i in op.inputs if i >= 0)
@@ -146,7 +148,7 @@ def _check_edges(graph: Graph) -> list[str]:
     for role, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
             tensor = graph.tensors[index]
-            if tensor.type_name != "INT8":
+            if tensor.type_name not in ("INT8", "INT16"):
                 findings.append(
                     f"{tensor.type_name} network {role} {tensor.name}: convert to full int8 "
                     f"(inference_{role}_type = tf.int8)"

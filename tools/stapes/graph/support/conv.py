@@ -10,6 +10,7 @@ from stapes.graph.support.inspection import Inspection, Operator
 from stapes.graph.windows import output_size
 
 _INT32_LIMIT = 2**31 - 1
+_WIDE_INT32_BIAS = ("CONV_2D", "FULLY_CONNECTED")
 INT4 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 """Operators whose weights may have four bits."""
 
@@ -24,7 +25,7 @@ def _conv_2d(check: Inspection) -> None:
     check.require(groups >= 1 and channels % groups == 0, f"{channels} output channels in {groups} groups")
     check.activation()
     check.window(kernel_h, kernel_w, channels, dilation=True)
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     if _weights(check, 0, channels) and quantized:
         _weight_rescale(check)
 
@@ -41,7 +42,7 @@ def _depthwise_conv_2d(check: Inspection) -> None:
     )
     check.activation()
     check.window(kernel_h, kernel_w, channels, dilation=True)
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     if _weights(check, 3, channels) and quantized:
         _weight_rescale(check)
 
@@ -59,7 +60,7 @@ def _fully_connected(check: Inspection) -> None:
     if check.op.integer("weights_format") != 0:
         check.refuse("shuffled weights", "convert with the default weights format")
     check.activation()
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     if _weights(check, 0, channels) and quantized:
         _weight_rescale(check)
 
@@ -88,11 +89,11 @@ def _transpose_conv(check: Inspection) -> None:
         f"{list(source.shape)} from the output's shape {list(output.shape)}",
     )
     check.activation()
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     if _weights(check, 0, channels, bias=3) and quantized:
         scales = weights.quantization
         assert scales is not None
-        check.rescale(source.scale * float(np.max(scales.scale)) / output.scale)
+        _rescale(check, source.scale * float(np.max(scales.scale)) / output.scale)
 
 
 def _weights(check: Inspection, axis: int, channels: int, bias: int = 2) -> bool:
@@ -100,7 +101,7 @@ def _weights(check: Inspection, axis: int, channels: int, bias: int = 2) -> bool
     the input `bias`.
     """
     weights = check.input(1)
-    types = ("INT8", "INT4") if check.op.kind in INT4 else ("INT8",)
+    types = ("INT8", "INT4") if check.op.kind in INT4 and not check.is_wide else ("INT8",)
     if weights.type_name not in types or weights.data is None:
         what = f"{weights.type_name} weights" if weights.data is not None else "weights computed at run time"
         check.refuse(f"{what} {weights.name}", "convert to full int8 with constant int8 weights")
@@ -114,27 +115,40 @@ def _weights(check: Inspection, axis: int, channels: int, bias: int = 2) -> bool
         return False
     if len(quantization.scale) > 1:
         check.require(quantization.axis == axis, f"scales of {weights.name} along axis {quantization.axis}")
-    accumulator = 255 * np.abs(np.moveaxis(weights.data.astype(np.int64), axis, 0)).reshape(channels, -1).sum(
-        axis=1
-    )
+    bits, kinds = 32, ["INT32"]
+    if check.is_wide:
+        # Sums of int16 have 48 bits, with biases of 32 bits, which not every kernel of TFLM's takes, 32.
+        kinds = ["INT64", "INT32"] if check.op.kind in _WIDE_INT32_BIAS else ["INT64"]
+        bits = 32 if check.has_input(bias) and check.input(bias).type_name == "INT32" else 48
+    accumulator = (1 << 15 if check.is_wide else 255) * np.abs(
+        np.moveaxis(weights.data.astype(np.int64), axis, 0)
+    ).reshape(channels, -1).sum(axis=1)
     if check.has_input(bias):
         given = check.input(bias)
-        if given.type_name != "INT32" or given.data is None:
+        if given.type_name not in kinds or given.data is None:
+            what = " or ".join(kind.lower() for kind in kinds)
             check.refuse(
-                f"{given.type_name} bias {given.name}", "convert to full int8 (constant int32 biases)"
+                f"{given.type_name} bias {given.name}", f"convert to full int8 (constant {what} biases)"
             )
             return False
         check.require(given.elements == channels, f"{given.elements} biases for {channels} channels")
-        accumulator = accumulator + np.abs(given.data.astype(np.int64).reshape(-1))
-    if np.any(accumulator > _INT32_LIMIT):
-        check.refuse("an accumulator that may exceed 32 bits", "use smaller weights or a smaller bias")
+        size = np.abs(given.data.astype(np.float64).reshape(-1))
+        accumulator = accumulator + np.minimum(size, float(1 << 62)).astype(np.int64)
+    if np.any(accumulator >= 1 << (bits - 1)):
+        check.refuse(f"an accumulator that may exceed {bits} bits", "use smaller weights or a smaller bias")
     return True
 
 
 def _weight_rescale(check: Inspection) -> None:
     weights = check.input(1).quantization
     assert weights is not None
-    check.rescale(check.input(0).scale * float(np.max(weights.scale)) / check.output.scale)
+    _rescale(check, check.input(0).scale * float(np.max(weights.scale)) / check.output.scale)
+
+
+def _rescale(check: Inspection, real: float) -> None:
+    if check.is_wide and not real < 1 << 7:
+        check.refuse(f"rescaling by {real:.3g}", "calibrate again: an output scale is far too small")
+    check.rescale(real)
 
 
 def _batch_matmul(check: Inspection) -> None:
@@ -157,7 +171,7 @@ def _batch_matmul(check: Inspection) -> None:
     check.limit("TRANSPOSE_DIMENSIONS", len(output.shape), "reshape first")
     if 255 * 255 * depth > _INT32_LIMIT:
         check.refuse(f"sums of {depth} products", "multiply in parts")
-    if check.int8(left, right, output):
+    if check.quantized(left, right, output):
         check.rescale(left.scale * right.scale / output.scale)
 
 
@@ -168,16 +182,22 @@ OPERATORS = {
     "CONV_2D": Operator(
         _conv_2d,
         "any kernel, stride, dilation, padding, groups; weights int8 or int4, per channel or tensor; fused activation",
+        takes_int16=True,
     ),
     "DEPTHWISE_CONV_2D": Operator(
         _depthwise_conv_2d,
         "any kernel, stride, dilation, padding, multiplier; weights int8 or int4, per channel or tensor; fused "
         "activation",
+        takes_int16=True,
     ),
     "TRANSPOSE_CONV": Operator(
-        _transpose_conv, "any kernel, stride, padding; weights per channel or per tensor; fused activation"
+        _transpose_conv,
+        "any kernel, stride, padding; weights per channel or per tensor; fused activation",
+        takes_int16=True,
     ),
     "FULLY_CONNECTED": Operator(
-        _fully_connected, "weights int8 or int4, per channel or per tensor; fused activation"
+        _fully_connected,
+        "weights int8 or int4, per channel or per tensor; fused activation",
+        takes_int16=True,
     ),
 }

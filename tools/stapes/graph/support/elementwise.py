@@ -17,7 +17,7 @@ def _broadcasting(check: Inspection) -> bool:
     except ValueError:
         check.require(False, f"shapes {list(left.shape)} and {list(right.shape)} do not broadcast")
     check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
-    return check.int8(left, right, output)
+    return check.quantized(left, right, output)
 
 
 def _elementwise_pair(check: Inspection) -> bool:
@@ -28,9 +28,11 @@ def _elementwise_pair(check: Inspection) -> bool:
 def _add_or_sub(check: Inspection) -> None:
     if _elementwise_pair(check):
         twice_max = 2 * max(check.input(0).scale, check.input(1).scale)
-        if not twice_max < 0.999 * check.output.scale * 2**20:
+        bits = 15 if check.is_wide else 20
+        if not twice_max < 0.999 * check.output.scale * 2**bits:
             check.refuse(
-                "input scales 2^19 times the output's", "calibrate again: the output scale is far too small"
+                f"input scales 2^{bits - 1} times the output's",
+                "calibrate again: the output scale is far too small",
             )
 
 
@@ -59,7 +61,7 @@ def _prelu(check: Inspection) -> None:
     check.limit("BROADCAST_DIMENSIONS", len(output.shape), "reshape first")
     if alpha.data is None:
         check.refuse(f"slopes {alpha.name} computed at run time", "use constant slopes")
-    if check.int8(source, alpha, output):
+    if check.quantized(source, alpha, output):
         check.rescale(max(source.scale, source.scale * alpha.scale) / output.scale)
 
 
@@ -73,11 +75,13 @@ def _log_softmax(check: Inspection) -> None:
 
 def _over_classes(check: Inspection, name: str, *, steps: int, zero_point: int) -> None:
     """A function of all values of the last axis, whose output has a scale of 1/`steps`."""
+    if check.is_wide:
+        steps, zero_point = 1 << 15, 0
     check.arity(1, 1)
     source, output = check.input(0), check.output
     check.shape(source.shape)
     check.require(len(source.shape) >= 1, "a scalar")
-    if not check.int8(source, output):
+    if not check.quantized(source, output):
         return
     if output.scale != 1 / steps or output.zero_point != zero_point:
         check.refuse(
@@ -94,7 +98,7 @@ def _unary(check: Inspection) -> bool:
     """One input and one output of the same shape; whether both are int8."""
     check.arity(1, 1)
     check.shape(check.input(0).shape)
-    return check.int8(check.input(0), check.output)
+    return check.quantized(check.input(0), check.output)
 
 
 def _relu6(check: Inspection) -> None:
@@ -104,6 +108,13 @@ def _relu6(check: Inspection) -> None:
 
 def _rescaling(check: Inspection) -> None:
     if _unary(check):
+        check.rescale(check.input(0).scale / check.output.scale)
+
+
+def _quantize(check: Inspection) -> None:
+    check.arity(1, 1)
+    check.shape(check.input(0).shape)
+    if check.either(check.input(0), check.output):
         check.rescale(check.input(0).scale / check.output.scale)
 
 
@@ -118,14 +129,18 @@ def _sigmoid(check: Inspection) -> None:
     if not _unary(check):
         return
     expected = (1 / 256, -128) if check.op.kind == "LOGISTIC" else (1 / 128, 0)
+    if check.is_wide:
+        expected = (2.0**-15, 0)
     if (check.output.scale, check.output.zero_point) != expected:
         check.refuse(
             f"output not in steps of {expected[0]} from {expected[1]}",
             "convert with the TFLite converter's int8",
         )
-    if not 2.0**-27 <= check.input(0).scale < 16:
+    highest = 2 if check.is_wide else 16
+    if not 2.0**-27 <= check.input(0).scale < highest:
         check.refuse(
-            f"an input scale of {check.input(0).scale:.3g}", "calibrate again: it must lie in [2^-27, 16)"
+            f"an input scale of {check.input(0).scale:.3g}",
+            f"calibrate again: it must lie in [2^-27, {highest})",
         )
 
 
@@ -194,29 +209,52 @@ OPERATORS = {
     "EXP": Operator(_table, "as a table of 256 entries, as in TensorFlow Lite: TFLM has no int8 for it"),
     "GELU": Operator(_table, "as EXP, exact or approximate"),
     "ADD": Operator(
-        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+        _add_or_sub,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation",
+        takes_int16=True,
     ),
     "DEQUANTIZE": Operator(
         _dequantize, "only from int8 to float32 at the network's output, where it is taken off"
     ),
     "HARD_SWISH": Operator(_hard_swish, "as a table of 256 entries"),
-    "LEAKY_RELU": Operator(_leaky_relu, "any slope of at least 0; as a table of 256 entries"),
-    "LOGISTIC": Operator(_sigmoid, "output in steps of 1/256; as a table of 256 entries"),
+    "LEAKY_RELU": Operator(
+        _leaky_relu, "any slope of at least 0; as a table of 256 entries", takes_int16=True
+    ),
+    "LOGISTIC": Operator(
+        _sigmoid,
+        "output in steps of 1/256 (int16: 1/32768); as a table of 256 entries",
+        takes_int16=True,
+    ),
     "MAXIMUM": Operator(
         _maximum_or_minimum,
         f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; equal steps, but of constants",
+        takes_int16=True,
     ),
-    "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM"),
-    "MUL": Operator(_mul, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"),
+    "MINIMUM": Operator(_maximum_or_minimum, "as MAXIMUM", takes_int16=True),
+    "MUL": Operator(
+        _mul,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation",
+        takes_int16=True,
+    ),
     "PRELU": Operator(_prelu, "constant slopes that broadcast"),
     "QUANTIZE": Operator(
-        _rescaling, "from int8 to int8; from float32 or uint8 at the network's input, where it is taken off"
+        _quantize,
+        "between int8 and int16; from float32 or uint8 at the network's input, where it is taken off",
+        takes_int16=True,
     ),
-    "RELU": Operator(_rescaling, "as a table of 256 entries"),
-    "RELU6": Operator(_relu6, "equal scale and zero point on both sides"),
-    "SOFTMAX": Operator(_softmax, "last axis, any beta, output in steps of 1/256"),
+    "RELU": Operator(_rescaling, "as a table of 256 entries", takes_int16=True),
+    "RELU6": Operator(_relu6, "equal scale and zero point on both sides", takes_int16=True),
+    "SOFTMAX": Operator(
+        _softmax, "last axis, any beta, output in steps of 1/256 (int16: 1/32768)", takes_int16=True
+    ),
     "SUB": Operator(
-        _add_or_sub, f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation"
+        _add_or_sub,
+        f"broadcasting up to {limit('BROADCAST_DIMENSIONS')} dimensions; fused activation",
+        takes_int16=True,
     ),
-    "TANH": Operator(_sigmoid, "output in steps of 1/128; as a table of 256 entries"),
+    "TANH": Operator(
+        _sigmoid,
+        "output in steps of 1/128 (int16: 1/32768); as a table of 256 entries",
+        takes_int16=True,
+    ),
 }

@@ -17,7 +17,7 @@ STATISTICS_LAG = limit("STATISTICS_LAG")
 def _statistics(check: Inspection) -> None:
     check.arity(1, 1)
     source = check.input(0)
-    check.int8(source, check.output)
+    check.quantized(source, check.output)
     check.require(len(source.shape) >= 3 and source.shape[0] == 1, f"input shape {list(source.shape)}")
     rows, bands = source.shape[1], source.elements // max(1, source.shape[1])
     check.require(rows > STATISTICS_LAG, f"{rows} rows")
@@ -28,7 +28,10 @@ def _statistics(check: Inspection) -> None:
 def _forest(check: Inspection) -> None:
     check.arity(3, 3)
     source, nodes, roots = (check.input(i) for i in range(3))
-    if check.int8(source, check.output) and (check.output.scale, check.output.zero_point) != (2.0**-8, -128):
+    if check.quantized(source, check.output) and (check.output.scale, check.output.zero_point) != (
+        2.0**-8,
+        -128,
+    ):
         check.refuse("an output that is not in steps of 1/256", "train the forest with `stapes train`")
     features, classes = source.elements, check.output.elements
     check.require(features >= 1, "no features")

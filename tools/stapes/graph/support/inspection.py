@@ -69,9 +69,20 @@ class Inspection:
         self.require(all(index >= 0 for index in self.op.inputs[:low]), "an input is missing")
         self.require(len(self.op.outputs) == outputs, f"{len(self.op.outputs)} outputs")
 
-    def int8(self, *tensors: Tensor) -> bool:
-        """Whether all `tensors` are int8 with one scale and a zero point; notes those that are not."""
-        return all([_is_int8_activation(self, tensor) for tensor in tensors])
+    @property
+    def is_wide(self) -> bool:
+        """Whether the operator's activations are int16."""
+        return self.graph.is_wide(self.op)
+
+    def quantized(self, *tensors: Tensor) -> bool:
+        """Whether all `tensors` have one scale and a zero point and are int8, or int16 where the operator's activations
+        are; notes those that are not.
+        """
+        return all([_is_quantized(self, tensor, self.is_wide) for tensor in tensors])
+
+    def either(self, *tensors: Tensor) -> bool:
+        """The same where each may be int8 or int16."""
+        return all([_is_quantized(self, tensor, tensor.is_wide) for tensor in tensors])
 
     def shape(self, expected: tuple[int, ...]) -> None:
         """Require the output's shape."""
@@ -143,13 +154,16 @@ class Inspection:
         )
 
 
-def _is_int8_activation(inspection: Inspection, tensor: Tensor) -> bool:
-    if tensor.type_name != "INT8":
+def _is_quantized(inspection: Inspection, tensor: Tensor, is_wide: bool) -> bool:
+    if tensor.type_name != ("INT16" if is_wide else "INT8"):
         inspection.refuse(f"{tensor.type_name} tensor {tensor.name}", "convert to full int8")
         return False
     quantization = tensor.quantization
     if quantization is None or len(quantization.scale) != 1:
         inspection.refuse(f"tensor {tensor.name} without a single scale", "convert to full int8")
+        return False
+    if is_wide and tensor.zero_point != 0:
+        inspection.refuse(f"zero point {tensor.zero_point} of {tensor.name}", "int16 activations have none")
         return False
     inspection.require(-128 <= tensor.zero_point <= 127, f"zero point {tensor.zero_point} of {tensor.name}")
     inspection.require(_MIN_SCALE <= tensor.scale <= _MAX_SCALE, f"scale {tensor.scale} of {tensor.name}")
@@ -162,6 +176,8 @@ class Operator:
 
     check: Callable[[Inspection], None]
     notes: str
+    takes_int16: bool = False
+    """Whether its activations may be int16."""
 
     def __call__(self, inspection: Inspection) -> None:
         """Apply the check."""

@@ -15,7 +15,7 @@ from stapes.graph.windows import Interpolation, alignment_of
 def _copy(check: Inspection) -> None:
     """The same bytes in another shape."""
     check.require(check.input(0).elements == check.output.elements, "the number of elements changes")
-    if check.int8(check.input(0), check.output):
+    if check.quantized(check.input(0), check.output):
         check.same_quantization(check.input(0), check.output)
 
 
@@ -50,7 +50,7 @@ def _concatenation(check: Inspection) -> None:
         check.shape((*source.shape[:axis], total, *source.shape[axis + 1 :]))
     if check.op.text("activation") != "NONE":
         check.refuse("activation fused into CONCATENATION", "put it into the layers before")
-    if check.int8(*sources, output):
+    if check.quantized(*sources, output):
         for source in sources:
             check.same_quantization(source, output)
 
@@ -63,7 +63,7 @@ def _pack(check: Inspection) -> None:
     axis = check.axis(check.op.integer("axis"), len(sources[0].shape) + 1)
     for source in sources:
         check.shape((*source.shape[:axis], count, *source.shape[axis:]))
-    if check.int8(*sources, output):
+    if check.quantized(*sources, output):
         for source in sources:
             check.same_quantization(source, output)
 
@@ -85,7 +85,7 @@ def _gather(check: Inspection) -> None:
         f"indices beyond an axis of {source.shape[axis]}",
     )
     check.shape((*source.shape[:axis], *check.input(1).shape, *source.shape[axis + 1 :]))
-    if check.int8(source, output):
+    if check.quantized(source, output):
         check.same_quantization(source, output)
 
 
@@ -192,14 +192,14 @@ def _parts(check: Inspection, constants: Constants) -> None:
         check.require(
             output.shape == part.shape, f"output shape {list(output.shape)}, not {list(part.shape)}"
         )
-        if check.int8(source, output):
+        if check.quantized(source, output):
             check.same_quantization(source, output)
 
 
 def _pad(check: Inspection) -> None:
     check.arity(2, 3)
     source, output = check.input(0), check.output
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     check.limit("PAD_DIMENSIONS", len(source.shape), "reshape first")
     amounts = check.constant_ints(1, "paddings")
     if amounts is None:
@@ -217,7 +217,7 @@ def _pad(check: Inspection) -> None:
         check.require(value.elements == 1, f"{value.elements} padding values")
         if value.data is None:
             check.refuse("padding value computed at run time", "use a constant")
-        elif quantized and check.int8(value):
+        elif quantized and check.quantized(value):
             check.same_quantization(value, output)
 
 
@@ -232,7 +232,7 @@ def _tile(check: Inspection) -> None:
         f"multiples {[int(count) for count in times]} for {len(source.shape)} axes",
     )
     check.shape(tuple(size * int(count) for size, count in zip(source.shape, times, strict=True)))
-    if check.int8(source, output):
+    if check.quantized(source, output):
         check.same_quantization(source, output)
 
 
@@ -256,36 +256,40 @@ def _resize(check: Inspection) -> None:
                 )
     if check.op.integer("align_corners") and check.op.integer("half_pixel_centers"):
         check.refuse("align_corners with half_pixel_centers", "use one of the two")
-    if check.int8(source, output):
+    if check.quantized(source, output):
         check.same_quantization(source, output)
 
 
 OPERATORS = {
     "CONCATENATION": Operator(
-        _concatenation,
-        "any axis, any number of inputs of equal scale and zero point",
+        _concatenation, "any axis, any number of inputs of equal scale and zero point", takes_int16=True
     ),
-    "EXPAND_DIMS": Operator(_expand_dims, "costs nothing"),
-    "GATHER": Operator(_gather, "constant indices along any axis, batch_dims 0"),
-    "PACK": Operator(_pack, "any axis, any number of inputs of equal scale and zero point"),
-    "PAD": Operator(_pad, f"up to {limit('PAD_DIMENSIONS')} dimensions, constant paddings"),
-    "PADV2": Operator(_pad, "as PAD, with a constant value"),
+    "EXPAND_DIMS": Operator(_expand_dims, "costs nothing", takes_int16=True),
+    "GATHER": Operator(_gather, "constant indices along any axis, batch_dims 0", takes_int16=True),
+    "PACK": Operator(_pack, "any axis, any number of inputs of equal scale and zero point", takes_int16=True),
+    "PAD": Operator(_pad, f"up to {limit('PAD_DIMENSIONS')} dimensions, constant paddings", takes_int16=True),
+    "PADV2": Operator(_pad, "as PAD, with a constant value", takes_int16=True),
     "RESIZE_BILINEAR": Operator(
         _resize, "any size, align_corners or half_pixel_centers; equal scale and zero point"
     ),
-    "RESIZE_NEAREST_NEIGHBOR": Operator(_resize, "as RESIZE_BILINEAR"),
-    "RESHAPE": Operator(_reshape, "costs nothing"),
-    "SLICE": Operator(_slice, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant begin and size"),
-    "SPLIT": Operator(_split, "equal parts along a constant axis"),
-    "SPLIT_V": Operator(_split_v, "parts of constant sizes along a constant axis"),
-    "SQUEEZE": Operator(_squeeze, "costs nothing"),
+    "RESIZE_NEAREST_NEIGHBOR": Operator(_resize, "as RESIZE_BILINEAR", takes_int16=True),
+    "RESHAPE": Operator(_reshape, "costs nothing", takes_int16=True),
+    "SLICE": Operator(
+        _slice, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant begin and size", takes_int16=True
+    ),
+    "SPLIT": Operator(_split, "equal parts along a constant axis", takes_int16=True),
+    "SPLIT_V": Operator(_split_v, "parts of constant sizes along a constant axis", takes_int16=True),
+    "SQUEEZE": Operator(_squeeze, "costs nothing", takes_int16=True),
     "STRIDED_SLICE": Operator(
         _strided_slice,
         f"up to {limit('SLICE_DIMENSIONS')} dimensions, constant begin, end, strides of either sign",
+        takes_int16=True,
     ),
-    "TILE": Operator(_tile, "constant multiples"),
+    "TILE": Operator(_tile, "constant multiples", takes_int16=True),
     "TRANSPOSE": Operator(
-        _transpose, f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant permutation"
+        _transpose,
+        f"up to {limit('TRANSPOSE_DIMENSIONS')} dimensions, constant permutation",
+        takes_int16=True,
     ),
-    "UNPACK": Operator(_unpack, "any axis"),
+    "UNPACK": Operator(_unpack, "any axis", takes_int16=True),
 }

@@ -11,7 +11,7 @@ def _pool(check: Inspection) -> None:
     check.rank4(source, output)
     check.activation()
     check.window(check.op.integer("kernel_h"), check.op.integer("kernel_w"), source.shape[3], dilation=False)
-    if check.int8(source, output):
+    if check.quantized(source, output):
         check.same_quantization(source, output)
 
 
@@ -19,7 +19,7 @@ def _reduced(check: Inspection) -> bool:
     """The output of a reduction: axes gone, or of length 1. Whether both ends are int8."""
     check.arity(2, 2)
     source, output = check.input(0), check.output
-    quantized = check.int8(source, output)
+    quantized = check.quantized(source, output)
     values = check.constant_ints(1, "reduction axes")
     if values is None:
         return False
@@ -36,6 +36,9 @@ def _reduced(check: Inspection) -> bool:
 
 def _mean_or_sum(check: Inspection) -> None:
     if _reduced(check):
+        count = check.input(0).elements // max(check.output.elements, 1)
+        if check.is_wide and count >= 1 << 16:
+            check.refuse(f"sums of {count} elements", "reduce in steps")
         check.rescale(check.input(0).scale / check.output.scale)
 
 
@@ -45,9 +48,9 @@ def _reduce_max(check: Inspection) -> None:
 
 
 OPERATORS = {
-    "AVERAGE_POOL_2D": Operator(_pool, "any kernel, stride, padding; fused activation"),
-    "MAX_POOL_2D": Operator(_pool, "any kernel, stride, padding; fused activation"),
-    "MEAN": Operator(_mean_or_sum, "any axes, with or without keep_dims"),
+    "AVERAGE_POOL_2D": Operator(_pool, "any kernel, stride, padding; fused activation", takes_int16=True),
+    "MAX_POOL_2D": Operator(_pool, "any kernel, stride, padding; fused activation", takes_int16=True),
+    "MEAN": Operator(_mean_or_sum, "any axes, with or without keep_dims", takes_int16=True),
     "REDUCE_MAX": Operator(_reduce_max, "any axes, with or without keep_dims"),
-    "SUM": Operator(_mean_or_sum, "any axes, with or without keep_dims"),
+    "SUM": Operator(_mean_or_sum, "any axes, with or without keep_dims", takes_int16=True),
 }

@@ -44,7 +44,7 @@ def _lstm(check: Inspection) -> None:
         check.refuse(f"activation {op.text('activation')}", "use tanh")
     if op.real("cell_clip") < 0:
         check.require(False, f"a clip of {op.real('cell_clip')}")
-    if not check.int8(source, hidden, output):
+    if not check.quantized(source, hidden, output):
         return
     check.same_quantization(hidden, output)
     if cell.type_name != "INT16" or cell.quantization is None or cell.quantization.scale.size != 1:
@@ -83,7 +83,7 @@ def _svdf(check: Inspection) -> None:
     check.require(state.elements == filters * memory, f"{state.elements} values of {filters} x {memory}")
     if op.text("activation") not in ("NONE", "RELU"):
         check.refuse(f"fused activation {op.text('activation')}", "use RELU")
-    if not check.int8(source, output):
+    if not check.quantized(source, output):
         return
     kinds = (state.type_name, time.type_name)
     if kinds not in (("INT16", "INT16"), ("INT8", "INT8")):

@@ -14,13 +14,13 @@ from stapes.errors import TargetError
 from stapes.firmware import find_program, require_program
 from stapes.firmware.boards import Board
 from stapes.progress import Progress, no_progress
-from stapes.targets.flash.explain import explain, udev_hint, unlock_hint
+from stapes.targets.flash.explain import VENDORS, explain, udev_hint, unlock_hint
 from stapes.targets.flash.identity import Identity, expected_identities, probe_kind, tool_targets
 from stapes.targets.flash.runner import Answer, Runner
 from stapes.targets.flash.tool import IDENTITY_SECONDS, PROBE_SECONDS, Job, Tool
 from stapes.targets.flash.tools import TOOLS
 from stapes.targets.ports import find_port
-from stapes.targets.usb_access import forbidden_device
+from stapes.targets.usb_access import connected_probes, forbidden_device
 
 _log = logging.getLogger(__name__)
 
@@ -152,17 +152,21 @@ def _identify(tool: Tool, job: Job, runner: Runner) -> Identity:
 
 
 def _find_probe(tool: Tool, job: Job, runner: Runner) -> str | None:
-    """The one probe that is meant, where the program can list them."""
-    if not tool.probe_commands():
+    """The one probe that is meant; of a program that lists none and would take any, the system says what is there."""
+    if tool.needs_port:
         return job.probe
     said = ""
     found: list[str] = []
     for command in tool.probe_commands():
         answer = _run(runner, command, PROBE_SECONDS)
         said += answer.everything
-        found = tool.probes(answer.output)
+        found = list(dict.fromkeys(tool.probes(answer.output)))  # a probe with two interfaces is listed twice
         if found:
             break
+    if not tool.probe_commands():
+        found = connected_probes(VENDORS[probe_kind(job.board)])
+        if len(found) == 1 or not found:
+            return job.probe
     _log.debug(
         "%s finds the probes %s; wanted: %s", tool.name, ", ".join(found) or "none", job.probe or "any"
     )
