@@ -31,7 +31,7 @@ from stapes.targets import Stream, open_target, require_target, stand_in
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
 RATE = 16000
-SECONDS = float(os.environ.get("STAPES_RECORD_SECONDS", "16"))
+SECONDS = float(os.environ.get("STAPES_RECORD_SECONDS", "5"))
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +95,13 @@ def recorded(stream: Stream, directory: Path, seconds: float) -> tuple[Recorder,
     return recorder, json.loads(recorder.sidecar.read_text())
 
 
-@pytest.mark.timeout(600 + SECONDS)
+@pytest.mark.timeout(600 + 2 * SECONDS)
 def test_a_long_recording_loses_nothing(heard: Path, build: Path, tmp_path: Path) -> None:
-    """`STAPES_RECORD_SECONDS=3600` makes it an hour, which is heard four times as fast."""
+    """`STAPES_RECORD_SECONDS=3600` makes it an hour, in real time."""
     built = prepare_recorder("host", build)
     assert built is not None
     with (
-        stand_in(heard, RATE, speed=4) as microphone,
+        stand_in(heard, RATE) as microphone,
         open_target("host", built.elf, microphone=microphone) as line,
     ):
         recorder, known = recorded(line, tmp_path, SECONDS)
