@@ -7,6 +7,7 @@
 #include "board.h"
 #include "device.h"
 #include "live_event.h"
+#include "recording.h"
 #include "stapes_app.h"
 
 #ifndef STAPES_LIVE_QUEUE
@@ -28,9 +29,10 @@ static struct {
     live_queue_t queue;
     const stapes_audio_t *audio; /* that is listened to, NULL: samples come over the link */
     uint32_t audio_dropped;
-    int fault;         /* why nothing but the device's own messages is answered */
-    int64_t frames;    /* of the newest row in the view */
-    uint32_t view_row; /* rows since the reset */
+    recording_t recording; /* the microphone only, or nothing */
+    int fault;             /* why nothing but the device's own messages is answered */
+    int64_t frames;        /* of the newest row in the view */
+    uint32_t view_row;     /* rows since the reset */
     uint32_t view_count;
     uint32_t last_ticks;
     uint64_t elapsed; /* ticks since the reset */
@@ -99,6 +101,7 @@ static int answer_listen(const uint8_t *payload, size_t length) {
         app.audio->stop(app.audio->context);
         app.audio = NULL;
     }
+    recording_stop(&app.recording);
     if (request->on[0] == 0u) {
         return 0;
     }
@@ -113,6 +116,14 @@ static int answer_listen(const uint8_t *payload, size_t length) {
         app.audio = audio;
     }
     return error;
+}
+
+static int answer_record(const uint8_t *payload, size_t length, uint8_t *answer) {
+    if (app.audio != NULL) {
+        app.audio->stop(app.audio->context);
+        app.audio = NULL;
+    }
+    return recording_start(&app.recording, payload, length, answer);
 }
 
 static int answer_pcm(const uint8_t *payload, size_t length, uint8_t *answer) {
@@ -213,6 +224,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     switch (type) {
     case STAPES_MESSAGE_LIVE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_LIVE_LISTEN: return answer_listen(payload, length);
+    case STAPES_MESSAGE_RECORD: return answer_record(payload, length, out);
     case STAPES_MESSAGE_LIVE_STATUS: return answer_status(payload, length, out, capacity);
     default: break;
     }
@@ -223,6 +235,7 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     case STAPES_MESSAGE_RESET: reset_stream(); return 0;
     case STAPES_MESSAGE_LIVE_EVENTS: return answer_events(out, capacity);
     case STAPES_MESSAGE_LIVE_ROWS: return answer_rows(out, capacity);
+    case STAPES_MESSAGE_SAMPLES: return recording_take(&app.recording, out, capacity);
     case STAPES_MESSAGE_LIVE_FLUSH: return stapes_live_flush(&app.live);
     default: return STAPES_E_MESSAGE;
     }

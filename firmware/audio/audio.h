@@ -22,6 +22,8 @@ typedef struct {
      * these was the sample number (all samples read before it) + dropped(). */
     uint32_t (*dropped)(void *context);
     void (*stop)(void *context);
+    /* Returns what the samples were multiplied by, in STAPES_GAIN_ONE (level.h); 0: not known. */
+    uint32_t (*gain)(void *context);
     void *context;
 } stapes_audio_t;
 

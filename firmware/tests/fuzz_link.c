@@ -3,6 +3,8 @@
  * are sealed and numbered here, so that the fuzzer gets past the CRC. */
 #include <stdlib.h>
 
+#include "audio.h"
+
 #define main app_main
 #ifdef FUZZ_LIVE
 #include "../app/live.c"
@@ -73,6 +75,40 @@ static void request(uint16_t sequence, uint8_t type, const uint8_t *payload, siz
     stuffed_count = 0;
     stapes_frame_send(frame, stapes_frame_seal(frame, STAPES_REQUEST_HEADER_BYTES + length), collect);
     device_receive(stuffed, stuffed_count);
+}
+
+/* A microphone that has something to say at most calls, and loses some. */
+static int hear(void *context, uint32_t sample_rate) {
+    (void)context;
+    return sample_rate > 48000u ? STAPES_E_ARGUMENT : STAPES_OK;
+}
+
+static size_t take(void *context, int16_t *pcm, size_t capacity) {
+    (void)context;
+    const size_t count = ticks++ % (capacity + 1u);
+    for (size_t i = 0; i < count; i++) {
+        pcm[i] = (int16_t)(ticks * i);
+    }
+    return count;
+}
+
+static uint32_t dropped(void *context) {
+    (void)context;
+    return ticks / 7u;
+}
+
+static void silence(void *context) {
+    (void)context;
+}
+
+static uint32_t gain(void *context) {
+    (void)context;
+    return 2048u;
+}
+
+const stapes_audio_t *board_audio(void) {
+    static const stapes_audio_t source = {hear, take, dropped, silence, gain, NULL};
+    return &source;
 }
 
 /* Without the right count of samples hardly any sound would be taken. */

@@ -64,6 +64,7 @@ class Audio(ctypes.Structure):
         ("read", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)),
         ("dropped", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
         ("stop", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+        ("gain", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
         ("context", ctypes.c_void_p),
     )
 

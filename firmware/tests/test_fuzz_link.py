@@ -68,6 +68,12 @@ def test_no_input_harms_the_server(tmp_path: Path, app: str) -> None:
             (Message.LIVE_LISTEN, b"\1"),
             (Message.RESET, b""),
         )[1:],
+        "recorded": records(
+            (Message.RECORD, struct.pack("<I", 16000)),
+            *[(Message.SAMPLES, b"")] * 20,
+            (Message.LIVE_LISTEN, b"\1"),
+            (Message.RECORD, bytes(4)),
+        ),
         "window": sound
         + records((Message.WINDOW, bytes(4)), (Message.DECISION, bytes(2)), (Message.STATS, b""))[1:],
         "pages": sound + records((Message.FEATURES, bytes(4)), (Message.ACTIVATIONS, bytes(6)))[1:],

@@ -2,11 +2,15 @@
 
 #include <string.h>
 
+#define SYS_OPEN          0x01u
 #define SYS_WRITEC        0x03u
+#define SYS_READ          0x06u
 #define SYS_READC         0x07u
+#define SYS_SEEK          0x0Au
 #define SYS_GET_CMDLINE   0x15u
 #define SYS_EXIT_EXTENDED 0x20u
 #define APPLICATION_EXIT  0x20026u
+#define READ_BINARY       1u
 
 typedef struct {
     uint32_t value; /* what the call returned */
@@ -67,14 +71,53 @@ static bool debugger_attached(void) {
 
 #endif
 
-bool semihosting_console(void) {
+/* The words of the command line are `name` or `name=value`. */
+bool semihosting_argument(const char *name, char *value, size_t capacity) {
     if (debugger_attached()) {
         return false;
     }
     char text[128] = "";
     const volatile uintptr_t block[2] = {(uintptr_t)text, sizeof text - 1u};
-    return call(SYS_GET_CMDLINE, block).value == 0u &&
-           memcmp(text, "stapes-console", sizeof "stapes-console") == 0;
+    if (call(SYS_GET_CMDLINE, block).value != 0u) {
+        return false;
+    }
+    const size_t length = strlen(name);
+    for (const char *word = text; word != NULL; word = strchr(word, ' ')) {
+        word += *word == ' ' ? 1 : 0;
+        const char end = strncmp(word, name, length) == 0 ? word[length] : 'x';
+        if (end == '\0' || end == ' ' || end == '=') {
+            const char *from = word + length + (end == '=' ? 1 : 0);
+            const size_t count = strcspn(from, " ");
+            if (count >= capacity) {
+                return false;
+            }
+            memcpy(value, from, count);
+            value[count] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+bool semihosting_console(void) {
+    char value[SEMIHOSTING_ARGUMENT];
+    return semihosting_argument("stapes-console", value, sizeof value);
+}
+
+int semihosting_open(const char *name) {
+    const volatile uintptr_t block[3] = {(uintptr_t)name, READ_BINARY, strlen(name)};
+    return (int)call(SYS_OPEN, block).value;
+}
+
+bool semihosting_rewind(int file) {
+    const volatile uintptr_t block[2] = {(uintptr_t)file, 0u};
+    return call(SYS_SEEK, block).value == 0u;
+}
+
+size_t semihosting_read_file(int file, void *bytes, size_t count) {
+    const volatile uintptr_t block[3] = {(uintptr_t)file, (uintptr_t)bytes, count};
+    const size_t left = call(SYS_READ, block).value;
+    return left <= count ? count - left : 0u;
 }
 
 /* QEMU 7.1 and later put the byte just below the stack pointer; 7.1 and 7.2 then return what was there before

@@ -8,6 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SEMIHOSTING_ARGUMENT 96u /* bytes of a value that is looked for */
+
+/* True when the emulator's command line has `name` or `name=value`; copies the value, which may be empty, as
+ * far as it fits. Harmless as the next function is. */
+bool semihosting_argument(const char *name, char *value, size_t capacity);
+
 /* True when the emulator's command line asks for the console (`arg=stapes-console`). Harmless where nobody
  * serves semihosting: the breakpoint's fault handler answers -1. Asks nothing while a debugger is attached:
  * it would stop. */
@@ -16,6 +22,12 @@ bool semihosting_console(void);
 /* Waits for at least one byte. */
 size_t semihosting_read(uint8_t *bytes, size_t capacity);
 void semihosting_write(const uint8_t *bytes, size_t count);
+
+/* A file of the computer's, to be read: its handle, or less than 0. */
+int semihosting_open(const char *name);
+bool semihosting_rewind(int file);
+/* Returns how many bytes were read, 0 at the end. */
+size_t semihosting_read_file(int file, void *bytes, size_t count);
 
 /* Ends the emulator with this status; returns where nobody serves semihosting. */
 void semihosting_exit(int status);

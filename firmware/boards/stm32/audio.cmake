@@ -1,6 +1,6 @@
-# A board's microphone, for the application that listens. Before: stm32.cmake, and STM32_MICROPHONE: pdm or i2s (STM32F4,
+# A board's microphone, for the applications that listen and record. Before: stm32.cmake, and STM32_MICROPHONE: pdm or i2s (STM32F4,
 # F7; on I2S2), adc_l4 or adc_f0; the board folder has audio.c with its pins. -DSTAPES_AUDIO_GAIN=256 is a gain of one.
-if(STAPES_APP STREQUAL "live")
+if(STAPES_APP STREQUAL "live" OR STAPES_APP STREQUAL "record")
   set(STM32_AUDIO_FILES audio_source)
   if(STM32_MICROPHONE STREQUAL "pdm")
     list(APPEND STM32_AUDIO_FILES audio_i2s audio_pdm)
@@ -13,6 +13,9 @@ if(STAPES_APP STREQUAL "live")
     list(APPEND STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/stm32/${file}.c)
   endforeach()
   list(APPEND STAPES_BOARD_SOURCES ${STAPES_BOARDS_DIR}/${STAPES_BOARD}/audio.c)
+  if(STAPES_APP STREQUAL "record" AND NOT STAPES_BOARD_DEFINITIONS MATCHES "STAPES_AUDIO_RING")
+    list(APPEND STAPES_BOARD_DEFINITIONS STAPES_AUDIO_RING=16384) # a second at 16 kHz: the RAM is free
+  endif()
   if(STAPES_AUDIO_GAIN)
     list(APPEND STAPES_BOARD_DEFINITIONS STAPES_AUDIO_GAIN=${STAPES_AUDIO_GAIN}u)
   endif()

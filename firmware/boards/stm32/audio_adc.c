@@ -95,6 +95,10 @@ uint32_t stm32_microphone_words(void) {
     return stm32_adc_board.conversions;
 }
 
+uint32_t stm32_microphone_gain(void) {
+    return STAPES_AUDIO_GAIN;
+}
+
 uint32_t stm32_transport_events(void) {
     const uint32_t flags = DMA_ISR;
     return ((flags & FLAG_HALF) != 0u ? STM32_FIRST_HALF : 0u) |

@@ -34,3 +34,7 @@ size_t stm32_microphone_convert(const uint16_t *words, int16_t *pcm) {
 uint32_t stm32_microphone_words(void) {
     return bits / 16u;
 }
+
+uint32_t stm32_microphone_gain(void) {
+    return STAPES_AUDIO_GAIN;
+}

@@ -68,7 +68,12 @@ static uint32_t dropped(void *context) {
     return stapes_ring_dropped(&ring);
 }
 
+static uint32_t gain(void *context) {
+    (void)context;
+    return stm32_microphone_gain();
+}
+
 const stapes_audio_t *board_audio(void) {
-    static const stapes_audio_t source = {start, read, dropped, stop, NULL};
+    static const stapes_audio_t source = {start, read, dropped, stop, gain, NULL};
     return &source;
 }

@@ -23,6 +23,8 @@ int stm32_microphone_start(uint32_t sample_rate);
 size_t stm32_microphone_convert(const uint16_t *words, int16_t *pcm);
 /* Words of a sample. */
 uint32_t stm32_microphone_words(void);
+/* Its gain, in STAPES_GAIN_ONE. */
+uint32_t stm32_microphone_gain(void);
 
 /* The transport. */
 enum { STM32_FIRST_HALF = 1u, STM32_SECOND_HALF = 2u, STM32_TRANSPORT_ERROR = 4u };

@@ -28,6 +28,7 @@ from stapes.cli import (
     link,
     live,
     prove,
+    record,
     report,
     review,
     sweep,
@@ -87,6 +88,7 @@ app.command()(check.compare)
 app.command()(farm.farm)
 app.command()(check.demo)
 app.command()(prove.prove)
+app.command()(record.record)
 app.command()(live.listen)
 app.command()(live.label)
 app.command()(live.calibrate)

@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, console, progress_bar, save_json
 
 
 def flash(
-    bundle: BundleArgument,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BUNDLE]", help="Directory of the bundle; the recorder needs none."),
+    ] = None,
+    *,
     board: Annotated[str, typer.Option("--board", metavar="B", help="A folder of firmware/boards.")],
     port: Annotated[
         str | None,
@@ -35,7 +39,9 @@ def flash(
     app: Annotated[
         str,
         typer.Option(
-            "--app", metavar="A", help="hil, the harness's server, or live, which listens for ever."
+            "--app",
+            metavar="A",
+            help="hil, the harness's server; live, which listens for ever; record, which records.",
         ),
     ] = "hil",
     image: Annotated[
@@ -52,12 +58,13 @@ def flash(
     from stapes.device.flash import confirm, plan_flash, run_flash
     from stapes.recipe import Bundle
 
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle) if bundle and app != "record" else None
+    name = loaded.manifest.name if loaded else app
     with progress_bar() as progress:
         plan = plan_flash(
             loaded,
             board,
-            out or Path("build") / loaded.manifest.name,
+            out or Path("build") / name,
             app=app,
             image=image,
             tool=tool,
@@ -82,7 +89,7 @@ def flash(
     hello = confirm(loaded, board, result.job.port, plan.build_id) if result.job.port else None
     if hello is not None:
         console.print(
-            f"{hello.board} on {result.job.port} runs build {hello.build_id} of {loaded.manifest.name}",
+            f"{hello.board} on {result.job.port} runs build {hello.build_id} of {name}",
         )
     else:
         console.print("not asked what it runs: give --port P or --port auto for that")
@@ -93,6 +100,6 @@ def flash(
             **result.as_json(),
             "confirmed": hello is not None,
             "build_id": hello.build_id if hello else plan.build_id,
-            "bundle_hash": loaded.hash,
+            "bundle_hash": loaded.hash if loaded else None,
         },
     )

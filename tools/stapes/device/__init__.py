@@ -4,7 +4,13 @@ from stapes.device.connection import connect, connect_live, greet
 from stapes.device.constants import constants_problem, verify_constants
 from stapes.device.fault import describe_fault, explain_loss
 from stapes.device.identity import geometry, verify_identity
-from stapes.device.prepared import APPS, Prepared, build_directory, prepare
+from stapes.device.prepared import (
+    APPS,
+    Prepared,
+    build_directory,
+    prepare,
+    prepare_recorder,
+)
 
 __all__ = [
     "APPS",
@@ -18,6 +24,7 @@ __all__ = [
     "geometry",
     "greet",
     "prepare",
+    "prepare_recorder",
     "verify_constants",
     "verify_identity",
 ]

@@ -15,7 +15,7 @@ from stapes.device.log import logged
 from stapes.errors import LinkError
 from stapes.link import Client, Hello, LiveClient
 from stapes.recipe import Bundle
-from stapes.targets import counts_instructions, largest_payload, longest_wait, open_target
+from stapes.targets import StandIn, counts_instructions, largest_payload, longest_wait, open_target
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +47,10 @@ def connect_live(
     build_id: str | None = None,
     layer_count: int | None = None,
     uart_log: Path | None = None,
+    microphone: StandIn | None = None,
 ) -> AbstractContextManager[tuple[LiveClient, Hello]]:
-    """`connect` to a device that runs the live application."""
-    return _connect(LiveClient, bundle, target, elf, build_id, layer_count, uart_log)
+    """`connect` to a device that runs the live application; `microphone` is what host or emulator hear."""
+    return _connect(LiveClient, bundle, target, elf, build_id, layer_count, uart_log, microphone)
 
 
 @contextmanager
@@ -61,8 +62,9 @@ def _connect(
     build_id: str | None,
     layer_count: int | None,
     uart_log: Path | None,
+    microphone: StandIn | None = None,
 ) -> Iterator[tuple[AnyClient, Hello]]:
-    with greet(kind, target, elf, uart_log=uart_log) as (client, hello):
+    with greet(kind, target, elf, uart_log=uart_log, microphone=microphone) as (client, hello):
         verify_identity(hello, bundle, build_id, layer_count)
         _log.debug("%s runs %s on %s, as it must", hello.board, bundle.manifest.name, target)
         client.speed_up()
@@ -80,10 +82,11 @@ def greet(
     *,
     hello_timeout: float | None = None,
     uart_log: Path | None = None,
+    microphone: StandIn | None = None,
 ) -> Iterator[tuple[AnyClient, Hello]]:
     """Start `target` and let it say who it is, whatever that may be; at most `hello_timeout` seconds for the answer."""
     with ExitStack() as stack:
-        stream = stack.enter_context(open_target(target, elf=elf))
+        stream = stack.enter_context(open_target(target, elf=elf, microphone=microphone))
         line = stack.enter_context(logged(stream, uart_log)) if uart_log else stream
         wait = longest_wait(target)
         client = kind(

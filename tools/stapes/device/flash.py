@@ -18,9 +18,10 @@ from stapes.device.identity import verify_identity
 from stapes.device.prepared import APPS, build_directory
 from stapes.errors import BuildError, IdentityError, LinkError, StapesError, TargetError
 from stapes.files import write_json
-from stapes.firmware import BuildResult, build_bundle
+from stapes.firmware import BuildResult, build_bundle, build_firmware
 from stapes.firmware.boards import Board
 from stapes.link import Client, Hello
+from stapes.link.record import RecordClient
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 from stapes.targets import turn
@@ -58,7 +59,7 @@ class FlashPlan:
 
 
 def plan_flash(
-    bundle: Bundle,
+    bundle: Bundle | None,
     board_name: str,
     directory: Path,
     *,
@@ -72,7 +73,7 @@ def plan_flash(
 ) -> FlashPlan:
     """Build what `board_name` shall run (or take `image`, an ELF or .bin) under `directory`; nothing is written yet.
 
-    With `dry` no board is looked for: `auto` stays what it is.
+    The recorder needs no `bundle`. With `dry` no board is looked for: `auto` stays what it is.
     """
     if app not in APPS:
         raise BuildError(f"unknown application {app!r}", hint=f"choose one of {', '.join(APPS)}")
@@ -81,7 +82,12 @@ def plan_flash(
     out = build_directory(directory, board.name, app)
     build_id = None
     if image is None:
-        built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
+        if app == "record":
+            built = build_firmware(None, board.name, out, app, progress=progress)
+        elif bundle is None:
+            raise BuildError(f"the application {app} needs a bundle", hint="name its BUNDLE")
+        else:
+            built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
         image, build_id = built.elf, built.build_id
     if dry and port is not None and is_auto(port):
         port = None
@@ -116,9 +122,9 @@ def run_flash(plan: FlashPlan, *, progress: Progress = no_progress) -> FlashResu
     return result
 
 
-def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hello:
+def confirm(bundle: Bundle | None, board: str, port: str, build_id: str | None) -> Hello:
     """Let the board on `port` say who it is and test its constants; `IdentityError` unless it runs this bundle on this
-    board, undamaged.
+    board, undamaged; without one, the recorder.
 
     `build_id`, where known, must be the firmware's.
     """
@@ -129,11 +135,17 @@ def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hell
                 f"on {port} is a {hello.board}, not the {board} that was flashed",
                 hint="name the right --port",
             )
-        verify_identity(hello, bundle, build_id)
+        if bundle:
+            verify_identity(hello, bundle, build_id)
+        elif build_id not in (None, hello.build_id):
+            raise IdentityError(
+                f"{board} runs another build ({hello.build_id}, not {build_id})",
+                hint="press RESET, or flash again",
+            )
         verify_constants(client, None)  # the programmer compared what is in flash with the file
 
     try:
-        return _ask(f"board:{board}@{port}", verify)
+        return _ask(Client if bundle else RecordClient, f"board:{board}@{port}", verify)
     except IdentityError:
         raise
     except LinkError as error:
@@ -143,14 +155,14 @@ def confirm(bundle: Bundle, board: str, port: str, build_id: str | None) -> Hell
         ) from error
 
 
-def _ask(target: str, verify: Callable[[Client, Hello], None]) -> Hello:
+def _ask(kind: type[Client], target: str, verify: Callable[[Client, Hello], None]) -> Hello:
     """The board's answer to hello, which `verify` is content with; a port that a reset took away may come back in
     `HELLO_SECONDS`.
     """
     deadline = time.monotonic() + HELLO_SECONDS
     while True:
         try:
-            with greet(Client, target, hello_timeout=HELLO_SECONDS) as (client, hello):
+            with greet(kind, target, hello_timeout=HELLO_SECONDS) as (client, hello):
                 verify(client, hello)
                 return hello
         except TargetError as error:

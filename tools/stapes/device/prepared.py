@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stapes.codegen import Generated, generate, generated_before
-from stapes.firmware import BuildResult, build_bundle
+from stapes.firmware import BuildResult, build_bundle, build_firmware
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 from stapes.targets import board_for_target, require_target
 
-APPS = ("hil", "live")
-"""Applications that answer a hello: the harness's server, and the one that listens for ever."""
+APPS = ("hil", "live", "record")
+"""Applications that answer a hello: the harness's server, the one that listens for ever, and the recorder, which needs
+no bundle.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Prepared:
 
 
 def prepare(
-    bundle: Bundle, target: str, directory: Path, app: str = APPS[0], *, progress: Progress = no_progress
+    bundle: Bundle,
+    target: str,
+    directory: Path,
+    app: str = APPS[0],
+    *,
+    progress: Progress = no_progress,
 ) -> Prepared:
     """Generate and build what `target` must run, under `directory`; says at once what is missing for that."""
     require_target(target)
@@ -50,3 +57,14 @@ def prepare(
 def build_directory(directory: Path, board: str, app: str) -> Path:
     """Where a board's application is built under a bundle's `directory`."""
     return directory / (board if app == APPS[0] else f"{board}-{app}")
+
+
+def prepare_recorder(target: str, directory: Path, *, progress: Progress = no_progress) -> BuildResult | None:
+    """Build the recorder for a target whose firmware is started here; None for a board, which has it."""
+    require_target(target)
+    board = board_for_target(target)
+    if board is None or target.startswith("board:"):
+        return None
+    return build_firmware(
+        None, board, build_directory(directory, board, "record"), "record", progress=progress
+    )

@@ -66,6 +66,14 @@ class LostSamplesError(LinkError):
         self.taken = taken
 
 
+class RefusedError(LinkError):
+    """The device refused a request; `name` is the error's, as in errors.def."""
+
+    def __init__(self, message: str, name: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
 class Client:
     """Talks to one device over `stream`.
 
@@ -73,6 +81,9 @@ class Client:
     window in answer to one request needs that long. Raises `LinkError` when it passes or the device refuses
     a request. `largest_payload` limits requests further than the device does, in bytes.
     """
+
+    needs_network = True
+    """Whether a device that has none is refused."""
 
     def __init__(
         self,
@@ -93,6 +104,8 @@ class Client:
         self._waits: dict[tuple[Message, bool], float] = {}
         self._hello: m.Hello | None = None
         self._samples = 0
+        self.baud: int | None = None
+        """Bits per second of the line, after `speed_up`; None where it has no speed."""
         self._heard: Heard | None = None
 
     def hello(self) -> m.Hello:
@@ -130,6 +143,11 @@ class Client:
             raise IdentityError(
                 "the device says that it is another than at the start of this session",
                 hint="check that nobody else uses or flashes it",
+            )
+        if self.needs_network and not hello.has_network:
+            raise IdentityError(
+                f"{hello.board} runs the recorder, which has no network",
+                hint="flash the firmware of a bundle: `stapes flash BUNDLE --board B`",
             )
         self._hello = hello
         return hello
@@ -173,12 +191,14 @@ class Client:
             try:
                 self._request(Message.STATS, timeout=TRIAL_SECONDS)
                 _log.debug("the line works at %d baud", baud)
+                self.baud = baud
                 return baud
             except LinkError:
                 _log.debug("the line does not carry %d baud", baud)
                 self._set_speed(BOOT_BAUD)
                 time.sleep(FALL_BACK_SECONDS)
                 self.hello()
+        self.baud = BOOT_BAUD
         return BOOT_BAUD
 
     @property
@@ -466,7 +486,7 @@ class Client:
     def _refused(self, message: Message, status: int) -> LinkError:
         name, text = m.error_texts().get(status, (f"error {status}", "unknown to this version"))
         reason, _, hint = text.partition("; ")
-        return LinkError(f"the device refused {message.name}: {reason} ({name})", hint=hint)
+        return RefusedError(f"the device refused {message.name}: {reason} ({name})", name, hint=hint)
 
 
 def continues(message: Message, first: int, count: int, have: int, total: int, expected: int) -> None:

@@ -44,6 +44,8 @@ class Message(IntEnum):
     LIVE_ROWS = _MESSAGES["LIVE_ROWS"]
     LIVE_LISTEN = _MESSAGES["LIVE_LISTEN"]
     LIVE_FLUSH = _MESSAGES["LIVE_FLUSH"]
+    RECORD = _MESSAGES["RECORD"]
+    SAMPLES = _MESSAGES["SAMPLES"]
 
 
 COUNTERS = texts("COUNTER")
@@ -91,6 +93,11 @@ class Hello:
     unique_id: str
 
     @property
+    def has_network(self) -> bool:
+        """False for a device that only records; all numbers of its network and its hashes are 0."""
+        return self.class_count > 0
+
+    @property
     def window_samples(self) -> int:
         """Samples that a window covers."""
         return self.frame_length + (self.window_frames - 1) * self.hop_length
@@ -113,7 +120,7 @@ _COUNTED = (
     "frame_length",
     "hop_length",
 )
-"""What every device has at least one of."""
+"""What every device has at least one of, but one that only records, which has none of all."""
 
 
 def parse_hello(data: bytes) -> Hello:
@@ -130,6 +137,8 @@ def parse_hello(data: bytes) -> Hello:
         parts.append(rest[1 : 1 + rest[0]])
         rest = rest[1 + rest[0] :]
     nothing = [name for name in _COUNTED if fields[name] == 0]
+    if len(nothing) == len(_COUNTED):
+        nothing = []
     if rest or nothing:
         raise malformed(Message.HELLO, f"{' and '.join(nothing)} of 0" if nothing else "")
     board, build_id, version = (part.decode("utf-8", errors="replace") for part in parts[:3])

@@ -1,5 +1,6 @@
 """Start, reset and stop a target; talk to it over one byte stream."""
 
+from stapes.targets.microphone import StandIn, stand_in
 from stapes.targets.stream import DescriptorStream, Stream
 from stapes.targets.target import (
     board_for_target,
@@ -9,6 +10,7 @@ from stapes.targets.target import (
     line_of,
     longest_wait,
     open_target,
+    require_stand_in,
     require_target,
     runs_here,
 )
@@ -16,6 +18,7 @@ from stapes.targets.turns import turn
 
 __all__ = [
     "DescriptorStream",
+    "StandIn",
     "Stream",
     "board_for_target",
     "counts_instructions",
@@ -24,7 +27,9 @@ __all__ = [
     "line_of",
     "longest_wait",
     "open_target",
+    "require_stand_in",
     "require_target",
     "runs_here",
+    "stand_in",
     "turn",
 ]

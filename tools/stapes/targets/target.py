@@ -16,6 +16,7 @@ from stapes.errors import TargetError
 from stapes.firmware import board_names, require_program
 from stapes.firmware.boards import Board
 from stapes.firmware.build import require_compiler, unknown_board
+from stapes.targets.microphone import StandIn
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
 from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
@@ -137,6 +138,20 @@ def largest_payload(target: str) -> int | None:
     return LARGEST_PAYLOAD if target.startswith("renode:") else None
 
 
+def require_stand_in(target: str) -> None:
+    """Raise `TargetError` where no recording can stand in for the target's microphone."""
+    board = board_for_target(target) if target == "host" or target.startswith("qemu:") else None
+    if board != "host" and not (board or "").startswith("mps"):
+        fit = [
+            "host",
+            *(f"qemu:{name}" for name, machine in MACHINES.items() if machine.board.startswith("mps")),
+        ]
+        raise TargetError(
+            f"no recording can stand in for the microphone of {target}",
+            hint=f"choose one of {', '.join(fit)}",
+        )
+
+
 def longest_wait(target: str) -> float:
     """Seconds that a request may go without an answer: an emulator on a busy computer takes long for a window."""
     return 300.0 if target.startswith("renode:") else 30.0
@@ -144,18 +159,26 @@ def longest_wait(target: str) -> float:
 
 @contextmanager
 def open_target(
-    target: str, elf: Path | None = None, *, uart: bool = False, counts: bool = True
+    target: str,
+    elf: Path | None = None,
+    *,
+    uart: bool = False,
+    counts: bool = True,
+    microphone: StandIn | None = None,
 ) -> Iterator[Stream]:
     """Start the target and yield its byte stream; stop it afterwards, whatever happened.
 
     `elf` is the program to run (host, QEMU and Renode). `uart` makes QEMU use the emulated UART rather than the
     semihosting console, which is about forty times as fast and carries the same bytes. Without `counts` QEMU counts no
-    instructions and is twice as fast; its console then stalls when more than 1,024 bytes wait in it.
+    instructions and is twice as fast; its console then stalls when more than 1,024 bytes wait in it. `microphone` is
+    what the target hears; see `require_stand_in`.
     """
+    if microphone:
+        require_stand_in(target)
     begin = time.monotonic()
     _log.debug("opening %s%s", target, f" with {elf}" if elf else "")
     try:
-        with _line(target, elf, uart=uart, counts=counts) as stream:
+        with _line(target, elf, uart=uart, counts=counts, microphone=microphone) as stream:
             _log.debug("%s is open after %.3f s", target, time.monotonic() - begin)
             yield stream
     finally:
@@ -163,13 +186,15 @@ def open_target(
 
 
 @contextmanager
-def _line(target: str, elf: Path | None, *, uart: bool, counts: bool) -> Iterator[Stream]:
+def _line(
+    target: str, elf: Path | None, *, uart: bool, counts: bool, microphone: StandIn | None
+) -> Iterator[Stream]:
     if target == "host":
-        with _host(_program(target, elf)) as stream:
+        with _host(_program(target, elf), microphone) as stream:
             yield stream
     elif target.startswith("qemu:"):
         machine = target.removeprefix("qemu:")
-        with _qemu(machine, _program(target, elf), uart=uart, counts=counts) as stream:
+        with _qemu(machine, _program(target, elf), microphone, uart=uart, counts=counts) as stream:
             yield stream
     elif target.startswith("renode:"):
         with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
@@ -200,8 +225,16 @@ def _program(target: str, elf: Path | None) -> Path:
 
 
 @contextmanager
-def _host(program: Path) -> Iterator[Stream]:
-    process = TargetProcess([str(program)], read_output=True)
+def _host(program: Path, microphone: StandIn | None) -> Iterator[Stream]:
+    heard = {}
+    if microphone:
+        heard = {"STAPES_HOST_MICROPHONE": microphone.path, "STAPES_HOST_SPEED": str(microphone.speed)}
+    process = TargetProcess(
+        [str(program)],
+        read_output=True,
+        environment=heard,
+        pass_fds=[microphone.descriptor] if microphone else [],
+    )
     try:
         output = process.process.stdout
         assert output is not None
@@ -221,7 +254,9 @@ def _host(program: Path) -> Iterator[Stream]:
 
 
 @contextmanager
-def _qemu(machine: str, program: Path, *, uart: bool, counts: bool) -> Iterator[Stream]:
+def _qemu(
+    machine: str, program: Path, microphone: StandIn | None, *, uart: bool, counts: bool
+) -> Iterator[Stream]:
     emulated = _machine(machine)
     ours, theirs = socket.socketpair()
     command = [require_program(emulated.emulator), "-machine", emulated.machine, *emulated.options]
@@ -233,10 +268,12 @@ def _qemu(machine: str, program: Path, *, uart: bool, counts: bool) -> Iterator[
     command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
     by_serial = uart or emulated.by_serial
     console = "" if by_serial else ",chardev=line,arg=stapes-console"
+    console += f",arg=stapes-microphone={microphone.path}" if microphone else ""
     command += ["-semihosting-config", f"enable=on,target=native{console}"]
     command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if by_serial else "null"]
     try:
-        process = TargetProcess(command, pass_fds=[theirs.fileno()])
+        heard = [microphone.descriptor] if microphone else []
+        process = TargetProcess(command, pass_fds=[theirs.fileno(), *heard])
     except BaseException:
         ours.close()
         raise

@@ -20,6 +20,7 @@ from stapes.link.frame import Receiver, encode
 from stapes.link.layout import numbers
 from stapes.link.live import STATUS_ANSWER, LiveClient
 from stapes.link.messages import PROTOCOL_VERSION, Message, error_code, error_texts
+from stapes.link.record import RECORD_ANSWER, RecordClient
 from stapes.reference import LiveKind
 
 
@@ -270,6 +271,7 @@ def test_another_protocol_is_an_identity_error() -> None:
         for message in Message
         if not message.name.startswith("LIVE_")
         and message not in (Message.RESET, Message.REBOOT, Message.BAUD, Message.FAULT)
+        and message not in (Message.RECORD, Message.SAMPLES)
     ],
 )
 @pytest.mark.parametrize("answer", [b"", b"\1", bytes(30), b"\xff" * 61])
@@ -441,3 +443,18 @@ def test_a_device_left_at_another_speed_is_found() -> None:
 def test_a_line_without_a_speed_keeps_it() -> None:
     client, _ = connected()
     assert client.speed_up() is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"\1", bytes(9), bytes(12) + b"\1", bytes(8) + b"\1\0\0\0", bytes(14)[:13]]
+)
+@pytest.mark.parametrize("message", [Message.RECORD, Message.SAMPLES])
+def test_a_recorder_that_lies_is_an_error(message: Message, answer: bytes) -> None:
+    device = FakeDevice()
+    client = RecordClient(device, timeout=3.0, hello_timeout=3.0)
+    client.hello()
+    device.override[Message.RECORD] = RECORD_ANSWER.pack(sample_rate=16000, gain=2048)
+    assert client.start(16000) == 8.0
+    device.override[message] = answer
+    with pytest.raises(LinkError, match=message.name):
+        client.start(16000) if message == Message.RECORD else client.samples()

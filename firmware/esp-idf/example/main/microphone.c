@@ -142,7 +142,12 @@ static uint32_t dropped(void *context) {
     return stapes_ring_dropped(&ring);
 }
 
+static uint32_t gain(void *context) {
+    (void)context;
+    return CONFIG_STAPES_I2S_GAIN;
+}
+
 const stapes_audio_t *board_audio(void) {
-    static const stapes_audio_t source = {start, take, dropped, stop, NULL};
+    static const stapes_audio_t source = {start, take, dropped, stop, gain, NULL};
     return &source;
 }
