@@ -17,9 +17,11 @@ WAITS = ("stapes review",)
 
 
 def commands(page: str) -> list[list[str]]:
-    """Arguments of `stapes` of every indented command; those that need a board or wait, and fenced ones, are left out."""
+    """Arguments of `stapes` of every indented command but those that need a board or wait; fenced ones are none."""
     found = re.findall(r"^    (stapes .*)$", page, flags=re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD + WAITS)]
+    return [
+        shlex.split(line)[1:] for line in found if not any(part in line for part in NEEDS_A_BOARD + WAITS)
+    ]
 
 
 def without_stapes(cache: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import console, progress_bar
+from stapes.cli.common import JsonOption, console, progress_bar, save_json
 
 
 def review(
@@ -21,6 +21,7 @@ def review(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
+    json: JsonOption = None,
 ) -> None:
     """Show clips with spectrogram, sound and the network's scores, doubtful ones first; a click corrects the label.
 
@@ -42,6 +43,7 @@ def review(
             server.serve_forever(poll_interval=0.1)
         finally:
             changes = reviewed.changes()
+            save_json(json, {"clips": len(reviewed.entries), "changes": changes})
             if changes:
                 table = directory / "clips.csv"
                 text = f'{table}: {", ".join(changes)}. To train with it: kind = "csv" under [dataset]'
