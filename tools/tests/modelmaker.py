@@ -636,8 +636,8 @@ class ModelMaker:
 
     # The file
 
-    def build(self, outputs: Sequence[int] | None = None) -> bytes:
-        """The file's bytes; the outputs default to the last tensor made."""
+    def build(self, outputs: Sequence[int] | None = None, metadata: bytes | None = None) -> bytes:
+        """The file's bytes; the outputs default to the last tensor made. `metadata` as TensorFlow Lite's tasks read."""
         builder = flatbuffers.Builder(1024)
         main = self.ops
         initialiser: list[_Op] = []
@@ -683,6 +683,10 @@ class ModelMaker:
             "Buffers": _offsets(builder, buffers),
             "Version": 3,
         }
+        if metadata is not None:
+            entry = {"Name": builder.CreateString("TFLITE_METADATA"), "Buffer": len(buffers)}
+            fields["Buffers"] = _offsets(builder, [*buffers, _buffer(builder, metadata)])
+            fields["Metadata"] = _offsets(builder, [_table(builder, "Metadata", entry)])
         builder.Finish(_table(builder, "Model", fields), file_identifier=b"TFL3")
         return bytes(builder.Output())
 

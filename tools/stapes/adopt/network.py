@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stapes.adopt.metadata import sample_rate_of
 from stapes.compiler import compile_graph
 from stapes.errors import BundleError, ModelError
 from stapes.files import read_file
@@ -62,6 +63,12 @@ def adopt(
 
     Raises `ModelError` for what is no full-int8 network, `BundleError` for one that does not fit the front end.
     """
+    rate = sample_rate_of(data)
+    if rate is not None and rate != frontend.sample_rate:
+        raise BundleError(
+            f"{name} takes sound of {rate} Hz, its metadata says, and this front end hears {frontend.sample_rate} Hz",
+            hint=f"give the front end that it was trained with, --set sample_rate={rate}",
+        )
     graph = read_int8(data, name)
     shape = graph.tensor(graph.inputs[0]).shape
     features = frontend.n_features

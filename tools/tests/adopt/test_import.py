@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +18,7 @@ from modelmaker import ModelMaker
 from small_bundle import FRAMES, LABELS, make_small_bundle
 
 from stapes.adopt import read_settings
+from stapes.adopt.metadata import sample_rate_of
 from stapes.errors import RecipeError
 from stapes.features import FixedFrontend
 from stapes.graph import load_graph, read_tflite, simplify
@@ -182,6 +184,44 @@ def test_a_network_of_sixteen_bits_gets_edges_of_eight(softmax: bool, tmp_path: 
     if softmax:
         status, text = command("check", "wide", "--target", "host", "--clips", "1")
         assert status == 0, text
+
+
+def metadata_of(rate: int) -> bytes:
+    """TensorFlow Lite's metadata of a network whose input hears sound of `rate` Hz."""
+    builder = flatbuffers.Builder()
+
+    def table(fields: dict[int, tuple[str, int]]) -> int:
+        builder.StartObject(8)
+        for field, (kind, value) in fields.items():
+            slot = {"offset": builder.PrependUOffsetTRelativeSlot, "byte": builder.PrependUint8Slot}
+            slot.get(kind, builder.PrependUint32Slot)(field, value, 0)
+        return int(builder.EndObject())
+
+    def vector(entry: int) -> int:
+        builder.StartVector(4, 1, 4)
+        builder.PrependUOffsetTRelative(entry)
+        return int(builder.EndVector())
+
+    content = table({0: ("byte", 4), 1: ("offset", table({0: ("uint", rate)}))})
+    inputs = vector(table({3: ("offset", content)}))
+    builder.Finish(table({3: ("offset", vector(table({2: ("offset", inputs)})))}))
+    return bytes(builder.Output())
+
+
+def test_another_sample_rate_than_the_file_says_is_refused(tmp_path: Path, command: Any) -> None:
+    shape = (1, 30, BANDS, 1)
+    assert sample_rate_of(network(shape).build()) is None
+    data = network(shape).build(metadata=metadata_of(22050))
+    assert sample_rate_of(data) == 22050
+    for end in range(0, len(metadata_of(1)), 3):  # damaged, it says nothing
+        assert sample_rate_of(network(shape).build(metadata=metadata_of(22050)[:end])) in (None, 22050)
+    (tmp_path / "n.tflite").write_bytes(data)
+    status, text = command("import", "n.tflite", *IMPORT)
+    assert status == 1 and "22050 Hz, its metadata says" in text and "16000 Hz" in text
+    assert not (tmp_path / "bundle").exists()
+    (tmp_path / "n.tflite").write_bytes(network(shape).build(metadata=metadata_of(16000)))
+    status, text = command("import", "n.tflite", *IMPORT)
+    assert status == 0, text
 
 
 def test_labels_come_with_the_network_or_in_a_table(tmp_path: Path, command: Any) -> None:
