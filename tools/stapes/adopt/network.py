@@ -93,6 +93,11 @@ def _with_state(
     data: bytes, graph: Graph, name: str, frames: int, bands_first: bool, scores: Scores
 ) -> Network:
     """A network whose variables go on from window to window: as it came."""
+    if "int16" in _other_edges(data):
+        raise ModelError(
+            f"{name} begins or ends in int16 and keeps state ({graph.states[0].name}): it is not changed",
+            hint="convert it with inference_input_type and inference_output_type int8 or float32",
+        )
     last = _last(graph)
     if bands_first and frames > 1:
         raise ModelError(
