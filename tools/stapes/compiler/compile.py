@@ -30,7 +30,7 @@ from stapes.graph import Graph, check_supported, load_graph
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
 
-LOWERINGS: dict[str, Lowering] = {
+_NARROW: dict[str, Lowering] = {
     **builder.LOWERINGS,
     **lower_conv.LOWERINGS,
     **lower_elementwise.LOWERINGS,
@@ -39,7 +39,17 @@ LOWERINGS: dict[str, Lowering] = {
     **lower_pool.LOWERINGS,
     **lower_recurrent.LOWERINGS,
 }
-"""How each operator becomes layers."""
+LOWERINGS: dict[str, Lowering] = {
+    kind: replace(
+        lowering,
+        kernels=(
+            *lowering.kernels,
+            *(lower_int16.LOWERINGS[kind].kernels if kind in lower_int16.LOWERINGS else ()),
+        ),
+    )
+    for kind, lowering in _NARROW.items()
+}
+"""How each operator becomes layers, and the kernels for activations of 8 and 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 
-from stapes.compiler import lower_int16
 from stapes.compiler.builder import ALIASES
 from stapes.compiler.compile import LOWERINGS
 from stapes.compiler.structures import runtime
@@ -62,8 +61,7 @@ def _limits() -> list[str]:
         if name not in _NOT_OF_OPERATORS
     ]
     known = runtime().structures
-    lowerings = (*LOWERINGS.values(), *lower_int16.LOWERINGS.values())
-    for kernel in sorted({name for lowering in lowerings for name in lowering.kernels}):
+    for kernel in sorted({name for lowering in LOWERINGS.values() for name in lowering.kernels}):
         narrow = [
             f"`{member.name}` {_WIDTHS[member.ctype]:,}"
             for member in known[f"stapes_{kernel}_t"].members
@@ -90,8 +88,6 @@ def operators_page() -> str:
     lines = []
     for kind, attributes, notes in operator_rows():
         kernels = LOWERINGS[kind].kernels if kind in LOWERINGS else ()
-        if kind in lower_int16.LOWERINGS:
-            kernels = (*kernels, *lower_int16.LOWERINGS[kind].kernels)
         named = ", ".join(f"`{name}`{marks.get(name, '')}" for name in kernels)
         given = ", ".join(f"`{name}`" for name in attributes.split(", ") if name)
         nothing = "no code" if kind in ALIASES else "taken off"

@@ -139,6 +139,6 @@ class Graph:
     def is_wide(self, op: Op) -> bool:
         """Whether `op` reads or makes activations of 16 bits."""
         return any(
-            index >= 0 and self.tensors[index].is_wide and self.tensors[index].data is None
-            for index in (*op.inputs, *op.outputs)
+            index >= 0 and tensor.is_wide and tensor.data is None and not tensor.is_variable
+            for index, tensor in ((index, self.tensors[index]) for index in (*op.inputs, *op.outputs))
         )

@@ -182,12 +182,12 @@ def test_a_port_may_come_back(
     real = connection.open_target
     monkeypatch.setattr(flash_module, "PORT_SECONDS", 0.01)
     monkeypatch.setattr(
-        connection, "open_target", lambda target, elf: real(f"board:host@{next(absent, port)}")
+        connection, "open_target", lambda target, elf, microphone: real(f"board:host@{next(absent, port)}")
     )
     assert confirm(bundle, "host", port, program.build_id).board == "host"
     monkeypatch.setattr(flash_module, "HELLO_SECONDS", 0.1)
     monkeypatch.setattr(
-        connection, "open_target", lambda target, elf: real(f"board:host@{tmp_path / 'absent'}")
+        connection, "open_target", lambda target, elf, microphone: real(f"board:host@{tmp_path / 'absent'}")
     )
     with pytest.raises(TargetError, match="cannot open"):
         confirm(bundle, "host", port, None)

@@ -251,7 +251,7 @@ def connected(monkeypatch: pytest.MonkeyPatch, device: LyingDevice) -> None:
     """`device` behind every target."""
 
     @contextmanager
-    def opened(target: str, elf: Path | None = None) -> Iterator[LyingDevice]:
+    def opened(target: str, elf: Path | None = None, microphone: None = None) -> Iterator[LyingDevice]:
         yield device
 
     monkeypatch.setattr(connection, "open_target", opened)

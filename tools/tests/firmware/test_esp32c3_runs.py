@@ -66,7 +66,7 @@ def test_every_bit_is_the_references(
     tmp_path: Path,
 ) -> None:
     @contextmanager
-    def opened(target: str, elf: Path | None = None) -> Iterator[Esp32c3]:
+    def opened(target: str, elf: Path | None = None, microphone: None = None) -> Iterator[Esp32c3]:
         yield chip
 
     monkeypatch.setattr(connection, "open_target", opened)
