@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stapes.cli.common import console
 from stapes.firmware import find_program, tools
 from stapes.firmware.tools import PROGRAMS, ToolStatus
 
@@ -73,7 +74,7 @@ def test_doctor_says_which_are_not_the_tested_ones(
     monkeypatch.setattr(tools, "PROGRAMS", (ESPTOOL,))
     monkeypatch.setattr(tools, "PACKAGES", ())
     monkeypatch.setattr(tools, "_find", lambda tool: ToolStatus(tool, version, "x"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)  # so that no cell is folded
     status, said = run_stapes("doctor", "--json", str(tmp_path / "x.json"))
     assert status == 0 and words in said and ("pip install" in said) is install_shown
     assert ("tested:" in said) is ("tested:" in words)
