@@ -302,7 +302,13 @@ def test_the_command_ends_with_what_changed(tree: Path, bundle: Bundle) -> None:
     command = [sys.executable, "-m", "stapes", "review", str(tree), "--bundle", str(bundle.directory)]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*command, "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # Who runs the tests in the background may ignore SIGINT; a program inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
