@@ -1,8 +1,11 @@
 /* Operators on single elements. */
-#include "elementwise.h"
+#include "requantize.h"
 
-/* One output row of a function of two operands. */
-STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, stapes_function_t function) {
+typedef int32_t (*function_t)(const void *parameters, int32_t first, int32_t second);
+
+/* One output row of a function of two operands of one or two bytes. */
+STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, function_t function,
+                         const uint32_t bytes) {
     int8_t *output = call->output;
     for (uint32_t plane = 0; plane < o->planes; plane++) {
         const int8_t *columns1 = call->rows[0] + plane * o->plane_step1;
@@ -11,14 +14,30 @@ STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, 
             const int8_t *first = columns1 + column * o->column_step1;
             const int8_t *second = columns2 + column * o->column_step2;
             for (uint32_t channel = 0; channel < o->channels; channel++) {
-                const int32_t value =
-                    function(call->layer->parameters, *first + o->offset1, *second + o->offset2);
-                *output++ = (int8_t)stapes_clamp(value + o->zero_point, o->minimum, o->maximum);
+                const int32_t x = bytes == 2u ? stapes_half(first) : *first;
+                const int32_t y = bytes == 2u ? stapes_half(second) : *second;
+                const int32_t value = function(call->layer->parameters, x + o->offset1, y + o->offset2);
+                const int32_t bounded = stapes_clamp(value + o->zero_point, o->minimum, o->maximum);
+                if (bytes == 2u) {
+                    stapes_set_half(output, bounded);
+                } else {
+                    *output = (int8_t)bounded;
+                }
+                output += bytes;
                 first += o->channel_step1;
                 second += o->channel_step2;
             }
         }
     }
+}
+
+static inline int32_t sum(const void *parameters, int32_t first, int32_t second) {
+    const stapes_add_t *p = parameters;
+    const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
+    first = stapes_multiply(first * scale, p->multiplier1, p->shift1);
+    second = stapes_multiply(second * scale, p->multiplier2, p->shift2);
+    /* Ties round up, so a difference is not a sum with a negative multiplier. */
+    return stapes_multiply(p->subtracts ? first - second : first + second, p->multiplier, p->shift);
 }
 
 /* One operand of the short way: round(round((x + offset) * 2^20 * multiplier / 2^31) / 2^shift), halves away
@@ -102,7 +121,7 @@ void stapes_add(const stapes_call_t *call) {
     const int first_is_exact = p->shift1 == 0 && p->multiplier1 == 1 << 30;
     const int second_is_exact = p->shift2 == 0 && p->multiplier2 == 1 << 30;
     if (!is_short(p)) {
-        apply(call, o, stapes_sum);
+        apply(call, o, sum, 1);
         return;
     }
     const int is_one_run =
@@ -122,6 +141,10 @@ void stapes_add(const stapes_call_t *call) {
     stapes_limit(call->output, row, o->minimum, o->maximum);
 }
 
+void stapes_add_int16(const stapes_call_t *call) {
+    apply(call, &((const stapes_add_int16_t *)call->layer->parameters)->operands, sum, 2);
+}
+
 static inline int32_t square(const void *parameters, int32_t first, int32_t second) {
     const stapes_squared_difference_t *p = parameters;
     const int32_t scale = (int32_t)((uint32_t)1 << p->left_shift);
@@ -131,7 +154,7 @@ static inline int32_t square(const void *parameters, int32_t first, int32_t seco
 }
 
 void stapes_squared_difference(const stapes_call_t *call) {
-    apply(call, &((const stapes_squared_difference_t *)call->layer->parameters)->operands, square);
+    apply(call, &((const stapes_squared_difference_t *)call->layer->parameters)->operands, square, 1);
 }
 
 static inline int32_t quotient(const void *parameters, int32_t first, int32_t second) {
@@ -155,19 +178,46 @@ static inline int32_t quotient(const void *parameters, int32_t first, int32_t se
 }
 
 void stapes_div(const stapes_call_t *call) {
-    apply(call, &((const stapes_div_t *)call->layer->parameters)->operands, quotient);
+    apply(call, &((const stapes_div_t *)call->layer->parameters)->operands, quotient, 1);
+}
+
+static inline int32_t product(const void *parameters, int32_t first, int32_t second) {
+    const stapes_mul_t *p = parameters;
+    return stapes_multiply(first * second, p->multiplier, p->shift);
 }
 
 void stapes_mul(const stapes_call_t *call) {
-    apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, stapes_product);
+    apply(call, &((const stapes_mul_t *)call->layer->parameters)->operands, product, 1);
+}
+
+void stapes_mul_int16(const stapes_call_t *call) {
+    apply(call, &((const stapes_mul_int16_t *)call->layer->parameters)->operands, product, 2);
+}
+
+static inline int32_t larger(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first > second ? first : second;
 }
 
 void stapes_maximum(const stapes_call_t *call) {
-    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, stapes_larger);
+    apply(call, &((const stapes_maximum_t *)call->layer->parameters)->operands, larger, 1);
+}
+
+void stapes_maximum_int16(const stapes_call_t *call) {
+    apply(call, &((const stapes_maximum_int16_t *)call->layer->parameters)->operands, larger, 2);
+}
+
+static inline int32_t smaller(const void *parameters, int32_t first, int32_t second) {
+    (void)parameters;
+    return first < second ? first : second;
 }
 
 void stapes_minimum(const stapes_call_t *call) {
-    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, stapes_smaller);
+    apply(call, &((const stapes_minimum_t *)call->layer->parameters)->operands, smaller, 1);
+}
+
+void stapes_minimum_int16(const stapes_call_t *call) {
+    apply(call, &((const stapes_minimum_int16_t *)call->layer->parameters)->operands, smaller, 2);
 }
 
 static inline int32_t bent(const void *parameters, int32_t first, int32_t second) {
@@ -177,7 +227,7 @@ static inline int32_t bent(const void *parameters, int32_t first, int32_t second
 }
 
 void stapes_prelu(const stapes_call_t *call) {
-    apply(call, &((const stapes_prelu_t *)call->layer->parameters)->operands, bent);
+    apply(call, &((const stapes_prelu_t *)call->layer->parameters)->operands, bent, 1);
 }
 
 void stapes_lookup(const stapes_call_t *call) {

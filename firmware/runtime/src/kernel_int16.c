@@ -1,6 +1,7 @@
 /* Operators on activations of 16 bits. */
-#include "elementwise.h"
+#include "requantize.h"
 #include "sigmoid.h"
+#include "transpose.h"
 
 /* Products of int16 and int8 whose sum has 32 bits, whatever they are. */
 #define BLOCK 511u
@@ -66,17 +67,14 @@ void stapes_transpose_conv_int16(const stapes_call_t *call) {
             const stapes_channel_int16_t *channel = &p->channels[i];
             const int8_t *weights = p->weights + i * kernel;
             int64_t sum = channel->bias;
-            /* The input at row r reaches this one with the kernel's row step + pad_top - r * stride. */
             for (uint32_t y = 0; y < p->kernel_height; y++) {
-                const uint32_t above = call->step + p->pad_top - y;
-                const uint32_t row = above / p->stride_height;
-                if (call->step + p->pad_top < y || above % p->stride_height != 0 || row >= p->input_rows) {
+                const uint32_t row = stapes_reaching(call->step + p->pad_top, y, p->stride_height);
+                if (row >= p->input_rows) {
                     continue;
                 }
                 for (uint32_t x = 0; x < p->kernel_width; x++) {
-                    const uint32_t before = column + p->pad_left - x;
-                    const uint32_t at = before / p->stride_width;
-                    if (column + p->pad_left < x || before % p->stride_width != 0 || at >= p->input_columns) {
+                    const uint32_t at = stapes_reaching(column + p->pad_left, x, p->stride_width);
+                    if (at >= p->input_columns) {
                         continue;
                     }
                     sum += dot(call->rows[row] + 2u * at * tap, 2, weights + y * line + x * tap, tap);
@@ -87,43 +85,6 @@ void stapes_transpose_conv_int16(const stapes_call_t *call) {
             output += 2;
         }
     }
-}
-
-/* One output row of a function of two operands. */
-STAPES_INLINE void apply(const stapes_call_t *call, const stapes_operands_t *o, stapes_function_t function) {
-    int8_t *output = call->output;
-    for (uint32_t plane = 0; plane < o->planes; plane++) {
-        const int8_t *columns1 = call->rows[0] + plane * o->plane_step1;
-        const int8_t *columns2 = call->rows[1] + plane * o->plane_step2;
-        for (uint32_t column = 0; column < o->columns; column++) {
-            const int8_t *first = columns1 + column * o->column_step1;
-            const int8_t *second = columns2 + column * o->column_step2;
-            for (uint32_t channel = 0; channel < o->channels; channel++) {
-                const int32_t value =
-                    function(call->layer->parameters, stapes_half(first), stapes_half(second));
-                stapes_set_half(output, stapes_clamp(value, o->minimum, o->maximum));
-                output += 2;
-                first += o->channel_step1;
-                second += o->channel_step2;
-            }
-        }
-    }
-}
-
-void stapes_add_int16(const stapes_call_t *call) {
-    apply(call, &((const stapes_add_int16_t *)call->layer->parameters)->operands, stapes_sum);
-}
-
-void stapes_mul_int16(const stapes_call_t *call) {
-    apply(call, &((const stapes_mul_int16_t *)call->layer->parameters)->operands, stapes_product);
-}
-
-void stapes_maximum_int16(const stapes_call_t *call) {
-    apply(call, &((const stapes_maximum_int16_t *)call->layer->parameters)->operands, stapes_larger);
-}
-
-void stapes_minimum_int16(const stapes_call_t *call) {
-    apply(call, &((const stapes_minimum_int16_t *)call->layer->parameters)->operands, stapes_smaller);
 }
 
 void stapes_rescale(const stapes_call_t *call) {

@@ -1,5 +1,6 @@
 /* TRANSPOSE_CONV: every output gathers what the inputs scatter. */
 #include "requantize.h"
+#include "transpose.h"
 
 /* What one input column adds to a sum. */
 static int32_t dot(const int8_t *in, const int8_t *weights, uint32_t depth, int32_t offset) {
@@ -18,17 +19,14 @@ void stapes_transpose_conv(const stapes_call_t *call) {
         for (uint32_t channel = 0; channel < p->output_channels; channel++) {
             const int8_t *weights = p->weights + channel * kernel;
             int32_t sum = p->channels[channel].bias;
-            /* The input at row r reaches this one with the kernel's row step + pad_top - r * stride. */
             for (uint32_t y = 0; y < p->kernel_height; y++) {
-                const uint32_t above = call->step + p->pad_top - y;
-                const uint32_t row = above / p->stride_height;
-                if (call->step + p->pad_top < y || above % p->stride_height != 0 || row >= p->input_rows) {
+                const uint32_t row = stapes_reaching(call->step + p->pad_top, y, p->stride_height);
+                if (row >= p->input_rows) {
                     continue;
                 }
                 for (uint32_t x = 0; x < p->kernel_width; x++) {
-                    const uint32_t before = column + p->pad_left - x;
-                    const uint32_t at = before / p->stride_width;
-                    if (column + p->pad_left < x || before % p->stride_width != 0 || at >= p->input_columns) {
+                    const uint32_t at = stapes_reaching(column + p->pad_left, x, p->stride_width);
+                    if (at >= p->input_columns) {
                         continue;
                     }
                     sum += dot(call->rows[row] + at * tap, weights + y * line + x * tap, tap, p->offset);
