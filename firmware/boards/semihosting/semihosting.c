@@ -71,36 +71,43 @@ static bool debugger_attached(void) {
 
 #endif
 
-/* The words of the command line are `name` or `name=value`. */
-bool semihosting_argument(const char *name, char *value, size_t capacity) {
+/* The words of the command line are `name` or `name=value`. By hand: this is in every image, and with it
+ * would be the library's functions on strings. */
+__attribute__((cold)) bool semihosting_argument(const char *name, char *value, size_t capacity) {
     if (debugger_attached()) {
         return false;
     }
-    char text[128] = "";
+    char text[128];
     const volatile uintptr_t block[2] = {(uintptr_t)text, sizeof text - 1u};
     if (call(SYS_GET_CMDLINE, block).value != 0u) {
         return false;
     }
-    const size_t length = strlen(name);
-    for (const char *word = text; word != NULL; word = strchr(word, ' ')) {
-        word += *word == ' ' ? 1 : 0;
-        const char end = strncmp(word, name, length) == 0 ? word[length] : 'x';
-        if (end == '\0' || end == ' ' || end == '=') {
-            const char *from = word + length + (end == '=' ? 1 : 0);
-            const size_t count = strcspn(from, " ");
-            if (count >= capacity) {
-                return false;
+    for (const char *at = text; *at != '\0';) {
+        const char *rest = name;
+        while (*rest != '\0' && *at == *rest) {
+            at++;
+            rest++;
+        }
+        const bool found = *rest == '\0' && (*at == '\0' || *at == ' ' || *at == '=');
+        if (found) {
+            at += *at == '=' ? 1 : 0;
+            for (; capacity != 0u; capacity--) {
+                if (*at == '\0' || *at == ' ') {
+                    *value = '\0';
+                    return true;
+                }
+                *value++ = *at++;
             }
-            memcpy(value, from, count);
-            value[count] = '\0';
-            return true;
+            return false;
+        }
+        while (*at != '\0' && *at++ != ' ') {
         }
     }
     return false;
 }
 
 bool semihosting_console(void) {
-    char value[SEMIHOSTING_ARGUMENT];
+    char value[1];
     return semihosting_argument("stapes-console", value, sizeof value);
 }
 

@@ -276,11 +276,8 @@ __attribute__((cold)) int stapes_engine_run(stapes_engine_t *engine, const int8_
 }
 
 int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observer, void *context) {
-    if (engine == NULL) {
+    if (engine == NULL || engine->model == NULL) {
         return STAPES_E_ARGUMENT;
-    }
-    if (engine->model == NULL) {
-        return STAPES_E_STATE;
     }
     engine->observer = observer;
     engine->observer_context = context;
@@ -288,11 +285,8 @@ int stapes_engine_set_observer(stapes_engine_t *engine, stapes_observer_t observ
 }
 
 int stapes_engine_set_profile(stapes_engine_t *engine, uint32_t (*ticks)(void), uint32_t *per_layer) {
-    if (engine == NULL) {
+    if (engine == NULL || engine->model == NULL) {
         return STAPES_E_ARGUMENT;
-    }
-    if (engine->model == NULL) {
-        return STAPES_E_STATE;
     }
     engine->ticks = per_layer == NULL ? NULL : ticks;
     engine->per_layer = per_layer;
