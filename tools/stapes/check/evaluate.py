@@ -293,6 +293,8 @@ def _result(bundle: Bundle, folds: list[int], seen: list[_Decided], content: lis
     labels = bundle.manifest.labels
     by_fold = [[clip for clip in seen if clip.fold == fold] for fold in folds]
     result: dict[str, Any] = {
+        "bundle": bundle.manifest.name,
+        "bundle_hash": bundle.hash,
         "folds": folds,
         "labels": [*labels, "unknown"],
         "clips": [len(clips) for clips in by_fold],

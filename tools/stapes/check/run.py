@@ -227,7 +227,7 @@ def check_bundle(
     `uart_log` is a file for every byte of the line.
     """
     progress("building", 0, 1)
-    prepared = prepared or prepare(bundle, target, Path(directory))
+    prepared = prepared or prepare(bundle, target, Path(directory), progress=progress)
     reference = Reference(bundle)
     report = CheckReport(
         target=target,

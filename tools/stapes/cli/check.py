@@ -20,7 +20,7 @@ from stapes.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from stapes.check import CheckReport, Outcome
+    from stapes.check import CheckReport, ClipSet, Outcome
 
 DEMO_TARGET = "qemu:netduinoplus2"
 
@@ -29,6 +29,9 @@ ClipsOption = Annotated[
 ]
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page.")
+]
+SoundOption = Annotated[
+    bool, typer.Option("--sound", help="With --html: the sound of every clip, not only of the first few.")
 ]
 MetricsOption = Annotated[
     Path | None, typer.Option("--metrics", metavar="FILE", help="Also write the figures as OpenMetrics text.")
@@ -53,6 +56,7 @@ def check(
     ] = None,
     json: JsonOption = None,
     html: HtmlOption = None,
+    sound: SoundOption = False,
     metrics: MetricsOption = None,
     baseline: Annotated[
         Path | None,
@@ -73,10 +77,11 @@ def check(
 
     if update_baseline and baseline is None:
         raise typer.BadParameter("say which file: --baseline FILE", param_hint="--update-baseline")
-    report = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
+    _sound_is_for_pages(sound, html)
+    report, chosen = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
     value = report.as_json()
     save_json(json, value)
-    _save([report], html=html, metrics=metrics)
+    _save([report], chosen, html=html, sound=sound, metrics=metrics)
     print_check(report, console)
     _exit_unless_passed(report)
     shown = proved_for_all_inputs(report.bundle, target)
@@ -99,6 +104,7 @@ def compare(
     ] = None,
     json: JsonOption = None,
     html: HtmlOption = None,
+    sound: SoundOption = False,
     metrics: MetricsOption = None,
 ) -> None:
     """Run the same clips on several targets; put bits, decisions, counts, flash and RAM side by side."""
@@ -106,6 +112,7 @@ def compare(
     from stapes.recipe import Bundle
     from stapes.report import comparison_table
 
+    _sound_is_for_pages(sound, html)
     loaded = Bundle.load(bundle)
     with working("reading recordings"):
         chosen = select_clips(loaded, data, clips)
@@ -122,7 +129,7 @@ def compare(
         raise typer.BadParameter("name at least one target", param_hint="--targets")
     equal = all(report.passed for report in reports)
     save_json(json, {"targets": [report.as_json() for report in reports], "equal": equal})
-    _save(reports, html=html, metrics=metrics)
+    _save(reports, chosen, html=html, sound=sound, metrics=metrics)
     console.print(comparison_table(reports))
     if not equal:
         raise typer.Exit(1)
@@ -151,14 +158,16 @@ def demo(
         note("instead:", "running on this computer rather than the emulated STM32F4")
         target = "host"
     console.print(f"target: {target}")
-    report = _check(bundle, target, data, clips, full=False, out=out)
+    report, chosen = _check(bundle, target, data, clips, full=False, out=out)
     value = report.as_json()
     save_json(out / "report.json", value)
     save_json(json, value)
-    _save([report], html=out / "report.html", metrics=None)
+    _save([report], chosen, html=out / "report.html", sound=False, metrics=None)
     print_check(report, console)
     _exit_unless_passed(report)
-    console.print(f"report: {out / 'report.html'} and report.json; generated C: {out / 'generated'}")
+    console.print(
+        f"report: {out / 'report.html'} and report.json; generated C: {out / 'generated'}", soft_wrap=True
+    )
 
 
 def _check(
@@ -170,7 +179,7 @@ def _check(
     full: bool,
     out: Path | None,
     uart_log: Path | None = None,
-) -> CheckReport:
+) -> tuple[CheckReport, ClipSet]:
     from stapes.check import check_bundle, select_clips
     from stapes.files import safe_name
     from stapes.recipe import Bundle
@@ -188,15 +197,28 @@ def _check(
             uart_log=uart_log and uart_log / f"check-{safe_name(target)}.log",
             progress=progress,
         )
-    return report
+    return report, chosen
 
 
-def _save(reports: list[CheckReport], *, html: Path | None, metrics: Path | None) -> None:
-    from stapes.report import html_report, open_metrics
+def _sound_is_for_pages(sound: bool, html: Path | None) -> None:
+    if sound and html is None:
+        raise typer.BadParameter("only together with --html", param_hint="--sound")
+
+
+def _save(
+    reports: list[CheckReport], clips: ClipSet, *, html: Path | None, sound: bool, metrics: Path | None
+) -> None:
+    from stapes.report import hear, html_report, open_metrics
 
     values = [report.as_json() for report in reports]
     if html is not None:
-        save_file(html, html_report(values), "--html")
+        run = {result.clip for report in reports for result in report.results}
+        spec = reports[0].bundle.manifest.frontend
+        with progress_bar(after=2.0) as progress:
+            heard = hear(
+                [clip for clip in clips.clips if clip.name in run], spec, sound=sound, progress=progress
+            )
+        save_file(html, html_report(values, heard), "--html")
     if metrics is not None:
         save_file(metrics, open_metrics(values), "--metrics")
 

@@ -5,12 +5,14 @@ from stapes.report.comparison import comparison_table
 from stapes.report.cost import cost_table
 from stapes.report.evaluation import classes_table, evaluation_table, robustness_table
 from stapes.report.farm import farm_tables, junit_xml, print_farm
+from stapes.report.heard import Heard, hear
 from stapes.report.html import html_report
 from stapes.report.metrics import open_metrics
 from stapes.report.results import checked_result, result_kind
 from stapes.report.sheet import sheet
 
 __all__ = [
+    "Heard",
     "check_summary",
     "check_table",
     "checked_result",
@@ -19,6 +21,7 @@ __all__ = [
     "cost_table",
     "evaluation_table",
     "farm_tables",
+    "hear",
     "html_report",
     "junit_xml",
     "open_metrics",

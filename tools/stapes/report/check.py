@@ -123,4 +123,4 @@ def _reference(report: CheckReport) -> str:
 def print_check(report: CheckReport, console: Console) -> None:
     """The table, then the summary."""
     console.print(check_table(report))
-    console.print(check_summary(report))
+    console.print(check_summary(report), soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,8 @@ def html_report(
 ) -> str:
     """The page for results of `stapes check`, `compare`, `evaluate` and `frontend parity`, in any mixture.
 
-    `heard` are sounds and pictures of clips that an evaluation found wrong, by name. `missing` names what has no
-    result, and why: with any, the page says that all together failed.
+    `heard` are pictures and sounds of clips by name: those that were checked, or that an evaluation found wrong.
+    `missing` names what has no result, and why: with any, the page says that all together failed.
     """
     kinds: dict[str, list[Result]] = {"check": [], "evaluate": [], "parity": []}
     for result in results:
@@ -76,8 +76,9 @@ def html_report(
             kinds["check"] += result["targets"]
         elif kind is not None:
             kinds[kind].append(result)
-    checks = kinds["check"]
-    names = list(dict.fromkeys(check["bundle"] for check in checks))
+    checks, heard = kinds["check"], heard or {}
+    named = [result["bundle"] for result in (*checks, *kinds["evaluate"]) if "bundle" in result]
+    names = list(dict.fromkeys(named))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -91,10 +92,55 @@ def html_report(
             cycles=_cycles(checks),
             arenas=_arenas(checks),
             evaluations=[(value, columns_of(value), _evaluated(value)) for value in kinds["evaluate"]],
-            heard=heard or {},
+            heard=heard,
+            seen=_seen(heard, checks),
+            silent=any(not clip.sound for clip in heard.values()),
             parities=[_parity(value) for value in kinds["parity"]],
         )
     )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a target said of a clip; `target` is empty where all targets said the same."""
+
+    target: str
+    prediction: str
+    confidence: float
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A clip of checks, for the caption of its picture."""
+
+    name: str
+    label: str | None
+    said: Sequence[_Said]
+    as_drawn: bool
+    """Every target's features equal Python's, of which the picture is."""
+
+
+def _seen(heard: Mapping[str, Heard], checks: Sequence[Result]) -> list[_Seen]:
+    by_name = [{row["clip"]: row for row in check["results"]} for check in checks]
+    seen = []
+    for name in heard:
+        rows = [(check, rows[name]) for check, rows in zip(checks, by_name, strict=True) if name in rows]
+        if not rows:
+            continue
+        said = [
+            _Said(
+                check["target"],
+                row["prediction"],
+                row["confidence"],
+                wrong=check["source"] != "synthetic" and row["prediction"] != row["label"],
+            )
+            for check, row in rows
+        ]
+        if len({replace(each, target="") for each in said}) == 1:
+            said = [replace(said[0], target="")]
+        seen.append(_Seen(name, rows[0][1]["label"], said, all(row["features_equal"] for _, row in rows)))
+    return seen
 
 
 @cache

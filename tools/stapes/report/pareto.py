@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stapes.bench.pareto import SIZES, Point
-from stapes.errors import StapesError, ToolError
+from stapes.errors import StapesError
 from stapes.files import write_atomic
+from stapes.packages import needed_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,10 +43,8 @@ def draw_pareto(points: Sequence[Point], path: Path) -> None:
 
     Raises `ToolError` without matplotlib, `StapesError` for a format that it does not know.
     """
-    try:
+    with needed_for("drawing", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ToolError(f"drawing needs matplotlib ({error})", hint="pip install 'stapes[train]'") from error
     figure = Figure(figsize=(12, 4), layout="constrained")
     panels = figure.subplots(1, len(SIZES), sharey=True)
     for panel, (size, title) in zip(panels, SIZES.items(), strict=True):

@@ -197,7 +197,14 @@ class _Robustness(_Part):
     conditions: list[_Condition]
 
 
+_LEFT_OUT = (
+    "bundle", "bundle_hash", "test", "float", "windows", "foreground", "background", "calibration", "robustness",
+)  # fmt: skip
+
+
 class _Evaluation(_Part):
+    bundle: str | None = None
+    bundle_hash: str | None = None
     folds: list[int]
     clips: list[Count] = []
     test: str | None = None
@@ -225,7 +232,7 @@ class _Evaluation(_Part):
     @model_validator(mode="before")
     @classmethod
     def _no_nulls(cls, value: Any) -> Any:
-        for key in ("test", "float", "windows", "foreground", "background", "calibration", "robustness"):
+        for key in _LEFT_OUT:
             if isinstance(value, dict) and key in value and value[key] is None:
                 raise ValueError(f"{key} is null: leave it out")
         return value

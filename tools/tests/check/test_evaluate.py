@@ -93,6 +93,7 @@ def test_every_figure_is_there_and_fits_the_others(tmp_path: Path) -> None:
     for text in ("| bell | 2 |", "calibration error", "| pink, SNR 10 dB |"):
         assert text in card
     page = html_report([found])
+    assert f"bundle {bundle.manifest.name} {bundle.hash[:12]}<" in page
     for text in ("Disturbed sounds", "pink, SNR 10 dB", "Does confidence mean what it says?", "precision"):
         assert text in page
     for text in ("macro F1", "white, SNR 0 dB", "calibration error"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,12 @@ def test_check_writes_everything_and_report_reads_it(directory: Path, tmp_path: 
     assert files["x.txt"].read_text().endswith("# EOF\n")
     assert (files["logs"] / "check-host.log").stat().st_size > 1000
     assert stapes("report", files["x.json"], "--out", files["page.html"]).exit_code == 0
-    assert files["page.html"].read_text() == files["x.html"].read_text()
+    heard = re.compile(r"<section>\n<h2>Clips, as devices.*?</section>\n", re.DOTALL)
+    page = files["x.html"].read_text()
+    assert len(heard.findall(page)) == 1 and page.count("<audio") == page.count('alt="spectrogram of') == 1
+    assert files["page.html"].read_text() == heard.sub("", page)
+    refused = check(directory, "--sound")
+    assert refused.exit_code == 2 and "--html" in refused.output
 
 
 def test_a_regression_is_one_line_and_status_1(directory: Path, tmp_path: Path) -> None:

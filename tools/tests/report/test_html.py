@@ -18,11 +18,13 @@ from report_results import EVALUATION, EVALUATION_WITH_EVERYTHING, PARITY
 from small_bundle import make_small_bundle
 
 from stapes.check import CheckReport, check_bundle, select_clips
+from stapes.compiler import compile_bundle
 from stapes.compiler.plan import Region
+from stapes.datasets import synthetic_clips
 from stapes.device import prepare
-from stapes.recipe import FrontendSpec
+from stapes.recipe import MICRO, Bundle, FrontendSpec
 from stapes.report import checked_result, html_report, result_kind
-from stapes.report.heard import Heard
+from stapes.report.heard import Heard, hear
 from stapes.report.html import Arena
 from stapes.report.memory_map import memory_svg
 from stapes.report.picture import DIVERGING, HEAT, data_uri, palette
@@ -31,11 +33,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FLAGS += ["--hide-scrollbars", "--virtual-time-budget=5000"]
-WIDTHS = (1280, 400)
+MODELS = Path(__file__).parents[3] / "models"
+WIDTHS = (1280, 1200, 400)
 
 LOOK = """
 <script>
 const problems = [];
+const touch = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+const touching = boxes => boxes.filter((a, i) => boxes.slice(i + 1).some(b => touch(a, b))).length;
 addEventListener("error", event => problems.push("error: " + event.message), true);
 addEventListener("securitypolicyviolation", event => problems.push("fetched: " + event.blockedURI));
 addEventListener("load", () => {
@@ -50,6 +55,8 @@ addEventListener("load", () => {
     bars: [...document.querySelectorAll(".bar i")].map(bar => bar.getBoundingClientRect().width),
     small: [...document.querySelectorAll("td, th, p, .name, .bar, figcaption")]
       .filter(e => parseFloat(getComputedStyle(e).fontSize) < 11).length,
+    wide: [...document.querySelectorAll(".scroll")].filter(e => e.scrollWidth > e.clientWidth).length,
+    touching: touching([...document.querySelectorAll("svg.map text")].map(text => text.getBoundingClientRect())),
     problems,
   }), "*");
 });
@@ -114,16 +121,53 @@ def test_a_browser_shows_everything(checked: CheckReport, tmp_path: Path) -> Non
         assert width >= 600 and rectangles == 2 + len(checked.plan.regions)
         assert len(view["bars"]) == 2 * 2 * len(checked.plan.layers) + 3 and max(view["bars"]) > 50
         assert view["small"] == 0
+        assert view["touching"] == 0
+        assert view["wide"] == 0 or view["width"] == 400
+
+
+def test_tables_fit_1200_pixels(checked: CheckReport, tmp_path: Path) -> None:
+    """Fifty classes, names as long as data sets have them, boards by their ports, five folds."""
+    labels = [f"hand_saw {index}" for index in range(48)] + ["crackling_fire_and_smoke", "washing machine"]
+    one = checked.as_json()
+    rows = [{**one["results"][0], "label": name, "prediction": name, "clip": "1-100210-B-36" * 8 + ".wav",
+             "counts_per_window": 123456789.0} for name in labels]  # fmt: skip
+    port = "board:nucleo_f446re@/dev/serial/by-id/usb-STMicroelectronics_STM32_STLink_0667FF49-if02"
+    check = {**one, "labels": labels, "results": rows, "target": port, "counter": "instructions"}
+    counts = [[40] * 51 for _ in labels]
+    evaluation = {**EVALUATION_WITH_EVERYTHING, "labels": [*labels, "unknown"], "folds": [1, 2, 3, 4, 5]}
+    evaluation["firmware"] = {
+        "accuracy_mean": 0.9,
+        "accuracy_sd": 0.01,
+        "per_fold": [0.9] * 5,
+        "confusion": counts,
+    }
+    page = html_report([check, *[{**one, "target": f"qemu:a-machine-{n}"} for n in range(5)], evaluation])
+    view = look(page, tmp_path)[1200]
+    assert view["wide"] == 0 and view["overflow"] <= 0
+
+
+def test_no_label_of_any_memory_map_touches_another(tmp_path: Path) -> None:
+    """As a browser draws the maps of the networks that are delivered."""
+    for name in ("esc10", "esc10-tiny", "esc10-nano"):
+        plan = compile_bundle(Bundle.load(MODELS / name))
+        drawing = memory_svg(plan)
+        assert drawing.count("<rect") == 2 + len(plan.regions)
+        page = f"<!DOCTYPE html><head></head><body>{drawing}</body>"
+        (tmp_path / name).mkdir()
+        for view in look(page, tmp_path / name).values():
+            assert view["touching"] == 0 and view["drawings"]
 
 
 def test_the_look_sees_what_is_wrong(checked: CheckReport, tmp_path: Path) -> None:
     """The checker above can fail: a script error, a fetch, a wide element, a broken picture."""
     broken = """<script>nothing()</script><img src="https://example.invalid/x.png"><img src="data:image/png;base64,AA">
-        <div style="width:3000px">x</div></body>"""
+        <div style="width:3000px">x</div>
+        <div class="scroll"><div style="width:3000px">x</div></div>
+        <svg class="map"><text y="9">one</text><text y="12">two</text></svg></body>"""
     view = look(html_report([checked.as_json()]).replace("</body>", broken), tmp_path)[400]
     assert any("nothing" in problem for problem in view["problems"])
     assert any("example.invalid" in problem for problem in view["problems"])
-    assert view["overflow"] > 0
+    assert view["overflow"] > 0 and view["wide"] > 0 and view["touching"] > 0
     assert [natural for natural, _, _ in view["pictures"]][-2:] == [0, 0]
 
 
@@ -209,6 +253,58 @@ def test_labels_of_the_memory_map_stay_in_their_regions() -> None:
         assert float(x) + 6.6 * len(text) <= 70 + 9.0 * (region.last + 1)
     narrow = replace(regions[0], last=40)
     assert 'fill="black">a' not in memory_svg(Arena("net", 1000, 100, (narrow, *regions[1:])))
+
+
+def test_every_clip_can_be_seen_and_small_ones_heard(checked: CheckReport, tmp_path: Path) -> None:
+    spec = checked.bundle.manifest.frontend
+    clips = synthetic_clips(("a", "<b>"), 3, spec.sample_rate, 1.0, seed=1)
+    one = checked.as_json()
+    rows = [
+        {
+            **one["results"][0],
+            "clip": clip.name,
+            "label": "<b>",
+            "prediction": "a",
+            "features_equal": place != 1,
+        }
+        for place, clip in enumerate(clips)
+    ]
+    value = {**one, "results": rows, "source": "recordings"}
+    page = html_report([value], hear(clips, spec, sound=False))
+    assert page.count('alt="spectrogram of') == page.count("<audio controls") == 3
+    assert page.count(f': &lt;b&gt;,  said <b class="bad">a</b> ({rows[0]["confidence"]:.2f})') == 3
+    assert page.count("differ: this is Python") == 1 and "--sound" not in page
+    other = {**value, "target": "other", "results": [{**rows[0], "prediction": "<b>"}]}
+    both = html_report([value, other], hear(clips, spec, sound=False))
+    assert (
+        f'host said <b class="bad">a</b> ({rows[0]["confidence"]:.2f}), other said <b>&lt;b&gt;</b>' in both
+    )
+    synthetic = html_report([{**value, "source": "synthetic"}], hear(clips, spec, sound=False))
+    assert " said <b>a</b>" in synthetic and "left out" not in synthetic
+    for view in look(page, tmp_path).values():
+        assert view["problems"] == [] and view["fetched"] == [] and view["overflow"] <= 0
+        assert [natural for natural, _, _ in view["pictures"]][-3:] == [spec.frames(spec.sample_rate)] * 3
+
+
+def test_sounds_that_are_not_small_are_there_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = FrontendSpec()
+    clips = synthetic_clips(("a",), 3, spec.sample_rate, 1.0, seed=1)
+    monkeypatch.setattr("stapes.report.heard.SMALL_BYTES", 2 * clips[0].pcm.nbytes)
+    assert [bool(clip.sound) for clip in hear(clips, spec, sound=False).values()] == [True, True, False]
+    heard = hear(clips, spec, sound=True)
+    for clip in clips:
+        assert base64.b64decode(heard[clip.name].sound.partition(",")[2])[44:] == clip.pcm.tobytes()
+
+
+@pytest.mark.parametrize("settings", [{"n_mfcc": 13}, {"pcen": {}}, {**MICRO, "micro": True}])
+def test_other_features_than_log_mel_have_pictures(settings: dict[str, Any]) -> None:
+    spec = FrontendSpec.model_validate(settings)
+    assert Heard.of(np.arange(-8000, 8000, dtype=np.int16), spec).picture.startswith("data:image/png;base64,")
+
+
+def test_an_evaluation_names_its_bundle() -> None:
+    page = html_report([{**EVALUATION, "bundle": "<mine>", "bundle_hash": "0123456789abcdef"}])
+    assert "<title>stapes: &lt;mine&gt;</title>" in page and "bundle &lt;mine&gt; 0123456789ab<" in page
 
 
 def test_wrong_clips_can_be_seen_and_heard() -> None:
