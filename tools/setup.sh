@@ -8,24 +8,47 @@ python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 
 log=$(mktemp)
+child=
 trap 'rm -f "$log"' EXIT
+trap 'stopped 130' INT
+trap 'stopped 143' TERM HUP
 
-# with_dots TEXT COMMAND…: says what it does, a dot every other second, and the end of the output when it fails.
+# stopped STATUS: what was started in the background does not hear Ctrl-C; half a `pip install` is done again.
+stopped() {
+    [ -z "$child" ] || { kill "$child" 2>/dev/null && wait "$child" 2>/dev/null || true; }
+    echo
+    echo "setup: interrupted; the same command goes on from here" >&2
+    exit "$1"
+}
+
+# with_dots TEXT COMMAND…: says what it does, that it still does (a dot on a terminal, a line in a log), and the end of
+# the output when it fails.
 with_dots() {
-    printf 'setup: %s ' "$1"
+    what=$1
     shift
+    [ -t 1 ] && printf 'setup: %s ' "$what" || echo "setup: $what"
     "$@" >"$log" 2>&1 &
-    while kill -0 $! 2>/dev/null; do
-        printf .
+    child=$!
+    seconds=0
+    while kill -0 "$child" 2>/dev/null; do
         sleep 2
+        seconds=$((seconds + 2))
+        if [ -t 1 ]; then
+            printf .
+        elif [ $((seconds % 20)) = 0 ]; then
+            echo "setup: still at it after $seconds s"
+        fi
     done
-    if wait $!; then
-        echo " done"
+    status=0
+    wait "$child" || status=$?
+    child=
+    if [ "$status" = 0 ]; then
+        [ -t 1 ] && echo " done" || echo "setup: done after $seconds s"
     else
-        echo " failed:"
+        echo "setup: failed:"
         tail -n 20 "$log" >&2
-        return 1
     fi
+    return "$status"
 }
 
 # program:package. The compiler for the host is needed; without the others the demo runs on the host alone.
@@ -47,7 +70,8 @@ case "$missing" in *gcc-xtensa-lx106*) missing="$missing picolibc-xtensa-lx106-e
 [ -x "$venv/bin/python" ] || "$python" -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 
 apt_install() {
-    "$@" apt-get update -qq && "$@" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+    "$@" dpkg --configure -a # what an earlier run left half done
+    "$@" apt-get -o DPkg::Lock::Timeout=300 update -qq && "$@" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing
 }
 
 if [ -n "$missing" ]; then
