@@ -8,7 +8,7 @@ import stapes
 
 PACKAGE = Path(stapes.__file__).parent
 ROOT = PACKAGE.parents[1]
-EVERYBODY = {"definitions", "errors", "files", "programs", "progress", "version"}
+EVERYBODY = {"definitions", "errors", "files", "packages", "programs", "progress", "version"}
 
 
 def documented_rooms() -> list[str]:

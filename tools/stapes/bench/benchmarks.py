@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stapes.errors import StapesError
+from stapes.errors import StapesError, ToolError
 from stapes.files import canonical_json, package_hash, sha256, write_json
 from stapes.firmware.build import require_compiler, source_hash
+from stapes.packages import require
 from stapes.programs import run_program
 from stapes.progress import Progress, no_progress
 from stapes.targets import board_for_target, require_target
@@ -272,9 +272,10 @@ def _missing(command: str, kind: Kind, places: Places) -> str | None:
     for word, original in zip(words, shlex.split(command), strict=True):
         if "{" in original and not Path(word).exists():
             return f"{word} is not there"
-    for package in kind.packages:
-        if find_spec(package) is None:
-            return f"the Python package {package} is missing"
+    try:
+        require("it", *kind.packages)
+    except ToolError as error:
+        return str(error)
     try:
         if "--target" in words:
             target = words[words.index("--target") + 1]

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.device import connect_live, prepare
-from stapes.errors import ToolError
 from stapes.files import finite
 from stapes.live.host import HostListener
 from stapes.live.scene import Sound, Truth, scene
+from stapes.packages import needed_for
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
@@ -142,13 +142,9 @@ def score_events(
 
 
 def _packages() -> tuple[Any, Any]:
-    try:
+    with needed_for("scoring events", "sed_eval", "dcase_util"):
         import dcase_util
         import sed_eval
-    except ImportError as error:
-        raise ToolError(
-            f"scoring events needs sed_eval ({error})", hint="pip install 'stapes[events]'"
-        ) from error
     return dcase_util, sed_eval
 
 

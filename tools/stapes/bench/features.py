@@ -11,6 +11,7 @@ import numpy as np
 
 from stapes.datasets import ESC10_LABELS, synthetic_clips
 from stapes.features import FixedFrontend, OutputQuantization
+from stapes.packages import needed_for
 from stapes.recipe import FrontendSpec
 
 _SECONDS = 5.0
@@ -20,7 +21,8 @@ _ROUNDS = 5
 
 def bench_features(spec: FrontendSpec, output: OutputQuantization) -> dict[str, Any]:
     """The keys of `stapes bench features --json`: medians of five rounds in turn, by this thread's processor time."""
-    import librosa
+    with needed_for("measuring beside librosa", "librosa"):
+        import librosa
 
     sounds = [clip.pcm for clip in synthetic_clips(ESC10_LABELS, _CLIPS, spec.sample_rate, _SECONDS, seed=1)]
     frontend = FixedFrontend(spec)

@@ -58,7 +58,7 @@ def sweep(
     After Ctrl-C the same command goes on; the same command in several terminals searches together.
     """
     from stapes.datasets import noise_clips
-    from stapes.errors import ToolError
+    from stapes.packages import needed_for
     from stapes.recipe import load_recipe
     from stapes.training import Setup, default_cache
     from stapes.training.backend import require_packages
@@ -66,10 +66,8 @@ def sweep(
     from stapes.training.sweep import Range, content_hash, for_search, varied
     from stapes.training.sweep import sweep as search
 
-    try:
+    with needed_for("a search", "tomli_w"):
         import tomli_w
-    except ImportError as error:
-        raise ToolError(f"a search needs tomli-w ({error})", hint="pip install 'stapes[scale]'") from error
     asked = load_recipe(recipe)
     ranges = [Range.parse(text) for text in vary]
     varies = any(each.key == "training.noise_sampled" for each in ranges)

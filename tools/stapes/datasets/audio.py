@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.datasets.containers import Layout, Patched, inspect
-from stapes.errors import DataError, ToolError
+from stapes.errors import DataError
+from stapes.packages import needed_for
 
 SAMPLE_RATES = (1_000, 1_000_000)
 """Hz; a header that says anything else is not believed."""
@@ -260,11 +261,7 @@ def _opened(path: Path) -> Iterator[_Source]:
 
 
 def _packages() -> tuple[Any, Any]:
-    try:
+    with needed_for("reading recordings", "soundfile", "soxr"):
         import soundfile
         import soxr
-    except (ImportError, OSError) as error:
-        raise ToolError(
-            f"reading recordings needs soundfile and soxr ({error})", hint="pip install 'stapes[audio]'"
-        ) from error
     return soundfile, soxr

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from stapes.datasets.catalogue import Published
-from stapes.errors import DataError, ToolError
+from stapes.errors import DataError
+from stapes.packages import needed_for
 from stapes.progress import Progress, no_progress
 
 _CHUNK = 1 << 16
@@ -34,8 +35,8 @@ class _Resuming:
         self._part, self._most, self._progress = part, most, progress
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        import requests
-
+        with needed_for("fetching", "requests"):
+            import requests
         have = self._part.stat().st_size if self._part.exists() else 0
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
@@ -119,11 +120,9 @@ def _fetch(source: Published, out: Path, url: str, progress: Progress) -> Path:
 
 
 def _download(source: Published, out: Path, url: str, progress: Progress) -> Path:
-    try:
+    with needed_for("fetching", "pooch", "requests"):
         import pooch
         import requests
-    except ImportError as error:
-        raise ToolError(f"fetching needs pooch ({error})", hint="pip install 'stapes[audio]'") from error
     pooch.get_logger().setLevel("ERROR")
     name = f"{out.name}.zip" if source.url.endswith(".zip") else f"{out.name}.tar.gz"
     part = out.parent / f"{name}.part"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stapes.errors import ToolError
 from stapes.features.mel import band_weights
 from stapes.features.tables import LOG_UNIT
+from stapes.packages import needed_for
 from stapes.recipe import FrontendSpec
 
 Float64 = npt.NDArray[np.float64]
@@ -62,10 +62,8 @@ def librosa_values(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Float64:
 
 
 def _librosa() -> Any:
-    try:
+    with needed_for("librosa's features", "librosa"):
         import librosa
-    except ImportError as error:
-        raise ToolError("librosa is not installed", hint="pip install 'stapes[train]'") from error
     return librosa
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stapes.errors import ToolError
+from stapes.packages import needed_for
 
 PASS = 0.45
 """Highest frequency that passes whole, in PCM sample rates; what lies above 1 - PASS is rejected."""
@@ -92,10 +92,8 @@ def _low_pass() -> _Array:
 
 def _half_band() -> _Array:
     """Every other tap of a half-band filter is a filter of its own with one band (Vaidyanathan and Nguyen, 1987)."""
-    try:
+    with needed_for("designing filters", "scipy"):
         from scipy.signal import remez
-    except ImportError as error:
-        raise ToolError("SciPy is missing", hint="pip install scipy") from error
     taps = np.zeros(2 * HALF_BAND_TAPS - 1)
     taps[::2] = remez(HALF_BAND_TAPS, [0, PASS], [1], fs=1.0, maxiter=200) / 2
     taps[HALF_BAND_TAPS - 1] = 0.5

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stapes.errors import StapesError, ToolError
+from stapes.errors import StapesError
 from stapes.features.fixed import FixedFrontend
 from stapes.features.librosa_reference import librosa_log_mel
 from stapes.features.tables import OutputQuantization
 from stapes.files import write_atomic
+from stapes.packages import needed_for
 from stapes.recipe import FrontendSpec
 
 
@@ -23,10 +24,8 @@ def draw(
 
     The device's picture is the int8 features taken back to the log's unit; the difference is before int8.
     """
-    try:
+    with needed_for("drawing", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ToolError("matplotlib is not installed", hint="pip install 'stapes[train]'") from error
     reference = librosa_log_mel(pcm, spec)
     frontend = FixedFrontend(spec)
     steps = frontend.features(pcm, output).astype(np.float64) - output.zero_point

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from stapes.errors import ToolError
+from stapes.packages import PACKAGES, Package
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +92,14 @@ def _program(
     return Tool(name, needed_for, install, macos, windows, command=command, library=library, tested=tested)
 
 
-def _package(name: str, needed_for: str, extra: str) -> Tool:
-    command = f"pip install 'stapes[{extra}]'"
-    return Tool(name, needed_for, command, command, command.replace("'", '"'), package=name)
+def _package(package: Package) -> Tool:
+    name, command = package.distribution, package.install
+    return Tool(name, package.needed_for, command, command, command.replace("'", '"'), package=name)
 
 
 def _flasher(command: str, needed_for: str, oldest: str, tested: str) -> Tool:
     """A flashing program that pip installs."""
-    tool = _package(command, needed_for, "flash")
+    tool = _package(Package(command, "flash", needed_for))
     return replace(tool, package="", command=command, oldest=oldest, tested=tested)
 
 
@@ -194,14 +195,6 @@ PROGRAMS = (
     _flasher("esptool", "flashing Espressif boards", "5.0", "5.6"),
 )
 
-PACKAGES = (
-    _package("tflite-micro", "the network's independent reference", "hil"),
-    _package("soundfile", "reading recordings", "audio"),
-    _package("soxr", "resampling recordings", "audio"),
-    _package("librosa", "front-end parity, training", "train"),
-    _package("tensorflow", "training", "train"),
-)
-
 
 @cache
 def find_program(command: str) -> str | None:
@@ -248,7 +241,7 @@ def _has_library(compiler: str, library: str) -> bool:
 
 def find_tools() -> list[ToolStatus]:
     """Every tool and package with the version found here."""
-    return [_find(tool) for tool in (*PROGRAMS, *PACKAGES)]
+    return [_find(tool) for tool in (*PROGRAMS, *map(_package, PACKAGES))]
 
 
 def _find(tool: Tool) -> ToolStatus:

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.definitions import limit, limits
-from stapes.errors import ModelError, ToolError
+from stapes.errors import ModelError
 from stapes.graph.int4 import unpack_int4
 from stapes.graph.ir import Attribute, Graph, Op, Quantization, Tensor
 from stapes.graph.schema import ACTIVATIONS, OPTIONS, PADDINGS
 from stapes.graph.variables import resolve_variables
+from stapes.packages import needed_for
 
 _IDENTIFIER = b"TFL3"
 _DTYPES = {
@@ -46,10 +47,8 @@ def read_tflite(data: bytes, name: str = "model.tflite") -> Graph:
 
     Raises `ModelError` when the file is corrupt, has several subgraphs, or keeps its constants elsewhere.
     """
-    try:
+    with needed_for("reading networks", "tflite"):
         import tflite
-    except ImportError as error:
-        raise ToolError("the Python package tflite is missing", hint="pip install tflite") from error
     try:
         return _Reader(tflite, data).graph()
     except ModelError as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stapes.datasets.audio import audio_blocks, audio_info
 from stapes.errors import ToolError
+from stapes.packages import needed_for
 
 Pcm = npt.NDArray[np.int16]
 
@@ -73,12 +74,8 @@ class MicrophoneSource:
     """This computer's microphone."""
 
     def __init__(self, sample_rate: int) -> None:
-        try:
+        with needed_for("this computer's microphone", "sounddevice"):
             import sounddevice
-        except (ImportError, OSError) as error:
-            raise ToolError(
-                f"this computer's microphone needs sounddevice ({error})", hint="pip install 'stapes[live]'"
-            ) from error
         self._queue: queue.SimpleQueue[Pcm] = queue.SimpleQueue()
         self._rate = sample_rate
         self._position = 0

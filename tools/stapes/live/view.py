@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any, ClassVar
 
-from stapes.errors import StapesError, ToolError
+from stapes.errors import StapesError
 from stapes.live.picture import picture
 from stapes.live.session import Session
+from stapes.packages import needed_for
 
 REFRESH_SECONDS = 0.1
 
@@ -17,13 +18,9 @@ def live_view(session: Session) -> Any:
 
     Its `error` holds what ended the session early. Raises `ToolError` without the package.
     """
-    try:
+    with needed_for("the live view", "textual", instead="give --plain"):
         from textual.app import App
         from textual.widgets import Static
-    except ImportError as error:
-        raise ToolError(
-            f"the live view needs textual ({error})", hint="pip install 'stapes[live]', or give --plain"
-        ) from error
 
     class View(App[None]):
         CSS = "Screen { overflow: hidden; } Static { width: 100%; height: 100%; }"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import os
 import pickle
 import signal
@@ -26,6 +25,7 @@ import numpy.typing as npt
 from stapes.errors import ModelError, ToolError
 from stapes.graph import Graph, Tensor, read_tflite, simplify, write_tflite
 from stapes.int8 import initial_state
+from stapes.packages import is_there, require
 
 Array = npt.NDArray[np.generic]
 WORKER = Path(__file__).with_name("tflm_worker.py")
@@ -43,6 +43,7 @@ class _Worker:
     """One process for all networks of a command; started with the first, gone with the command."""
 
     def __init__(self) -> None:
+        require("the TFLM interpreter", "tflite_micro", instead="use the NumPy reference")
         self.owner = os.getpid()
         self.unneeded: list[int] = []
         """Numbers of networks that nobody holds any more; told with the next request."""
@@ -169,7 +170,7 @@ class TflmOracle:
     @staticmethod
     def available() -> bool:
         """Whether the package tflite-micro is installed."""
-        return importlib.util.find_spec("tflite_micro") is not None
+        return is_there("tflite_micro")
 
     @property
     def graph(self) -> Graph:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import Any
 
-from stapes.errors import ToolError
-
-_HINT = "pip install 'stapes[train]'"
+from stapes.packages import needed_for, require
 
 
 def require_packages() -> None:
     """Raise `ToolError` where Keras or TensorFlow is missing, without the seconds that importing them takes."""
-    missing = [name for name in ("keras", "tensorflow") if find_spec(name) is None]
-    if missing:
-        raise ToolError(f"training needs TensorFlow: no module {' and '.join(missing)}", hint=_HINT)
+    require("training", "keras", "tensorflow")
 
 
 def import_keras() -> Any:
@@ -23,11 +18,9 @@ def import_keras() -> Any:
     # Faster convolutions; TensorFlow reads this once, when it is first imported.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with needed_for("training", "keras", "tensorflow"):
         import keras
         import tensorflow  # noqa: F401 (Keras imports its backend lazily; conversion needs this one)
-    except ImportError as error:
-        raise ToolError(f"training needs TensorFlow ({error})", hint=_HINT) from error
     return keras
 
 

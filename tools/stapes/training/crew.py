@@ -11,7 +11,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from stapes.errors import TargetError, ToolError
+from stapes.errors import TargetError
+from stapes.packages import needed_for
 
 Work = Callable[..., Any]
 """Called with its own arguments, then `report(value)` and `stop() -> bool`. Must be importable: it is sent by name."""
@@ -108,10 +109,8 @@ class RayCrew:
     """
 
     def __init__(self, address: str, jobs: int) -> None:
-        try:
+        with needed_for("a cluster", "ray"):
             import ray
-        except ImportError as error:
-            raise ToolError(f"a cluster needs Ray ({error})", hint="pip install 'stapes[scale]'") from error
         self._ray: Any = ray
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         options |= {"num_cpus": jobs, "include_dashboard": False} if address == "local" else {}

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stapes.errors import RecipeError, ToolError
+from stapes.errors import RecipeError
 from stapes.graph import STATISTICS_KINDS, Graph, Op, Quantization, Tensor, read_tflite, write_tflite
 from stapes.int8 import run_graph
+from stapes.packages import require
 from stapes.recipe import Recipe
 from stapes.training.batches import normalize
 from stapes.training.evaluate import clip_accuracy
@@ -33,13 +34,7 @@ STATISTICS, FOREST = "CUSTOM:stapes_statistics", "CUSTOM:stapes_forest"
 
 def require_forest_packages() -> None:
     """Raise `ToolError` where scikit-learn or emlearn is missing."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("sklearn", "emlearn") if find_spec(name) is None]
-    if missing:
-        raise ToolError(
-            f"training a forest needs {' and '.join(missing)}", hint="pip install 'stapes[train]'"
-        )
+    require("training a forest", "sklearn", "emlearn")
 
 
 def forest_nodes(forest: Any) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:

@@ -19,6 +19,7 @@ from stapes.adopt import Backbone
 from stapes.errors import ModelError, RecipeError, ToolError
 from stapes.files import sha256
 from stapes.graph import STATISTICS_LAG, Editor, Tensor, write_tflite
+from stapes.packages import needed_for
 from stapes.recipe import Recipe
 from stapes.training.forest import encoded_nodes, statistics_graph
 from stapes.training.head import Float64, Head, Int8, dense_layer, trees_behind
@@ -149,7 +150,8 @@ def read_head(
             )
         if name in _TREES:
             _require_width(path, int(last.n_features_in_), embedding)
-            import emlearn
+            with needed_for("trees of scikit-learn", "emlearn"):
+                import emlearn
 
             classes, forest = (
                 int(last.n_classes_),
@@ -182,12 +184,8 @@ def read_head(
 
 
 def _load(path: Path) -> Any:
-    try:
+    with needed_for("reading a classifier", "joblib"):
         import joblib
-    except ImportError as error:
-        raise ToolError(
-            "reading a classifier needs joblib and scikit-learn", hint="pip install 'stapes[train]'"
-        ) from error
     try:
         return joblib.load(path)
     except OSError as error:

@@ -18,8 +18,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from stapes.datasets import Clip, Dataset
-from stapes.errors import RecipeError, StapesError, ToolError
+from stapes.errors import RecipeError, StapesError
 from stapes.files import canonical_json, sha256
+from stapes.packages import needed_for
 from stapes.recipe import Recipe
 
 Score = Callable[[Recipe, Path], float]
@@ -178,10 +179,8 @@ def content_hash(dataset: Dataset, noise: Sequence[Clip] = ()) -> str:
 
 
 def _optuna() -> Any:
-    try:
+    with needed_for("a search", "optuna"):
         import optuna
-    except ImportError as error:
-        raise ToolError(f"a search needs Optuna ({error})", hint="pip install 'stapes[scale]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

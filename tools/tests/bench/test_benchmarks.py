@@ -156,9 +156,9 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.Mo
         f"{tmp_path / 'none'}/{name} is not there" for name in ("esc10", "esc10-tiny")
     }
     assert "not measured: " in benchmarks_page(result)
-    monkeypatch.setattr(rows, "find_spec", lambda _: None)
+    monkeypatch.setattr("stapes.packages.find_spec", lambda _: None)
     result = bench_all(nothing, tmp_path, only="bench features")
-    assert [row["skipped"] for row in result["rows"]] == ["the Python package librosa is missing"]
+    assert [row["skipped"] for row in result["rows"]] == ["it needs librosa; pip install 'stapes[train]'"]
     monkeypatch.setenv("PATH", str(tmp_path))
     find_program.cache_clear()
     result = bench_all(nothing, tmp_path, only="bench frontend --target qemu:mps2-an386")
