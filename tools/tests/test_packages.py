@@ -161,8 +161,8 @@ ALWAYS_THERE = {
     ),
 }
 """What `dependencies` of pyproject.toml bring under these names: without one of them stapes is not installed."""
-AFTER_REQUIRE = {"tensorflow", "sklearn", "emlearn"}
-"""What training imports again and again after `require_packages` or `require_forest_packages`."""
+AFTER_REQUIRE = {"tensorflow", "sklearn", "emlearn", "ray"}
+"""What training imports again and again, behind the first import that is guarded."""
 
 
 def test_nothing_else_may_be_missing() -> None:

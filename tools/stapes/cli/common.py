@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -27,6 +27,53 @@ from stapes.files import printable, write_atomic, write_json
 from stapes.progress import Progress
 
 
+class _Silence:
+    """When something was last said, and a thread that says so when it was long ago: no command leaves anybody to wonder
+    whether it still works.
+    """
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self._attended = 0
+
+    def break_(self) -> None:
+        """Something is being said."""
+        self.last = time.monotonic()
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Something is shown that moves, or a person is waited for."""
+        self._attended += 1
+        try:
+            yield
+        finally:
+            self._attended -= 1
+            self.break_()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While a command runs."""
+        end, self.last = threading.Event(), time.monotonic()
+        thread = threading.Thread(target=self._watch, args=(end, self.last), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
+
+    def _watch(self, end: threading.Event, begin: float) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads
+            while not end.wait(_LOOK_SECONDS):
+                now = time.monotonic()
+                if not self._attended and now - self.last >= _MOST_SILENT_SECONDS:
+                    errors.print(Text(f"  still working, after {duration(now - begin)}", style="dim"))
+
+
+_silence = _Silence()
+attended = _silence.attended
+
+
 class _PlainConsole(Console):
     """Everything that stapes prints goes through here: text of strangers (labels, file names, what a device says) is
     neither markup nor a command to the terminal. What is styled is a rich Text.
@@ -34,6 +81,11 @@ class _PlainConsole(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console.print`; silence is over."""
+        _silence.break_()
+        super().print(*objects, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
@@ -122,6 +174,8 @@ Update = Callable[[str, str, int, int], None]
 """Called with whose progress it is, what is being done, how many are done, and how many there are (0: not known)."""
 
 _LOOK_SECONDS, _LEAST_SECONDS, _MOST_SECONDS = 0.5, 2.0, 25.0
+_MOST_SILENT_SECONDS = 28.0
+"""For work that has no progress to tell; a little more, so that what tells of its progress speaks first."""
 
 
 @contextmanager
@@ -137,7 +191,7 @@ def progress_bar(after: float = 0.0) -> Iterator[Progress]:
 def progress_bars(after: float = 0.0) -> Iterator[Update]:
     """As `progress_bar`, for several works at the same time."""
     shown: AbstractContextManager[Update] = _Bars(after) if errors.is_interactive else _Lines(after)
-    with shown as update:
+    with attended() if errors.is_interactive else nullcontext(), shown as update:
         yield update
 
 
@@ -265,10 +319,6 @@ def report_error(error: StapesError) -> None:
 class _Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP: everything ends as with Ctrl-C."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
 
 def guarded(run: Callable[[], None]) -> None:
     """Run a command. `StapesError` and errors of the system (a full disk, a place that cannot be written) become a line
@@ -279,7 +329,7 @@ def guarded(run: Callable[[], None]) -> None:
 
     def terminate(number: int, frame: object) -> None:
         received.append(number)
-        raise _Terminated(number)
+        raise _Terminated
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -292,7 +342,8 @@ def guarded(run: Callable[[], None]) -> None:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, terminate)
     try:
-        run()
+        with _silence.watched():
+            run()
     except StapesError as error:
         report_error(error)
         sys.exit(1)
@@ -304,24 +355,30 @@ def guarded(run: Callable[[], None]) -> None:
         report_error(_of_system(error))
         sys.exit(1)
     except SystemExit as end:
-        if not received or end.code != 130:  # Typer calls every KeyboardInterrupt that
+        stop = _stop_behind(end)
+        if end.code != 130 or not (received or stop):
             raise
-        errors.print("terminated")
-        sys.exit(128 + received[0])
-    except _Terminated as end:
-        errors.print(": ".join(["terminated", *_notes(end)]))
-        sys.exit(128 + end.number)
-    except KeyboardInterrupt as end:
-        errors.print(": ".join(["interrupted", *_notes(end)]))
-        sys.exit(130)
+        _say_stopped(stop, received)
+    except KeyboardInterrupt as stop:
+        _say_stopped(stop, received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _notes(error: BaseException) -> list[str]:
-    """What `add_note` added, each note once."""
-    return list(dict.fromkeys(getattr(error, "__notes__", [])))
+def _stop_behind(end: SystemExit) -> KeyboardInterrupt | None:
+    """The KeyboardInterrupt that Typer made this exit of; None where the command itself ended so."""
+    error: BaseException | None = end
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _say_stopped(stop: KeyboardInterrupt | None, received: list[int]) -> NoReturn:
+    """By which signal, and what `add_note` added to it, each note once."""
+    word = "terminated" if received else "interrupted"
+    errors.print(": ".join([word, *dict.fromkeys(getattr(stop, "__notes__", []))]))
+    sys.exit(128 + (received[0] if received else signal.SIGINT))
 
 
 def _of_system(error: OSError) -> StapesError:

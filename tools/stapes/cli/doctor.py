@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, note, save_json
+from stapes.cli.common import JsonOption, attended, console, note, save_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,7 +33,8 @@ def doctor(
     statuses = find_tools()
     if fix:
         save_json(json, _as_json(statuses))  # what was found stays, whatever happens next
-        failed = _fix(statuses, yes=yes)
+        with attended():
+            failed = _fix(statuses, yes=yes)
         statuses = find_tools()
     save_json(json, _as_json(statuses))
     _print(statuses)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import DataOption, JsonOption, console, errors, save_file, save_json
+from stapes.cli.common import DataOption, JsonOption, attended, console, errors, save_file, save_json
 
 if TYPE_CHECKING:
     from stapes.farm import FarmReport
@@ -150,5 +150,5 @@ def _lines() -> Iterator[Callable[[str, str, int, int], None]]:
             tasks[board] = bar.add_task(what, total=None, board=board)
         bar.update(tasks[board], description=what, completed=done, total=total or None)
 
-    with bar:
+    with attended(), bar:
         yield move

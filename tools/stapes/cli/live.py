@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from stapes.cli.common import BundleArgument, DataOption, JsonOption, console, note, save_json, working
+from stapes.cli.common import (
+    BundleArgument,
+    DataOption,
+    JsonOption,
+    attended,
+    console,
+    note,
+    save_json,
+    working,
+)
 
 TargetOption = Annotated[
     str,
@@ -221,11 +230,8 @@ def listen(
     ) as session:
         if session.state.earlier_fault:
             _say(f"before this session the device restarted after {session.state.earlier_fault}")
-        run_session(
-            session,
-            plain=plain or not console.is_terminal,
-            say=_say,
-        )
+        with attended():
+            run_session(session, plain=plain or not console.is_terminal, say=_say)
     state = session.state
     dropped = state.status.dropped if state.status else 0
     save_json(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, attended, console, progress_bar, save_json
 
 if TYPE_CHECKING:
     from stapes.live.record import Recorder
@@ -133,7 +133,7 @@ def _run(recorder: Recorder, seconds: float | None, until_enter: bool) -> None:
     names = recorder.labels.names
     shown = time.monotonic()
     console.print(f"recording to {recorder.path}", soft_wrap=True)
-    with _keys() as keys, _meter() as show:
+    with attended(), _keys() as keys, _meter() as show:
         if keys and names:
             legend = "  ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
             console.print(f"keys: {legend}  0 ends a label", soft_wrap=True)

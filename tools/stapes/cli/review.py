@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import JsonOption, attended, console, progress_bar, save_json
 
 
 def review(
@@ -40,7 +40,8 @@ def review(
         if browser:
             webbrowser.open(server.url)
         try:
-            server.serve_forever(poll_interval=0.1)
+            with attended():
+                server.serve_forever(poll_interval=0.1)
         finally:
             changes = reviewed.changes()
             save_json(json, {"clips": len(reviewed.entries), "changes": changes})

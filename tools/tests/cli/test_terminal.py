@@ -12,6 +12,8 @@ import stat
 import subprocess
 import sys
 import time
+import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 from small_bundle import make_small_bundle
+from sound_trees import write_noise
 from typer.main import get_command
 
 from stapes.cli import common
@@ -322,6 +325,69 @@ def test_who_stops_work_that_goes_on_is_told(capfd: pytest.CaptureFixture[str]) 
         guarded(stopped)
     assert end.value.code == 130
     assert capfd.readouterr().err == "interrupted: the same command goes on from here\n"
+
+
+EMBED = ("--frontend", "frontend.toml", "--set", "window.frames=124", "--data", "data", "--out", "out.npz")
+VARY = ("--vary", "model.dropout=0.1..0.3", "--trials", "2")
+
+
+def stopped(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("work", "command"),
+    [
+        ("stapes.proof.prove_model", ("prove", "model.tflite", "--out", "out")),
+        ("stapes.datasets.fetch.fetch", ("data", "fetch", "esc50", "--out", "out", "--accept-licence")),
+        ("stapes.bench.benchmarks.bench_all", ("bench", "all", "--json", "out.json")),
+        ("stapes.training.train_folds", ("train", "recipe.toml", "--out", "out")),
+        (
+            "stapes.training.sweep.sweep",
+            ("sweep", "recipe.toml", "--out", "out", *VARY, "--trials", "2"),
+        ),
+        ("stapes.training.build_embeddings", ("embed", "statistics", *EMBED)),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_every_command_that_goes_on_says_so_when_it_is_stopped(
+    work: str,
+    command: tuple[str, ...],
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_stapes: Callable[..., tuple[int, str]],
+) -> None:
+    """Through the whole command line, which has a way of its own with Ctrl-C."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(bundle / "model.tflite", tmp_path)
+    (tmp_path / "recipe.toml").write_text('name = "x"\n[dataset]\nkind = "synthetic"\n')
+    (tmp_path / "frontend.toml").write_text('name = "x"\n')
+    for number in range(4):
+        write_noise(tmp_path / f"data/{'ab'[number % 2]}/{number}.wav", 0.3, seed=number)
+    monkeypatch.setattr("stapes.cli.cost.print_cost", lambda *_, **__: None)
+    monkeypatch.setitem(sys.modules, "tomli_w", types.ModuleType("tomli_w"))  # in case it is not installed
+    monkeypatch.setattr(work, stopped)
+    status, said = run_stapes(*command)
+    assert status == 130
+    assert said.endswith("interrupted: the same command goes on from here"), said
+
+
+def test_no_command_is_silent_for_long(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Even one that says nothing of its progress; where a person is waited for, nothing is said."""
+    monkeypatch.setattr(common, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(common, "_MOST_SILENT_SECONDS", 0.2)
+
+    guarded(lambda: time.sleep(0.5))
+    assert capfd.readouterr().err.startswith("  still working, after 0 s\n")
+    with common.attended():
+        guarded(lambda: time.sleep(0.5))
+    assert capfd.readouterr().err == ""
+    common._silence.last = 0.0
+    common.console.print("x")
+    assert time.monotonic() - common._silence.last < 60.0, "what is said breaks it"
 
 
 def test_durations() -> None:

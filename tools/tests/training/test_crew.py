@@ -12,6 +12,7 @@ import pytest
 
 from stapes.errors import DataError, ToolError
 from stapes.training.crew import Crew, open_crew
+from stapes.training.folds import _said_in
 
 HERE = Path(__file__).parent
 
@@ -64,3 +65,15 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ToolError, match=r"stapes\[scale\]"):
         open_crew(1, "local")
+
+
+def test_what_native_code_says_while_a_fold_trains_goes_to_its_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for line in (b"one\n", b"two\n"):
+        with _said_in(tmp_path / "work/fold1.log"):
+            os.write(1, line)
+            os.write(2, b"warning\n")
+    assert (tmp_path / "work/fold1.log").read_bytes() == b"one\nwarning\ntwo\nwarning\n"
+    print("seen")
+    assert capfd.readouterr() == ("seen\n", "")
