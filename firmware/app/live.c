@@ -7,6 +7,7 @@
 #include "board.h"
 #include "device.h"
 #include "live_event.h"
+#include "live_history.h"
 #include "recording.h"
 #include "stapes_app.h"
 
@@ -51,6 +52,9 @@ static void count_time(void) {
 static void reset_stream(void) {
     (void)stapes_live_reset(&app.live);
     app.queue = (live_queue_t){.events = events, .capacity = STAPES_LIVE_QUEUE};
+#if STAPES_LIVE_HISTORY > 0
+    live_history_reset();
+#endif
     app.frames = 0;
     app.view_row = 0;
     app.view_count = 0;
@@ -61,6 +65,9 @@ static void reset_stream(void) {
 /* At most CHUNK samples. */
 static int take_samples(const int16_t *pcm, size_t count) {
     const int error = stapes_live_push(&app.live, pcm, count);
+#if STAPES_LIVE_HISTORY > 0
+    live_history_add(pcm, count);
+#endif
     if (app.live.frames != app.frames) {
         app.frames = app.live.frames;
         memcpy(view[app.view_row % STAPES_LIVE_VIEW], stapes_classifier_newest_row(&app.live.classifier),
@@ -75,6 +82,9 @@ static int take_samples(const int16_t *pcm, size_t count) {
 
 static void lose_samples(uint32_t count) {
     (void)stapes_live_lose(&app.live, count);
+#if STAPES_LIVE_HISTORY > 0
+    live_history_lose(count);
+#endif
     app.frames = app.live.frames;
 }
 
@@ -224,6 +234,9 @@ static int answer(void *context, uint8_t type, const uint8_t *payload, size_t le
     switch (type) {
     case STAPES_MESSAGE_LIVE_PCM: return answer_pcm(payload, length, out);
     case STAPES_MESSAGE_LIVE_LISTEN: return answer_listen(payload, length);
+#if STAPES_LIVE_HISTORY > 0
+    case STAPES_MESSAGE_LIVE_HISTORY: return live_history_answer(payload, length, out, capacity);
+#endif
     case STAPES_MESSAGE_RECORD: return answer_record(payload, length, out);
     case STAPES_MESSAGE_LIVE_STATUS: return answer_status(payload, length, out, capacity);
     default: break;

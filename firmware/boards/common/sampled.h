@@ -1,6 +1,6 @@
 /* A sampled file behind the microphone's interface, for the host and for emulators: 16-bit samples, heard at
  * the pace of the board's clock, again and again. As with a microphone, what nobody reads in a quarter of a
- * second is lost. */
+ * second is lost; where it is faster than the clock, it waits for its reader instead. */
 #ifndef STAPES_SAMPLED_H
 #define STAPES_SAMPLED_H
 
@@ -18,6 +18,6 @@ uint64_t sampled_due(uint32_t sample_rate);
 /* How many times as fast as the clock the file is heard: 1 to SAMPLED_FASTEST. */
 uint32_t sampled_speed(void);
 
-#define SAMPLED_FASTEST 64u
+#define SAMPLED_FASTEST 1000u
 
 #endif

@@ -8,5 +8,4 @@ set(STAPES_BOARD_SOURCES
 set(STAPES_CPU_FLAGS -O3 -fno-pie)
 set(STAPES_LINK_FLAGS -no-pie)
 set(STAPES_HOST_PAYLOAD 8192u CACHE STRING "longest payload of a message; tests build with shorter ones")
-# Room for a microphone that is many times as fast as real ones.
-set(STAPES_BOARD_DEFINITIONS STAPES_LINK_PAYLOAD=${STAPES_HOST_PAYLOAD} SAMPLED_RING=262144u)
+set(STAPES_BOARD_DEFINITIONS STAPES_LINK_PAYLOAD=${STAPES_HOST_PAYLOAD})

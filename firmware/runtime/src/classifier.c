@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "frontend_math.h"
+
 /* Small rather than fast: what runs once a row or less often. */
 #define COLD __attribute__((cold))
 
@@ -127,12 +129,7 @@ COLD int stapes_classifier_hear(stapes_classifier_t *classifier, const int16_t *
         if (result < 0) {
             return result;
         }
-        uint64_t squares = 0;
-        for (size_t i = 0; i < consumed; i++) {
-            const int32_t sample = samples[i];
-            squares += (uint32_t)(sample * sample);
-        }
-        classifier->squares += squares;
+        classifier->squares += square_samples(samples, (uint32_t)consumed);
         *taken += consumed;
         classifier->phase += (uint32_t)consumed;
         if (classifier->phase == hop) {

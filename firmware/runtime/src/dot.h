@@ -175,6 +175,13 @@ STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int8_t *x0, ui
 
 typedef int16_t stapes_element_t;
 
+/* Enough for twelve sums, four weights, three inputs and what leads to them. */
+#if defined(__riscv) && !defined(__riscv_32e) && defined(__GNUC__)
+#define STAPES_MANY_REGISTERS 1
+#else
+#define STAPES_MANY_REGISTERS 0
+#endif
+
 /* No load is moved over this: there are not registers for more than one pair's. */
 #if defined(__GNUC__)
 #define STAPES_NO_EARLIER __asm__ volatile("" : : : "memory")
@@ -242,13 +249,100 @@ STAPES_INLINE const int8_t *stapes_dot_two(const int8_t *w, const int16_t *x, ui
     return w;
 }
 
+#if STAPES_MANY_REGISTERS
+/* One input of each column times four channels: two of w, two of v. */
+#define STAPES_FOUR(i, j)                                                                                    \
+    do {                                                                                                     \
+        const int32_t a = w[i], b = w[(i) + 1], c = v[i], d = v[(i) + 1];                                    \
+        int32_t input = x[j];                                                                                \
+        a0 += a * input;                                                                                     \
+        b0 += b * input;                                                                                     \
+        c0 += c * input;                                                                                     \
+        d0 += d * input;                                                                                     \
+        if (columns > 1) {                                                                                   \
+            input = x[(j) + 2];                                                                              \
+            a1 += a * input;                                                                                 \
+            b1 += b * input;                                                                                 \
+            c1 += c * input;                                                                                 \
+            d1 += d * input;                                                                                 \
+        }                                                                                                    \
+        if (columns > 2) {                                                                                   \
+            input = x[(j) + 4];                                                                              \
+            a2 += a * input;                                                                                 \
+            b2 += b * input;                                                                                 \
+            c2 += c * input;                                                                                 \
+            d2 += d * input;                                                                                 \
+        }                                                                                                    \
+        STAPES_NO_EARLIER;                                                                                   \
+    } while (0)
+#define STAPES_FOUR_PAIR(i, j)                                                                               \
+    STAPES_FOUR(i, j);                                                                                       \
+    STAPES_FOUR((i) + 2, (j) + 1)
+
+/* As stapes_dot_two with two pairs of channels: each input is loaded once for four products. */
+STAPES_INLINE const int8_t *stapes_dot_four(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t bias_a,
+                                            int32_t bias_b, int32_t bias_c, int32_t bias_d, int32_t *sums,
+                                            const uint32_t columns) {
+    const int8_t *v = w + 4u * pairs, *const end = v;
+    int32_t a0 = bias_a, a1 = a0, a2 = a0;
+    int32_t b0 = bias_b, b1 = b0, b2 = b0;
+    int32_t c0 = bias_c, c1 = c0, c2 = c0;
+    int32_t d0 = bias_d, d1 = d0, d2 = d0;
+    if ((pairs & 1u) != 0) {
+        STAPES_FOUR_PAIR(0, 0);
+        w += 4;
+        v += 4;
+        x += 2 * columns;
+    }
+    while (w != end) {
+        STAPES_FOUR_PAIR(0, 0);
+        STAPES_FOUR_PAIR(4, 2 * columns);
+        w += 8;
+        v += 8;
+        x += 4 * columns;
+    }
+    sums[0] = a0;
+    sums[columns] = b0;
+    sums[2 * columns] = c0;
+    sums[3 * columns] = d0;
+    if (columns > 1) {
+        sums[1] = a1;
+        sums[columns + 1] = b1;
+        sums[2 * columns + 1] = c1;
+        sums[3 * columns + 1] = d1;
+    }
+    if (columns > 2) {
+        sums[2] = a2;
+        sums[5] = b2;
+        sums[8] = c2;
+        sums[11] = d2;
+    }
+    return v;
+}
+#endif
+
 STAPES_INLINE const int8_t *stapes_dot_add(const int8_t *w, const int16_t *x, uint32_t pairs, int32_t *sums) {
     return stapes_dot_two(w, x, pairs, sums[0], sums[1], sums, 1);
 }
 
+#if STAPES_MANY_REGISTERS
+STAPES_INLINE const int8_t *stapes_dot_add_four(const int8_t *w, const int16_t *x, uint32_t pairs,
+                                                int32_t *sums) {
+    return stapes_dot_four(w, x, pairs, sums[0], sums[1], sums[2], sums[3], sums, 1);
+}
+#endif
+
 STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int16_t *x, uint32_t pairs,
                                        const stapes_channel_t *channel, int32_t count, int32_t *sums,
                                        const uint32_t columns) {
+#if STAPES_MANY_REGISTERS
+    for (; count > 3; count -= 4) {
+        w = stapes_dot_four(w, x, pairs, channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias,
+                            sums, columns);
+        sums += 4 * columns;
+        channel += 4;
+    }
+#endif
     for (; count > 0; count -= 2) {
         w = stapes_dot_two(w, x, pairs, channel[0].bias, channel[1].bias, sums, columns);
         sums += 2 * columns;

@@ -114,10 +114,15 @@ static inline void copy_samples(int16_t *to, const int16_t *from, size_t count) 
     memmove(to, from, count * sizeof *to);
 }
 
-/* The squares of `count` samples, summed; `x` is aligned for words. */
+/* The squares of `count` samples, summed. */
 static inline uint64_t square_samples(const int16_t *x, uint32_t count) {
     uint64_t sum = 0;
 #if STAPES_ARM_BLOCKS
+    if ((uintptr_t)x % 4 != 0 && count != 0) { /* LDRD wants words */
+        sum = (uint32_t)((int32_t)*x * *x);
+        x++;
+        count--;
+    }
     for (; count >= 8; count -= 8) {
         uint32_t low, high;
         __asm__("ldrd %[low], %[high], [%[x]], #8\n"

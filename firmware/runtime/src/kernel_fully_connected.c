@@ -34,8 +34,8 @@ static void gather(const int8_t *in, uint32_t bytes, stapes_element_t *x) {
     }
 }
 
-/* Adds the products of a pair of channels; the inputs lie in the scratch. Returns the next pair's weights. */
-typedef const int8_t *(*add_t)(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums);
+/* Adds the products of all channels; the inputs lie in the scratch. */
+typedef void (*add_t)(const int8_t *w, stapes_element_t *x, uint32_t pairs, uint32_t channels, int32_t *sums);
 
 STAPES_INLINE void accumulate(const stapes_call_t *call, add_t add) {
     const stapes_fully_connected_t *p = call->layer->parameters;
@@ -51,18 +51,24 @@ STAPES_INLINE void accumulate(const stapes_call_t *call, add_t add) {
             sums[p->channels] = 0; /* the partner of the last channel */
         }
     }
-    const int8_t *weights = p->weights + call->step * p->row_weights;
-    for (uint32_t channel = 0; channel < p->channels; channel += 2) {
-        weights = add(weights, x, (p->row_bytes + 1u) / 2u, sums + channel);
-    }
+    add(p->weights + call->step * p->row_weights, x, (p->row_bytes + 1u) / 2u, p->channels, sums);
     if (call->step + 1u == call->layer->steps) {
         stapes_requantize_columns(q, 0, p->channels, sums, 1, call->output, 1);
         stapes_activate(q, call->output, p->channels);
     }
 }
 
-STAPES_INLINE const int8_t *add(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
-    return stapes_dot_add(w, x, pairs, sums);
+STAPES_INLINE void add(const int8_t *w, stapes_element_t *x, uint32_t pairs, uint32_t channels,
+                       int32_t *sums) {
+    uint32_t channel = 0;
+#if STAPES_MANY_REGISTERS
+    for (; channel + 2u < channels; channel += 4) {
+        w = stapes_dot_add_four(w, x, pairs, sums + channel);
+    }
+#endif
+    for (; channel < channels; channel += 2) {
+        w = stapes_dot_add(w, x, pairs, sums + channel);
+    }
 }
 
 void stapes_fully_connected(const stapes_call_t *call) {
@@ -71,8 +77,11 @@ void stapes_fully_connected(const stapes_call_t *call) {
 
 #if STAPES_DSP && !STAPES_MVE
 
-STAPES_INLINE const int8_t *add_carried(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
-    return stapes_add_carried(w, x, 1, pairs, sums, 1);
+STAPES_INLINE void add_carried(const int8_t *w, stapes_element_t *x, uint32_t pairs, uint32_t channels,
+                               int32_t *sums) {
+    for (uint32_t channel = 0; channel < channels; channel += 2) {
+        w = stapes_add_carried(w, x, 1, pairs, sums + channel, 1);
+    }
 }
 
 void stapes_fully_connected_carry(const stapes_call_t *call) {
@@ -81,17 +90,19 @@ void stapes_fully_connected_carry(const stapes_call_t *call) {
 
 #endif
 
-/* The weights are unpacked behind the inputs. */
-STAPES_INLINE const int8_t *add_int4(const int8_t *w, stapes_element_t *x, uint32_t pairs, int32_t *sums) {
+/* The weights of a pair of channels are unpacked behind the inputs. */
+STAPES_INLINE void add_int4(const int8_t *w, stapes_element_t *x, uint32_t pairs, uint32_t channels,
+                            int32_t *sums) {
     int8_t *unpacked = (int8_t *)x + 4u * pairs;
+    for (uint32_t channel = 0; channel < channels; channel += 2) {
 #if STAPES_DSP && !STAPES_MVE
-    w = stapes_unpack_carried(w, 4u * pairs, unpacked);
-    (void)add_carried(unpacked, x, pairs, sums);
+        w = stapes_unpack_carried(w, 4u * pairs, unpacked);
+        add_carried(unpacked, x, pairs, 2, sums + channel);
 #else
-    w = stapes_unpack(w, 4u * pairs, unpacked);
-    (void)add(unpacked, x, pairs, sums);
+        w = stapes_unpack(w, 4u * pairs, unpacked);
+        add(unpacked, x, pairs, 2, sums + channel);
 #endif
-    return w;
+    }
 }
 
 void stapes_fully_connected_int4(const stapes_call_t *call) {

@@ -7,6 +7,15 @@
 
 #include "stapes/kernels.h"
 
+/* ARMv6-M: no long multiplication. */
+#ifndef STAPES_THUMB1
+#if defined(__thumb__) && !defined(__thumb2__)
+#define STAPES_THUMB1 1
+#else
+#define STAPES_THUMB1 0
+#endif
+#endif
+
 #if STAPES_DSP
 
 /* Words need no alignment. */
@@ -139,7 +148,7 @@ static inline int32_t stapes_high_word(int32_t a, int32_t b) {
     int32_t high;
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
     return high;
-#elif defined(__thumb__) && !defined(__thumb2__)
+#elif STAPES_THUMB1
     /* Without a long multiplication: by halves, none of which leaves 32 bits. */
     const int32_t a_high = a >> 16, b_high = b >> 16;
     const uint32_t a_low = (uint32_t)a & 0xffffu, b_low = (uint32_t)b & 0xffffu;
@@ -163,6 +172,20 @@ static inline int32_t stapes_high_word_plus(int32_t a, int32_t b, int32_t c) {
 #endif
 }
 
+/* The same for |a| < 2^30. */
+static inline int32_t stapes_high_word_short(int32_t a, int32_t b) {
+#if STAPES_THUMB1
+    /* The low half of a with its sign, so that the products in the middle, and half a unit, add up in 32
+     * bits. */
+    const int32_t a_low = (int16_t)a, a_high = (a - a_low) >> 16, b_high = b >> 16;
+    const uint32_t b_low = (uint32_t)b & 0xffffu;
+    const int32_t low = (int32_t)((uint32_t)a_low * b_low) >> 16;
+    return a_high * b_high + ((a_high * (int32_t)b_low + a_low * b_high + low + 0x8000) >> 16);
+#else
+    return stapes_high_word(a, b);
+#endif
+}
+
 /* Half of the value as int8. */
 static inline int32_t stapes_saturate_half(int32_t value) {
 #if defined(__ARM_FEATURE_SAT) && defined(__thumb2__)
@@ -176,11 +199,11 @@ static inline int32_t stapes_saturate_half(int32_t value) {
 }
 
 /* The short way of stapes_multiply, adding the zero point and saturating to int8, for right shifts and |sum|
- * < 2^30. Takes twice the sum and the shift less one; offset = 2^shift + zero_point * 2^(shift + 1) =
+ * < 2^29. Takes twice the sum and the shift less one; offset = 2^shift + zero_point * 2^(shift + 1) =
  * (2 * zero_point + 1) << shift. */
 static inline int32_t stapes_requantize_short(int32_t twice_sum, int32_t multiplier, int32_t offset,
                                               int32_t shift) {
-    const int32_t high = stapes_high_word(twice_sum, multiplier);
+    const int32_t high = stapes_high_word_short(twice_sum, multiplier);
     return stapes_saturate_half((high + (high >> 31) + offset) >> shift);
 }
 

@@ -1,17 +1,17 @@
 /* tools/stapes/reference/sound_level.py is the same, line by line. */
 #include "stapes/sound_level.h"
 
+#include "frontend_math.h"
+
 #define FULL_SCALE_LOG2 30
 #define CENTIBELS       19728302 /* 100 * 10 * log10(2), Q16 */
 
 /* log2 of a positive number, Q16: bit by bit from squares of the mantissa. */
 static int32_t log2_q16(uint64_t value) {
-    int32_t exponent = 63;
-    while ((value >> 63) == 0) {
-        value <<= 1;
-        exponent--;
-    }
-    uint64_t mantissa = value >> 32; /* Q31, in [1, 2) */
+    const uint32_t high = (uint32_t)(value >> 32);
+    const uint32_t zeros = high != 0 ? leading_zeros(high) : 32u + leading_zeros((uint32_t)value);
+    const int32_t exponent = 63 - (int32_t)zeros;
+    uint64_t mantissa = value << zeros >> 32; /* Q31, in [1, 2) */
     uint32_t fraction = 0;
     for (uint32_t bit = 1u << 15; bit != 0; bit >>= 1) {
         mantissa = (mantissa * mantissa) >> 31;

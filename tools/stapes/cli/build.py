@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import BundleArgument, JsonOption, console, progress_bar, save_json
+from stapes.cli.common import BundleArgument, HistoryOption, JsonOption, console, progress_bar, save_json
 
 
 def build(
@@ -19,12 +19,14 @@ def build(
             "--app", metavar="A", help="hil, the harness's server, or live, which listens for ever."
         ),
     ] = "hil",
+    history_seconds: HistoryOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/NAME].")
     ] = None,
     json: JsonOption = None,
 ) -> None:
     """Generate the C sources of a bundle and build the firmware of one board."""
+    from stapes.device import history_text, live_definitions
     from stapes.firmware import build_bundle, find_program
     from stapes.firmware.boards import Board
     from stapes.firmware.build import require_compiler
@@ -34,13 +36,18 @@ def build(
     require_compiler(board)
     loaded = Bundle.load(bundle)
     directory = out or Path("build") / loaded.manifest.name
+    kept = live_definitions(app, history_seconds, loaded.manifest.frontend.sample_rate)
     with progress_bar() as progress:
-        result = build_bundle(loaded, directory, board, directory / board, app, progress=progress)
+        result = build_bundle(
+            loaded, directory, board, directory / board, app, definitions=kept, progress=progress
+        )
     console.print(f"{result.elf}", soft_wrap=True)
     stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
     console.print(
         f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
     )
+    if kept:
+        console.print(history_text(kept))
     image: Path | None = None
     if needs_packing(Board.load(board)):
         if find_program("esptool") is None:

@@ -101,6 +101,16 @@ errors = _PlainConsole(stderr=True)
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the result to FILE as JSON.")
 ]
+HistoryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--history-seconds",
+        min=0.0,
+        max=60.0,
+        metavar="N",
+        help="Sound that the application that listens keeps in RAM for `stapes listen --save-events` [none].",
+    ),
+]
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle, e.g. models/esc10.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.common import JsonOption, console, progress_bar, save_json
+from stapes.cli.common import HistoryOption, JsonOption, console, progress_bar, save_json
 
 
 def flash(
@@ -44,6 +44,7 @@ def flash(
             help="hil, the harness's server; live, which listens for ever; record, which records.",
         ),
     ] = "hil",
+    history_seconds: HistoryOption = None,
     image: Annotated[
         Path | None,
         typer.Option("--image", metavar="FILE", help="An ELF or .bin to write instead of building one."),
@@ -55,11 +56,14 @@ def flash(
     json: JsonOption = None,
 ) -> None:
     """Build a bundle's firmware, write it to a board, verify it, and ask the board what it runs."""
+    from stapes.device import history_text, live_definitions
     from stapes.device.flash import confirm, plan_flash, run_flash
     from stapes.recipe import Bundle
 
     loaded = Bundle.load(bundle) if bundle and app != "record" else None
     name = loaded.manifest.name if loaded else app
+    rate = loaded.manifest.frontend.sample_rate if loaded else 0
+    kept = live_definitions(app, history_seconds, rate)
     with progress_bar() as progress:
         plan = plan_flash(
             loaded,
@@ -71,8 +75,11 @@ def flash(
             probe=probe,
             port=port,
             dry=dry_run,
+            definitions=kept,
             progress=progress,
         )
+    if kept:
+        console.print(history_text(kept))
     if dry_run:
         for command in plan.commands():
             console.print(shlex.join(command), soft_wrap=True)

@@ -10,6 +10,7 @@ import typer
 from stapes.cli.common import (
     BundleArgument,
     DataOption,
+    HistoryOption,
     JsonOption,
     attended,
     console,
@@ -185,6 +186,19 @@ def listen(
             "--port", metavar="auto|PORT", help="A board that runs the live firmware, by its own microphone."
         ),
     ] = None,
+    microphone: Annotated[
+        Path | None,
+        typer.Option(
+            "--microphone", metavar="FILE", help="What host or emulator hear as their own, again and again."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, metavar="N", help="By its own microphone: how long [until Ctrl-C]."
+        ),
+    ] = None,
+    history_seconds: HistoryOption = None,
     fast: Annotated[bool, typer.Option("--fast", help="With --wav: as fast as the device takes it.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of events instead of the live view.")] = False,
     save_uncertain: Annotated[
@@ -208,12 +222,12 @@ def listen(
     from stapes.live import listening, run_session
     from stapes.recipe import Bundle
 
-    if wav and mic:
-        raise StapesError("--wav and --mic: one source only", hint="leave one out")
-    if (save_uncertain or save_events) and not (wav or mic):
-        raise StapesError(
-            "the device's own microphone stays on the device", hint="give --wav FILE or --mic to save sound"
-        )
+    if (wav is not None) + mic + (microphone is not None) > 1:
+        raise StapesError("--wav, --mic and --microphone: one source only", hint="leave the others out")
+    if port and microphone:
+        raise StapesError("a board has a microphone of its own", hint="leave --microphone out")
+    if seconds is not None and (wav or mic):
+        raise StapesError("--seconds is for the device's own microphone", hint="leave it out")
     loaded = Bundle.load(bundle)
     with listening(
         loaded,
@@ -223,6 +237,9 @@ def listen(
         wav=wav,
         mic=mic,
         fast=fast,
+        microphone=microphone,
+        seconds=seconds,
+        history_seconds=history_seconds,
         save_uncertain=save_uncertain,
         save_events=save_events,
         json_lines=json_lines,
@@ -230,15 +247,24 @@ def listen(
     ) as session:
         if session.state.earlier_fault:
             _say(f"before this session the device restarted after {session.state.earlier_fault}")
+        for text in session.state.notes:
+            _say(text)
         with attended():
             run_session(session, plain=plain or not console.is_terminal, say=_say)
     state = session.state
     dropped = state.status.dropped if state.status else 0
     save_json(
         json,
-        {"events": state.count, "dropped_samples": dropped, "earlier_fault": state.earlier_fault},
+        {
+            "events": state.count,
+            "dropped_samples": dropped,
+            "not_kept": state.not_kept,
+            "earlier_fault": state.earlier_fault,
+        },
     )
     console.print(f"{state.count} events, {dropped} samples dropped")
+    if state.not_kept:
+        note("not saved:", f"the sound of {state.not_kept} events, of which samples are missing here")
 
 
 def _say(line: str) -> None:

@@ -95,7 +95,7 @@ def requantization(
     largest = bounds_of(builder, op, weights).largest
     right = -shifts.astype(np.int64)
     offsets = (np.abs(2 * output.zero_point + 1) << np.clip(right, 1, 31)) >> 1
-    is_short = (right >= 1) & (largest < 2**30) & (largest + offsets < 2**31)
+    is_short = (right >= 1) & (largest < 2**29) & (largest + offsets < 2**31)
     if long is not None:
         is_short &= ~long
     low, high = activation_range(op.text("activation"), output.scale, output.zero_point)

@@ -8,6 +8,8 @@ from stapes.device.prepared import (
     APPS,
     Prepared,
     build_directory,
+    history_text,
+    live_definitions,
     prepare,
     prepare_recorder,
 )
@@ -23,6 +25,8 @@ __all__ = [
     "explain_loss",
     "geometry",
     "greet",
+    "history_text",
+    "live_definitions",
     "prepare",
     "prepare_recorder",
     "verify_constants",

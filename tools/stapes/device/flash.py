@@ -69,11 +69,13 @@ def plan_flash(
     probe: str | None = None,
     port: str | None = None,
     dry: bool = False,
+    definitions: dict[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> FlashPlan:
     """Build what `board_name` shall run (or take `image`, an ELF or .bin) under `directory`; nothing is written yet.
 
-    The recorder needs no `bundle`. With `dry` no board is looked for: `auto` stays what it is.
+    The recorder needs no `bundle`. `definitions` are further CMake variables. With `dry` no board is looked for:
+    `auto` stays what it is.
     """
     if app not in APPS:
         raise BuildError(f"unknown application {app!r}", hint=f"choose one of {', '.join(APPS)}")
@@ -87,7 +89,9 @@ def plan_flash(
         elif bundle is None:
             raise BuildError(f"the application {app} needs a bundle", hint="name its BUNDLE")
         else:
-            built = build_bundle(bundle, directory, board.name, out, app, progress=progress)
+            built = build_bundle(
+                bundle, directory, board.name, out, app, definitions=definitions, progress=progress
+            )
         image, build_id = built.elf, built.build_id
     if dry and port is not None and is_auto(port):
         port = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stapes.codegen import Generated, generate, generated_before
+from stapes.errors import BuildError
 from stapes.firmware import BuildResult, build_bundle, build_firmware
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle
@@ -15,6 +16,10 @@ APPS = ("hil", "live", "record")
 """Applications that answer a hello: the harness's server, the one that listens for ever, and the recorder, which needs
 no bundle.
 """
+
+
+HISTORY = "STAPES_LIVE_HISTORY"
+"""Samples of sound that the application that listens keeps, 2 B of RAM each; firmware/app/live_history.h."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,43 @@ def prepare(
     directory: Path,
     app: str = APPS[0],
     *,
+    definitions: dict[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> Prepared:
-    """Generate and build what `target` must run, under `directory`; says at once what is missing for that."""
+    """Generate and build what `target` must run, under `directory`; says at once what is missing for that.
+
+    `definitions` are further CMake variables.
+    """
     require_target(target)
     board = board_for_target(target)
     if board is None:
         return Prepared(target, generate(bundle, directory / "generated"), None)
     out = build_directory(directory, board, app)
-    build = build_bundle(bundle, directory, board, out, app, progress=progress)
+    build = build_bundle(bundle, directory, board, out, app, definitions=definitions, progress=progress)
     return Prepared(target, generated_before(bundle, directory / "generated"), build)
 
 
 def build_directory(directory: Path, board: str, app: str) -> Path:
     """Where a board's application is built under a bundle's `directory`."""
     return directory / (board if app == APPS[0] else f"{board}-{app}")
+
+
+def live_definitions(app: str, history_seconds: float | None, sample_rate: int) -> dict[str, str]:
+    """CMake variables of the application that listens, with the sound that it keeps for the host; `BuildError` for
+    others.
+    """
+    if history_seconds and app != "live":
+        raise BuildError(
+            f"the application {app} keeps no sound", hint="give --app live, or leave --history-seconds out"
+        )
+    samples = round((history_seconds or 0.0) * sample_rate)
+    return {HISTORY: str(samples)} if samples else {}
+
+
+def history_text(definitions: dict[str, str]) -> str:
+    """What the sound that is kept costs."""
+    samples = int(definitions[HISTORY])
+    return f"keeps the newest {samples:,} samples of sound for the host: {2 * samples:,} B of this RAM"
 
 
 def prepare_recorder(target: str, directory: Path, *, progress: Progress = no_progress) -> BuildResult | None:

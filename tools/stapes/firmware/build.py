@@ -18,7 +18,7 @@ from typing import Any
 
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError, TooLargeError
-from stapes.files import write_atomic
+from stapes.files import canonical_json, sha256, write_atomic
 from stapes.firmware.tools import require_program
 from stapes.programs import program, run_program
 from stapes.progress import Progress, no_progress
@@ -119,12 +119,13 @@ def build_firmware(
     require_compiler(board)
     out_dir = out_dir.absolute()
     out_dir.mkdir(parents=True, exist_ok=True)
-    build_id = _build_id(generated_dir, board, app)
+    build_id = _build_id(generated_dir, board, app, definitions)
     variables = {
         "STAPES_BOARD": board,
         "STAPES_APP": app,
         "STAPES_GENERATED": str(generated_dir.absolute()) if generated_dir else "",
         "STAPES_BUILD_ID": build_id,
+        "STAPES_LIVE_HISTORY": "0",  # CMake would remember that of an earlier build
         **(definitions or {}),
     }
     begin = time.monotonic()
@@ -153,9 +154,12 @@ def build_firmware(
     return BuildResult(elf, sizes.flash, sizes.ram, kept_worst_case_stack(out_dir, elf), build_id)
 
 
-def _build_id(generated_dir: Path | None, board: str, app: str) -> str:
-    """Twelve hex digits of a hash over every source that could be in the image."""
-    return source_hash(board, app, generated_dir)[:12]
+def _build_id(
+    generated_dir: Path | None, board: str, app: str, definitions: dict[str, str] | None = None
+) -> str:
+    """Twelve hex digits of a hash over every source that could be in the image, and what it is built with."""
+    sources = source_hash(board, app, generated_dir)
+    return (sha256(canonical_json([sources, definitions])) if definitions else sources)[:12]
 
 
 def source_hash(board: str, app: str, generated_dir: Path | None = None) -> str:

@@ -24,15 +24,17 @@ def build_bundle(
     out_dir: Path,
     app: str = "hil",
     *,
+    definitions: dict[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> BuildResult:
     """Write `bundle`'s C into `directory`/generated and build `app` with it for `board` in `out_dir`, as far as needed.
 
     Nothing is done where the image and the C are still those of an earlier build of the same bundle, by the same
-    stapes, from the same sources. Raises as `generate` and `build_firmware`.
+    stapes, from the same sources, with the same `definitions` (further CMake variables). Raises as `generate` and
+    `build_firmware`.
     """
     require_compiler(board)
-    key = sha256(canonical_json([bundle.hash, package_hash(), source_hash(board, app)]))
+    key = sha256(canonical_json([bundle.hash, package_hash(), source_hash(board, app), definitions or {}]))
     kept = _kept(key, directory, out_dir)
     if kept is not None:
         return kept
@@ -40,7 +42,9 @@ def build_bundle(
 
     generated = generate(bundle, directory / "generated")
     try:
-        built = build_firmware(generated.directory, board, out_dir, app, progress=progress)
+        built = build_firmware(
+            generated.directory, board, out_dir, app, definitions=definitions, progress=progress
+        )
     except TooLargeError as error:
         smaller = _next_smaller(bundle, app, error.missing)
         if smaller:

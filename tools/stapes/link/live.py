@@ -23,6 +23,8 @@ STATUS_REQUEST = layout("live_status_request")
 STATUS_ANSWER = layout("live_status_answer")
 ROWS_ANSWER = layout("live_rows_answer")
 LISTEN_REQUEST = layout("live_listen_request")
+HISTORY_REQUEST = layout("live_history_request")
+HISTORY_ANSWER = layout("live_history_answer")
 MOST_EVENTS = 1024
 """That may wait in a device; firmware/app/live.c keeps 32."""
 _SILENT, _LOUDEST = -20000, 1000
@@ -250,6 +252,26 @@ class LiveClient(Client):
         self._command(Message.LIVE_LISTEN, LISTEN_REQUEST.pack(on=int(on)))
         if on:
             self._story = _Story()
+
+    def history(self, position: int) -> tuple[int, npt.NDArray[np.int16]]:
+        """Sound that the device keeps: the number of the first sample that it has from `position` on, and what one
+        message holds, int16[n], without a gap; none where it has heard nothing newer.
+
+        Raises `RefusedError` where its firmware keeps none.
+        """
+        request = HISTORY_REQUEST.pack(position=position)
+        head, rest = m.parse(
+            HISTORY_ANSWER, self._request(Message.LIVE_HISTORY, request), Message.LIVE_HISTORY
+        )
+        pcm = np.frombuffer(rest[: len(rest) // 2 * 2], "<i2").astype(np.int16)
+        if len(rest) % 2 or len(pcm) > head["capacity"] or (len(pcm) and head["position"] < position):
+            raise m.malformed(Message.LIVE_HISTORY)
+        return head["position"], pcm
+
+    @property
+    def most_history(self) -> int:
+        """Samples of sound in one answer."""
+        return (self._known.max_payload - HISTORY_ANSWER.size) // 2
 
     def flush(self) -> None:
         """End all events."""

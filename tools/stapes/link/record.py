@@ -62,6 +62,20 @@ class LineCapacity:
         )
 
 
+def line_capacity(client: Client, samples: int, head: int) -> LineCapacity:
+    """Measure the line for messages of so many `samples` behind `head` bytes."""
+    seconds = []
+    for _ in range(7):
+        begin = time.monotonic()
+        client.stats()
+        seconds.append(time.monotonic() - begin)
+    asked = _on_the_line(m.REQUEST_HEADER.size)
+    here = 10 * (asked + _on_the_line(m.ANSWER_HEADER.size + m.STATS_ANSWER.size)) / (client.baud or 1e9)
+    answer = _on_the_line(m.ANSWER_HEADER.size + head + 2 * samples)
+    turnaround = max(0.0, statistics.median(seconds) - here)
+    return LineCapacity(samples, asked + answer, turnaround, client.baud)
+
+
 class RecordClient(Client):
     """Talks to firmware/app/record.c, or to the recorder in firmware/app/live.c."""
 
@@ -106,16 +120,7 @@ class RecordClient(Client):
 
     def capacity(self) -> LineCapacity:
         """Measure the line; before the start."""
-        seconds = []
-        for _ in range(7):
-            begin = time.monotonic()
-            self.stats()
-            seconds.append(time.monotonic() - begin)
-        asked = _on_the_line(m.REQUEST_HEADER.size)
-        here = 10 * (asked + _on_the_line(m.ANSWER_HEADER.size + m.STATS_ANSWER.size)) / (self.baud or 1e9)
-        answer = _on_the_line(m.ANSWER_HEADER.size + SAMPLES_ANSWER.size + 2 * self.most_samples)
-        turnaround = max(0.0, statistics.median(seconds) - here)
-        return LineCapacity(self.most_samples, asked + answer, turnaround, self.baud)
+        return line_capacity(self, self.most_samples, SAMPLES_ANSWER.size)
 
 
 def _on_the_line(content: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -77,14 +80,20 @@ def calibrate(bundle: Bundle, sounds: Sequence[Sound], *, seconds: float = 1800.
         Heard(samples / rate - length, samples / rate, tuple(score * scale for score in scores))
         for samples, scores in recorder.__dict__.get("kept", [])
     ]
-    found = fitted(manifest.live, manifest.labels, heard, truth)
+    front = manifest.frontend
+    found = fitted(manifest.live, manifest.labels, heard, truth, front.hop_length / front.sample_rate)
     kept = {label: manifest.live.thresholds[label] for label in few if label in manifest.live.thresholds}
     thresholds = {label: value for label, value in found.thresholds.items() if label not in few} | kept
     return found.model_copy(update={"thresholds": thresholds})
 
 
-def fitted(live: LiveSpec, labels: Sequence[str], heard: Sequence[Heard], truth: Sequence[Truth]) -> LiveSpec:
-    """`live` with thresholds and lags that fit what was `heard` of the `truth`; see `calibrate`."""
+def fitted(
+    live: LiveSpec, labels: Sequence[str], heard: Sequence[Heard], truth: Sequence[Truth], frame: float = 0.01
+) -> LiveSpec:
+    """`live` with thresholds and lags that fit what was `heard` of the `truth`; see `calibrate`.
+
+    Lags are at least a `frame`, in seconds: 0 would mean the default.
+    """
     thresholds = {
         label: best
         for index, label in enumerate(labels)
@@ -107,9 +116,13 @@ def fitted(live: LiveSpec, labels: Sequence[str], heard: Sequence[Heard], truth:
             long.append(over[-1] - event.end)
     changes: dict[str, object] = {"thresholds": thresholds}
     if late:
-        changes["start_lag_seconds"] = round(max(0.0, statistics.median(late)), 2)
-        changes["end_lag_seconds"] = round(max(0.0, statistics.median(long)), 2)
+        changes["start_lag_seconds"] = _lag(late, frame)
+        changes["end_lag_seconds"] = _lag(long, frame)
     return LiveSpec.model_validate(live.model_dump() | changes)
+
+
+def _lag(seconds: Sequence[float], frame: float) -> float:
+    return max(round(statistics.median(seconds), 2), math.ceil(frame * 100) / 100)
 
 
 def _threshold(index: int, label: str, heard: Sequence[Heard], truth: Sequence[Truth]) -> float | None:
@@ -149,8 +162,13 @@ def section(live: LiveSpec) -> str:
         if value == getattr(default, name):
             continue
         if isinstance(value, dict):
-            tables += [f"[live.{name}]", *(f"{label} = {number}" for label, number in value.items())]
+            tables += [f"[live.{name}]", *(f"{_key(label)} = {number}" for label, number in value.items())]
         else:
             text = str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
             lines.append(f"{name} = {text}")
     return "\n".join([*lines, *(["", *tables] if tables else [])]) + "\n"
+
+
+def _key(label: str) -> str:
+    """A label as a key of TOML."""
+    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else json.dumps(label, ensure_ascii=False)

@@ -28,22 +28,40 @@ class History:
         self.sample_rate = sample_rate
         self._first = 0
         self._pcm = np.zeros(0, np.int16)
+        self._holes: list[tuple[int, int]] = []
+
+    @property
+    def end(self) -> int:
+        """Number of the sample that comes next."""
+        return self._first + len(self._pcm)
 
     def add(self, position: int, pcm: Pcm) -> None:
-        """Samples from `position` on; a gap before them is silence."""
-        gap = position - self._first - len(self._pcm)
+        """Samples from `position` on; those missing before them are a hole."""
+        hole = position - self.end
+        if hole:
+            self._holes.append((self.end, position))
         most = round(HISTORY_SECONDS * self.sample_rate)
-        self._pcm = np.concatenate([self._pcm, np.zeros(min(gap, most), np.int16), pcm])[-most:]
+        self._pcm = np.concatenate([self._pcm, np.zeros(min(hole, most), np.int16), pcm])[-most:]
         self._first = position + len(pcm) - len(self._pcm)
+        self._holes = [(start, end) for start, end in self._holes if end > self._first]
 
-    def cut(self, start: int, end: int) -> Pcm:
-        """As much as is there of the samples from `start` to `end`."""
-        first = self._first
-        return self._pcm[max(0, start - first) : max(0, end - first)]
+    def cut(self, start: int, end: int, margin: int = 0) -> Pcm:
+        """As much as is there of the samples from `start` to `end`, and of `margin` on either side up to the next hole;
+        none where there is a hole in between.
+        """
+        low, high = max(start - margin, self._first), min(end + margin, self.end)
+        for begin, stop in self._holes:
+            if begin < end and stop > start:
+                return np.zeros(0, np.int16)
+            if stop <= start:
+                low = max(low, stop)
+            else:
+                high = min(high, begin)
+        return self._pcm[max(0, low - self._first) : max(0, high - self._first)]
 
-    def write(self, path: Path, start: int, end: int) -> bool:
-        """Write a piece as a WAV file; False where nothing of it is there any more."""
-        pcm = self.cut(start, end)
+    def write(self, path: Path, start: int, end: int, margin: int = 0) -> bool:
+        """Write a piece as a WAV file (see `cut`); False where it is not there any more, or has a hole."""
+        pcm = self.cut(start, end, margin)
         if len(pcm) == 0:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +123,7 @@ def cut_event(
         return None
     side = round(margin * history.sample_rate)
     path = free_path(directory, f"{event.start / history.sample_rate:010.2f}-{label}", ".wav")
-    return path if history.write(path, max(0, event.start - side), event.end + side) else None
+    return path if history.write(path, event.start, event.end, side) else None
 
 
 class Uncertain:

@@ -30,7 +30,11 @@ class LiveState:
     lost_events: int = 0
     drift_ppm: float | None = None
     saved: int = 0
+    not_kept: int = 0
+    """Events whose sound was not saved: samples of it are missing here."""
     ended: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What the user should know before it begins."""
     earlier_fault: str | None = None
     """The fault that the device's last restart before the session followed."""
 

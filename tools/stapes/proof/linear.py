@@ -149,7 +149,7 @@ def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range,
         ("a partial sum of the reference may leave int32", partial < 2**31),
         ("a partial sum of the kernel may leave int32", kernels < 2**31),
         ("its short requantisation wants a right shift", ~short | (right >= 1)),
-        ("its short requantisation wants sums below 2^30", ~short | (bounds.largest < 2**30)),
+        ("its short requantisation wants sums below 2^29", ~short | (bounds.largest < 2**29)),
         ("its rounding offset may leave int32", ~short | (bounds.largest + (offsets >> 1) < 2**31)),
         (
             "its sum may not fit the 24 bits beside another's",

@@ -54,13 +54,13 @@ class LiveSpec(Section):
         0.0,
         ge=0.0,
         le=600.0,
-        description="an event began this long before the end of its first window; 0: one hop",
+        description="an event began this long before the end of its first window; 0: half a window and half a hop",
     )
     end_lag_seconds: float = Field(
         0.0,
         ge=0.0,
         le=600.0,
-        description="an event ended this long before the end of its last window; 0: a window less one hop",
+        description="an event ended this long before the end of its last window; 0: half a window less half a hop",
     )
     gate: bool = Field(False, description="silence gate: the network rests while it is quiet")
     gate_open_dbfs: float = Field(-50.0, ge=-120.0, le=0.0, description="a frame this loud opens the gate")

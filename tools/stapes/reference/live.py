@@ -100,8 +100,9 @@ class LiveRule:
             minimum=frames(live.min_seconds),
             merge=frames(live.merge_seconds),
             refractory=frames(live.refractory_seconds),
-            start_lag=frames(live.start_lag_seconds) or window.hop_frames,
-            end_lag=frames(live.end_lag_seconds) or max(0, window.frames - window.hop_frames),
+            # The middle of a window is where it knows best: from there, half a hop either way.
+            start_lag=frames(live.start_lag_seconds) or (window.frames + window.hop_frames) // 2,
+            end_lag=frames(live.end_lag_seconds) or max(0, window.frames - window.hop_frames) // 2,
             gate_open=math.floor(100 * live.gate_open_dbfs + 0.5),
             gate_close=math.floor(100 * live.gate_close_dbfs + 0.5),
             hop=window.hop_frames,

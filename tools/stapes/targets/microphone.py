@@ -14,7 +14,8 @@ from stapes.datasets.audio import audio_blocks
 @dataclass(frozen=True)
 class StandIn:
     """An open file of raw samples, int16 in this computer's byte order, heard again and again, `speed` times as fast as
-    it sounds. What the device does not read in a quarter of a second is lost, as with a microphone.
+    it sounds. What the device does not read in a quarter of a second is lost, as with a microphone; where `speed` is
+    more than 1 (host only) nothing is, for the sound waits for its reader.
     """
 
     descriptor: int

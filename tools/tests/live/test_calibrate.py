@@ -45,8 +45,17 @@ def test_a_class_without_examples_keeps_the_common_threshold() -> None:
     assert fitted(LiveSpec(), LABELS, [], []) == LiveSpec()
 
 
+def test_a_lag_of_nothing_is_not_the_default() -> None:
+    truth = [Truth("bell", 2.0, 5.5)]
+    live = fitted(LiveSpec(), LABELS, heard(truth, 0.0)[4:], truth, 0.032)
+    assert 0.032 <= live.start_lag_seconds <= 0.25
+    late = [Heard(one.start - 1.0, one.end - 0.8, one.scores) for one in heard(truth, 0.0)]
+    assert fitted(LiveSpec(), LABELS, late, truth, 0.032).end_lag_seconds == 0.04
+
+
 def test_the_section_is_what_was_found() -> None:
-    live = LiveSpec(smoothing="energy", gate=True, thresholds={"bell": 0.4}, start_lag_seconds=0.25)
+    thresholds = {"bell": 0.4, 'Glas "splittert"': 0.5, "grün": 0.25}
+    live = LiveSpec(smoothing="energy", gate=True, thresholds=thresholds, start_lag_seconds=0.25)
     parsed = tomllib.loads(section(live))["live"]
     assert LiveSpec.model_validate(parsed) == live
     assert tomllib.loads(section(LiveSpec())) == {"live": {}}

@@ -19,7 +19,7 @@ from stapes.cli.app import app
 from stapes.datasets import open_dataset
 from stapes.datasets.audacity import read_label_track
 from stapes.datasets.audio import audio_blocks, read_audio
-from stapes.errors import DataError, StapesError
+from stapes.errors import BuildError, DataError, LinkError, StapesError, ToolError
 from stapes.live import LiveState, audacity_labels, json_line, label_recording, listening
 from stapes.live.keep import History, Uncertain, cut_event
 from stapes.live.picture import picture
@@ -27,6 +27,7 @@ from stapes.live.sources import FileSource, MicrophoneSource
 from stapes.live.view import live_view
 from stapes.recipe import Bundle, DatasetSpec, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
+from stapes.targets import require_target
 
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
@@ -294,8 +295,12 @@ def test_wrong_use_is_one_line(bundle: Bundle, tmp_path: Path, monkeypatch: pyte
     where = str(bundle.directory)
     for arguments, reason in (
         (["--wav", "x.wav", "--mic"], "one source only"),
+        (["--wav", "x.wav", "--microphone", "y.wav"], "one source only"),
+        (["--microphone", "y.wav", "--port", "auto"], "has a microphone of its own"),
+        (["--microphone", "y.wav", "--target", "qemu:netduinoplus2"], "no recording can stand in"),
+        (["--wav", "x.wav", "--seconds", "2"], "for the device's own microphone"),
         (["--target", "host"], "has no microphone"),
-        (["--save-uncertain", "x", "--port", "auto"], "stays on the device"),
+        (["--save-uncertain", "x", "--target", "host"], "has no microphone"),
     ):
         result = CliRunner().invoke(app, ["listen", where, *arguments])
         assert isinstance(result.exception, StapesError), result.output
@@ -304,6 +309,72 @@ def test_wrong_use_is_one_line(bundle: Bundle, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(StapesError, match="needs sounddevice") as caught:
         MicrophoneSource(RATE)
     assert caught.value.hint == "pip install 'stapes[live]'"
+
+
+@pytest.mark.parametrize(("target", "seconds"), [("host", 5.0), ("qemu:mps2-an386", 3.0)])
+def test_sound_of_the_device_s_own_microphone_is_saved(
+    bundle: Bundle, build: Path, tmp_path: Path, target: str, seconds: float
+) -> None:
+    """Every saved sample is that of the stand-in with this number, whatever a busy computer lost."""
+    try:
+        require_target(target)
+    except ToolError as error:
+        pytest.skip(str(error))
+    pcm = sound(3.7)
+    recording, lines = write_wav(tmp_path / "a.wav", pcm), tmp_path / "events.jsonl"
+    result = CliRunner().invoke(
+        app,
+        ["listen", str(bundle.directory), "--target", target, "--microphone", str(recording), "--plain",
+         "--seconds", str(seconds), "--save-events", str(tmp_path / "ev"), "--json-lines", str(lines),
+         "--save-uncertain", str(tmp_path / "un"), "--out", str(build), "--json", str(tmp_path / "r.json")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "keeps the newest 8,000 samples of sound for the host: 16,000 B of this RAM" in result.output
+    told = [json.loads(line) for line in lines.read_text().splitlines()]
+    ends = [one for one in told if one["kind"] == "end"]
+    known = json.loads((tmp_path / "r.json").read_text())
+    cuts = sorted((tmp_path / "ev").glob("*.wav"))
+    assert len(cuts) == len(ends) - known["not_kept"] > 0
+    assert len(list((tmp_path / "un").glob("*.wav"))) > 0
+    stream = np.tile(pcm, 10)
+    for cut in cuts:
+        (event,) = [one for one in ends if f"{one['start']:010.2f}-{one['class']}" == cut.stem]
+        start, end = round(event["start"] * RATE), round(event["end"] * RATE)
+        got = read_audio(cut, RATE)
+        whole = stream[max(0, start - RATE // 4) : end + RATE // 4]
+        assert len(got) >= end - start
+        at = next(
+            at for at in range(len(whole) - len(got) + 1) if np.array_equal(whole[at : at + len(got)], got)
+        )
+        assert at <= min(start, RATE // 4), "the event itself is whole"
+
+
+def test_a_device_that_keeps_no_sound_says_so(bundle: Bundle, build: Path, tmp_path: Path) -> None:
+    recording = write_wav(tmp_path / "a.wav", sound(2.0))
+    result = CliRunner().invoke(
+        app,
+        ["listen", str(bundle.directory), "--microphone", str(recording), "--plain", "--seconds", "1",
+         "--history-seconds", "0", "--save-events", str(tmp_path / "ev"), "--out", str(build)],
+    )  # fmt: skip
+    assert isinstance(result.exception, LinkError) and "keeps no sound" in result.exception.message
+    assert "--history-seconds 0.5" in result.exception.hint and not (tmp_path / "ev").exists()
+    arguments = ["build", str(bundle.directory), "--history-seconds", "1", "--out", str(tmp_path / "b")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, BuildError) and "hil keeps no sound" in result.exception.message
+
+
+def test_sound_with_a_hole_is_not_cut_out(tmp_path: Path) -> None:
+    history = History(RATE)
+    pcm = sound(4.0)
+    history.add(0, pcm[:RATE])
+    history.add(RATE + 100, pcm[RATE + 100 :])
+    assert np.array_equal(history.cut(RATE + 100, 2 * RATE, 50), pcm[RATE + 100 : 2 * RATE + 50])
+    assert np.array_equal(history.cut(200, RATE, 300), pcm[:RATE])
+    assert len(history.cut(500, RATE + 1)) == len(history.cut(RATE + 99, 2 * RATE)) == 0
+    event = LiveEvent(LiveKind.END, 0, 500, RATE + 50, 100, -1000, 0)
+    assert cut_event(history, event, "dog", tmp_path / "ev") is None and not (tmp_path / "ev").exists()
+    history.add(100 * RATE, pcm)
+    assert np.array_equal(history.cut(100 * RATE, 102 * RATE, RATE), pcm[: 3 * RATE])
 
 
 def test_json_lines_are_json() -> None:

@@ -255,6 +255,21 @@ def test_limits_to_the_frame(scripted: Make, limits: dict[str, float], runs: Spa
     assert spans[LiveKind.BEGIN] == [(start, start + least) for start, _ in events]
 
 
+@pytest.mark.parametrize("hop", [1, 2, HOP])
+def test_an_event_of_one_window_lasts_a_hop_in_its_middle(scripted: Make, hop: int) -> None:
+    """Where the recipe gives no lags."""
+    live = LiveSpec(windows=1, merge_seconds=0.0, level_seconds=0.0)
+    script = np.full((40, len(LABELS)), -128, dtype=np.int8)
+    script[[10, 20, 21], 1] = 127
+    c, python = scripted(live, script, hop)
+    got = both(c, python, np.zeros((FRAMES + 40 * hop) * 320, dtype=np.int16), 1)
+    spans = [(event.start // 320, event.end // 320) for event in got if event.kind == LiveKind.END]
+    ends = [FRAMES + hop * window for window in (10, 20, 21)]
+    lag = (FRAMES + hop) // 2
+    assert [end - start for start, end in spans] == [hop, 2 * hop]
+    assert [start for start, _ in spans] == [ends[0] - lag, ends[1] - lag]
+
+
 def test_gate_saves_the_network_s_work(make: Make) -> None:
     live = LiveSpec(gate=True, threshold=0.0)
     c, python = make(live)

@@ -31,8 +31,7 @@ from stapes.targets import Stream, open_target, require_target, stand_in
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
 
 RATE = 16000
-ASKED = os.environ.get("STAPES_RECORD_SECONDS")
-SECONDS = float(ASKED or 5)
+SECONDS = float(os.environ.get("STAPES_RECORD_SECONDS", "60"))
 
 
 @pytest.fixture(scope="module")
@@ -96,32 +95,27 @@ def recorded(stream: Stream, directory: Path, seconds: float) -> tuple[Recorder,
     return recorder, json.loads(recorder.sidecar.read_text())
 
 
-@pytest.mark.timeout(600 + 2 * SECONDS)
+@pytest.mark.timeout(600 + SECONDS)
 def test_a_long_recording_loses_nothing(heard: Path, build: Path, tmp_path: Path) -> None:
-    """`STAPES_RECORD_SECONDS=3600` makes it an hour, in real time, of which nothing may be lost; without, a busy
-    computer may lose some, which is known.
-    """
+    """As fast as it goes, however busy the computer is: `STAPES_RECORD_SECONDS=3600` makes it an hour, in minutes."""
     built = prepare_recorder("host", build)
     assert built is not None
     with (
-        stand_in(heard, RATE) as microphone,
+        stand_in(heard, RATE, speed=1000) as microphone,
         open_target("host", built.elf, microphone=microphone) as line,
     ):
+        begin = time.monotonic()
         recorder, known = recorded(line, tmp_path, SECONDS)
-    lost = known["lost_samples"]
-    assert lost == 0 or ASKED is None
-    assert known["whole"] is (lost == 0)
+        spent = time.monotonic() - begin
+    assert known["lost_samples"] == 0 and known["whole"]
     count = round(SECONDS * RATE)
     assert known["samples"] == count
     with wave.open(str(recorder.path)) as file:
         assert file.getnframes() == count
-        if lost:
-            pcm = np.frombuffer(file.readframes(count), "<i2")
-            assert np.array_equal(pcm, expected(heard, count, known["losses"]))
-        for at in range(0, 0 if lost else count, 7 * RATE):
+        for at in range(0, count, 7 * RATE):
             piece = np.frombuffer(file.readframes(7 * RATE), "<i2")
             assert np.array_equal(piece, pcm_of(heard)[: len(piece)]), f"other samples from {at} on"
-    print(f"{count:,} samples, {lost} lost, {known['line']}")
+    print(f"{count:,} samples, 0 lost, {SECONDS / spent:.0f} times real time, {known['line']}")
 
 
 def test_damage_on_the_line_is_repaired(heard: Path, build: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ typedef struct {
 typedef struct {
     const stapes_channel_t *channels;
     /* Right shifts behind the multiplier, less one. Where the short way is not exact, because there is no
-     * right shift, the sum may reach 2^30 or zero point << shift does not fit, a channel is long: the left
+     * right shift, the sum may reach 2^29 or zero point << shift does not fit, a channel is long: the left
      * shift minus STAPES_LONG. */
     const int8_t *shifts;
     int16_t zero_point;
