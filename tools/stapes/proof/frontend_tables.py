@@ -97,7 +97,7 @@ class Definition:
     def bands(self, image: FrontendImage) -> str | None:
         """Which bins are between which corners, and their weights."""
         spec, corners = self.spec, self.corners
-        bins = _real(np.arange(self.half + 1)) * spec.sample_rate / spec.n_fft
+        bins: Real = _real(np.arange(self.half + 1)) * spec.sample_rate / spec.n_fft
         first, counts = image.settings["first_bin"], image.counts
         if first < 1 or first + int(counts.sum()) > self.half:
             return f"bins {first} to {first + int(counts.sum()) - 1} are not those of a half spectrum"
@@ -110,7 +110,8 @@ class Definition:
             ):
                 return f"segment {segment} begins at bin {edge}, and its corner is {float(corners[segment]):.3f} Hz"
         of = np.repeat(np.arange(spec.n_mels + 1), counts)
-        at, lines = bins[first : first + len(of)], corners
+        at: Real = bins[first : first + len(of)]
+        lines = corners
         if spec.mel_lines == "mel":
             at, lines = self._to_mel(at), self._to_mel(corners)
         weights = (at - lines[of]) / (lines[of + 1] - lines[of])
