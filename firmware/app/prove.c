@@ -1,6 +1,5 @@
 /* Runs the kernels of a network on what `stapes prove` asks for, so that what it shows holds for the code of
- * this target. tools/stapes/proof/device.py is the other end: numbers are little-endian, a request is a
- * letter, the bytes that follow and these; an answer is a status (0: done), its bytes and these.
+ * this target. tools/stapes/proof/device.py is the other end; prove.h says what a request is.
  *
  *   H  which kernels these are
  *   C  one call of a layer's kernel on given rows; requantisation may be the identity
@@ -10,77 +9,13 @@
  *   X  exponentials of a softmax
  *   Y  reciprocals of a softmax
  *   E  an input row for the network as it is; behind a window's last the CRCs of all rows of each layer */
-#include <string.h>
-
-#include "board.h"
+#include "prove.h"
 #include "crc32.h"
 #include "stapes/kernels.h"
 #include "stapes/slide.h"
 #include "stapes_app_model.h"
 
-#ifndef STAPES_PROVE_BYTES
-#define STAPES_PROVE_BYTES 65536u
-#endif
-
-enum {
-#define NUMBER(name, value, text) name = (value),
-#define STATUS(name, value, text) name = (value),
-#include "prove.def"
-};
-
-static uint64_t work[STAPES_PROVE_BYTES / 8u]; /* the request, then what take() gives */
-static size_t used;                            /* of the work area, in units of 8 bytes */
-static const uint8_t *next;                    /* byte of the request */
 static void *arena[STAPES_APP_MODEL_ARENA_BYTES / sizeof(void *)];
-
-static void receive(uint8_t *bytes, size_t count) {
-    while (count != 0) {
-        const size_t got = board_read(bytes, count);
-        bytes += got;
-        count -= got;
-    }
-}
-
-static uint32_t get(uint32_t bytes) {
-    uint32_t value = 0;
-    for (uint32_t i = 0; i < bytes; i++) {
-        value |= (uint32_t)next[i] << (8u * i);
-    }
-    next += bytes;
-    return value;
-}
-
-static void put(uint8_t *bytes, uint32_t value) {
-    for (uint32_t i = 0; i < 4u; i++) {
-        bytes[i] = (uint8_t)(value >> (8u * i));
-    }
-}
-
-static void begin_answer(uint32_t status, size_t count) {
-    uint8_t head[5];
-    head[0] = (uint8_t)status;
-    put(head + 1, (uint32_t)count);
-    board_write(head, sizeof head);
-}
-
-static void answer(uint32_t status, const void *bytes, size_t count) {
-    begin_answer(status, count);
-    if (count != 0) {
-        board_write(bytes, count);
-    }
-}
-
-/* Zeroed bytes of the work area, aligned for anything; NULL: there are not enough. */
-static void *take(size_t bytes) {
-    const size_t units = (bytes + 7u) / 8u;
-    if (units > sizeof work / sizeof *work - used) {
-        return NULL;
-    }
-    void *taken = work + used;
-    used += units;
-    memset(taken, 0, units * 8u);
-    return taken;
-}
 
 /* A layer whose kernel has a requantisation, and its parameters, both to be changed. */
 typedef enum {
@@ -805,47 +740,29 @@ static void push_row(void) {
     answer(0, out, status == 1 ? 4u * STAPES_APP_MODEL_LAYER_COUNT : 0u);
 }
 
-int main(void) {
-    board_init();
-    for (;;) {
-        uint8_t head[5];
-        used = 0;
-        receive(head, sizeof head);
-        next = head + 1;
-        const uint32_t length = get(4);
-        uint8_t *request = take(length);
-        if (request == NULL) {
-            receive((uint8_t *)work, length < PIECE ? length : PIECE);
-            answer(NO_ROOM, NULL, 0);
-            continue;
-        }
-        /* In pieces that no console chokes on: a plus asks for the next. */
-        for (uint32_t at = 0; at < length; at += PIECE) {
-            if (at != 0u) {
-                board_write((const uint8_t *)"+", 1);
-            }
-            receive(request + at, length - at < PIECE ? length - at : PIECE);
-        }
-        next = request;
-        if (head[0] == 'H') {
-            static const uint8_t about[] = {STAPES_DSP, STAPES_MVE};
-            answer(0, about, sizeof about);
-        } else if (head[0] == 'C') {
-            call_once();
-        } else if (head[0] == 'R') {
-            read_constants();
-        } else if (head[0] == 'S') {
-            sweep();
-        } else if (head[0] == 'T') {
-            run_schedule();
-        } else if (head[0] == 'X') {
-            exponentials();
-        } else if (head[0] == 'Y') {
-            reciprocals();
-        } else if (head[0] == 'E') {
-            push_row();
-        } else {
-            answer(NOT_THERE, NULL, 0);
-        }
+static void serve(uint8_t letter) {
+    if (letter == 'H') {
+        static const uint8_t about[] = {STAPES_DSP, STAPES_MVE};
+        answer(0, about, sizeof about);
+    } else if (letter == 'C') {
+        call_once();
+    } else if (letter == 'R') {
+        read_constants();
+    } else if (letter == 'S') {
+        sweep();
+    } else if (letter == 'T') {
+        run_schedule();
+    } else if (letter == 'X') {
+        exponentials();
+    } else if (letter == 'Y') {
+        reciprocals();
+    } else if (letter == 'E') {
+        push_row();
+    } else {
+        answer(NOT_THERE, NULL, 0);
     }
+}
+
+int main(void) {
+    serve_requests();
 }

@@ -29,11 +29,15 @@ def prove(
     json: JsonOption = None,
 ) -> None:
     """Show, layer by layer, that a target computes what TFLM computes, for all inputs; what is not shown is named."""
-    from stapes.proof import certificate_of, prove_model, write_certificate
+    from stapes.proof import certificate_of, frontend_of, prove_model, write_certificate
+    from stapes.recipe import Bundle
 
     data, hop = read_model(model)
+    frontend = frontend_of(Bundle.load(model)) if (model / "bundle.json").is_file() else None
     with goes_on(), progress_bar() as progress:
-        proof = prove_model(data, target, out / model.stem, name=model.name, hop=hop, progress=progress)
+        proof = prove_model(
+            data, target, out / model.stem, name=model.name, hop=hop, frontend=frontend, progress=progress
+        )
     save_json(json, proof.as_json())
     path = certificate or certificate_of(model)
     write_certificate(path, proof)
@@ -47,6 +51,15 @@ def _print(proof: Proof) -> None:
     from rich.table import Table
 
     table = Table("layer", "kernel", "verdict", "compared")
+    parts = proof.frontend or []
+    for part in parts:
+        table.add_row(
+            f"front end: {part.name}",
+            part.kernel,
+            part.verdict,
+            f"{sum(claim.count for claim in part.claims):,}",
+            end_section=part is parts[-1],
+        )
     for layer in proof.layers:
         compared = sum(claim.count for claim in layer.claims)
         name = f"{layer.index} {layer.name.split(';')[0]}"
@@ -55,6 +68,7 @@ def _print(proof: Proof) -> None:
     about = [
         (f"layer {layer.index} ({layer.name})", claim) for layer in proof.layers for claim in layer.claims
     ]
+    about += [(f"front end, {part.name}", claim) for part in parts for claim in part.claims]
     about += [("all layers", claim) for claim in (proof.wiring, proof.schedule) if claim is not None]
     for where, claim in about:
         if claim.verdict != "proved" or where == "all layers":

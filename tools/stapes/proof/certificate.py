@@ -7,9 +7,12 @@ from typing import Any
 
 from stapes.errors import StapesError
 from stapes.files import read_json, write_json
+from stapes.graph import load_graph
 from stapes.proof.claim import PROVED
+from stapes.proof.frontend import Frontend
 from stapes.proof.prove import Proof, proof_key
 from stapes.recipe import Bundle
+from stapes.reference import output_quantization
 from stapes.targets import board_for_target
 
 FORMAT = 1
@@ -43,7 +46,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def proved_for_all_inputs(bundle: Bundle, target: str) -> str | None:
     """`proved for all inputs on DATE, CORE, COMPILER`, where the certificate beside `bundle` says so of `target` and
-    every hash is still the same; None otherwise.
+    every hash is still the same, and what of the front end; None otherwise.
     """
     path = certificate_of(bundle.directory)
     board = board_for_target(target)
@@ -53,8 +56,13 @@ def proved_for_all_inputs(bundle: Bundle, target: str) -> str | None:
         proof = Proof.from_json(_read(path)[target])
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    if proof.verdict != PROVED or proof.key != proof_key(
-        bundle.model, bundle.manifest.window.hop_frames, board
-    ):
+    hop = bundle.manifest.window.hop_frames
+    if proof.verdict != PROVED or proof.key != proof_key(bundle.model, hop, board, frontend_of(bundle)):
         return None
-    return f"proved for all inputs on {proof.date}, {proof.core}, {proof.compiler}"
+    shown = f"network proved for all inputs on {proof.date}, {proof.core}, {proof.compiler}"
+    return f"{shown}; {proof.about_frontend}" if proof.about_frontend else shown
+
+
+def frontend_of(bundle: Bundle) -> Frontend:
+    """What `stapes prove` shows something of besides a bundle's network."""
+    return Frontend(bundle.manifest.frontend, output_quantization(bundle, load_graph(bundle)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,33 +11,24 @@ import numpy.typing as npt
 
 from stapes.compiler import Layer, Plan
 from stapes.definitions import numbered
-from stapes.errors import TargetError
+from stapes.proof.line import DEFINITIONS, ProofLine
 from stapes.proof.tflm import Changes
-from stapes.targets import Stream
 
 Row = npt.NDArray[np.int8] | int | None
 """What a kernel finds in its table of rows: bytes, so many zeros, or NULL."""
 
-_DEFINITIONS = "app/prove.def"
-_NUMBERS = {name: value for name, (value, _) in numbered(_DEFINITIONS, "NUMBER").items()}
-_ANSWERS = dict(numbered(_DEFINITIONS, "STATUS").values())
-_NO_ROOM = numbered(_DEFINITIONS, "STATUS")["NO_ROOM"][0]
-_FAMILY = {name: value for name, (value, _) in numbered(_DEFINITIONS, "FAMILY").items()}
-_WRONG = numbered(_DEFINITIONS, "WRONG")
+_NUMBERS = {name: value for name, (value, _) in numbered(DEFINITIONS, "NUMBER").items()}
+_FAMILY = {name: value for name, (value, _) in numbered(DEFINITIONS, "FAMILY").items()}
+_WRONG = numbered(DEFINITIONS, "WRONG")
 FAMILIES = {
     kernel: name
-    for name, (_, kernels) in numbered(_DEFINITIONS, "FAMILY").items()
+    for name, (_, kernels) in numbered(DEFINITIONS, "FAMILY").items()
     for kernel in kernels.split()
 }
 """Kernels with a requantisation: the name of their parameters' structure."""
 MOST_COLUMNS = _NUMBERS["MOST_COLUMNS"]
 MOST_CHANGES = 300
 """Of the output of one channel: a monotonous function of int8 has 255."""
-SILENCE_SECONDS = 120.0
-
-
-class NoRoomError(TargetError):
-    """The target has too little memory for what it was asked."""
 
 
 @dataclass(frozen=True)
@@ -55,44 +45,8 @@ class Constants:
     shifts: npt.NDArray[np.int64]
 
 
-class ProofDevice:
-    """Requests and answers, one after the other."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self._pending = bytearray()
-
-    def _take(self, count: int) -> bytes:
-        deadline = time.monotonic() + SILENCE_SECONDS
-        while len(self._pending) < count:
-            data = self.stream.read(65536)
-            if data:
-                self._pending += data
-                deadline = time.monotonic() + SILENCE_SECONDS
-            elif time.monotonic() > deadline:
-                raise TargetError("the target is silent", hint="build it again, or start the board again")
-        taken = bytes(self._pending[:count])
-        del self._pending[:count]
-        return taken
-
-    def request(self, letter: str, payload: bytes = b"") -> bytes:
-        """One question and its answer; `NoRoomError` where the target lacks memory for it."""
-        piece = _NUMBERS["PIECE"]
-        self.stream.write(letter.encode() + struct.pack("<I", len(payload)) + payload[:piece])
-        for at in range(piece, len(payload), piece):
-            sign = self._take(1)
-            if sign != b"+":
-                self._pending[:0] = sign  # it wants no more: its answer
-                break
-            self.stream.write(payload[at : at + piece])
-        status, count = struct.unpack("<BI", self._take(5))
-        if status == _NO_ROOM:
-            raise NoRoomError(f"the target cannot do this: {_ANSWERS[status]}")
-        if status:
-            raise TargetError(
-                f"the target cannot do this: {_ANSWERS.get(status, status)}", hint="build it again"
-            )
-        return self._take(count)
+class ProofDevice(ProofLine):
+    """A network's kernels, on a target."""
 
     def core(self) -> str:
         """Which kernels the target has: `portable C`, `DSP` or `MVE`."""

@@ -22,7 +22,9 @@ from stapes.int8 import initial_state, run_graph
 from stapes.int8.arithmetic import limits_of
 from stapes.progress import Progress, no_progress
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim, LayerProof
-from stapes.proof.device import FAMILIES, NoRoomError, ProofDevice, work_bytes
+from stapes.proof.device import FAMILIES, ProofDevice, work_bytes
+from stapes.proof.frontend import Frontend, prove_frontend
+from stapes.proof.line import NoRoomError
 from stapes.proof.linear import (
     Linear,
     check_bounds,
@@ -44,6 +46,8 @@ NOT_PROVED = (
     "the C compiler and the silicon or emulator: the image that was asked is what was shown, not its source",
     "that kernels of multiply-adds and moves branch on no data: read, not shown; `check` and `bench` run whole windows",
     "TFLM's own code: compared with a second implementation of its rounding, held against the interpreter by the tests",
+    "that the front end's C computes what its NumPy twin computes for all samples: hard frames are compared, the "
+    "distance from librosa is measured",
 )
 """What every certificate says besides."""
 
@@ -63,18 +67,31 @@ class Proof:
     layers: list[LayerProof] = field(default_factory=list)
     wiring: Claim | None = None
     schedule: Claim | None = None
+    frontend: list[LayerProof] | None = None
+    """Of a bundle's front end its parts."""
 
     @property
     def verdict(self) -> str:
-        """That of the weakest layer."""
+        """That of the network's weakest layer; failed where a part of the front end has failed. What is only tested of
+        the front end is not in it: that is said beside.
+        """
         verdicts = {layer.verdict for layer in self.layers}
         verdicts |= {claim.verdict if claim else FAILED for claim in (self.wiring, self.schedule)}
+        verdicts |= {FAILED for part in self.frontend or [] if part.verdict == FAILED}
         return next((each for each in (FAILED, TESTED) if each in verdicts), PROVED)
 
     @property
     def compared(self) -> int:
-        """Values that were compared."""
+        """Values of layers that were compared."""
         return sum(claim.count for layer in self.layers for claim in layer.claims)
+
+    @property
+    def about_frontend(self) -> str | None:
+        """What was shown of the front end, in a few words; None without one, or where nothing is to be said."""
+        bounds = [claim for part in self.frontend or [] for claim in part.claims if claim.part == "bounds"]
+        if not bounds or any(claim.verdict != PROVED for claim in bounds):
+            return None
+        return "front end: no step overflows for any samples; its rows tested only"
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `stapes prove --json`, and of a target in proof.json."""
@@ -90,6 +107,7 @@ class Proof:
             "wiring": asdict(self.wiring) if self.wiring else None,
             "schedule": asdict(self.schedule) if self.schedule else None,
             "layers": [layer.as_json() for layer in self.layers],
+            "frontend": None if self.frontend is None else [part.as_json() for part in self.frontend],
             "not_proved": list(NOT_PROVED),
         }
 
@@ -98,6 +116,7 @@ class Proof:
         """Of `as_json`."""
         wiring, schedule = (Claim(**value[name]) if value[name] else None for name in ("wiring", "schedule"))
         layers = [LayerProof.from_json(layer) for layer in value["layers"]]
+        parts = value["frontend"]
         return cls(
             network=value["network"],
             target=value["target"],
@@ -108,13 +127,14 @@ class Proof:
             layers=layers,
             wiring=wiring,
             schedule=schedule,
+            frontend=None if parts is None else [LayerProof.from_json(part) for part in parts],
         )
 
 
-def proof_key(model: bytes, hop: int | None, board: str) -> str:
+def proof_key(model: bytes, hop: int | None, board: str, frontend: Frontend | None = None) -> str:
     """What a proof holds for: it is void when any of it differs."""
     parts = [sha256(model), hop, package_hash(), source_hash(board, "prove"), compiler_version(board)]
-    return sha256(canonical_json(parts))
+    return sha256(canonical_json([*parts, frontend.identity] if frontend else parts))
 
 
 def prove_model(
@@ -124,10 +144,12 @@ def prove_model(
     *,
     name: str = "model",
     hop: int | None = None,
+    frontend: Frontend | None = None,
     progress: Progress = no_progress,
 ) -> Proof:
-    """Build the network's kernels for `target` and show of every layer what can be shown. What is finished is kept in
-    `directory` and not done again for the same network, stapes and compiler. `hop` as for `compile_graph`.
+    """Build the network's kernels for `target` and show of every layer what can be shown, and of `frontend`. What is
+    finished is kept in `directory` and not done again for the same network, stapes and compiler. `hop` as for
+    `compile_graph`.
     """
     board = board_for_target(target)
     if board is None:
@@ -136,10 +158,13 @@ def prove_model(
         )
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name, hop)
-    key = proof_key(model, hop, board)
+    key = proof_key(model, hop, board, frontend)
     kept = directory / f"proof-{board}.json"
     proof = _kept(kept, key)
     if proof is not None and proof.schedule is not None:
+        if frontend is not None and proof.frontend is None:
+            proof.frontend = prove_frontend(frontend, target, board, directory, progress)
+            write_json(kept, proof.as_json())
         return proof
     macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
     result = build_network(plan, model, directory, board, "prove", macro, name=name, progress=progress)
@@ -152,6 +177,9 @@ def prove_model(
         _prove_layers(device, graph, plan, proof, kept, progress)
         proof.wiring = _wiring(device, graph, plan)
         proof.schedule = _schedule(device, plan)
+        write_json(kept, proof.as_json())
+    if frontend is not None:
+        proof.frontend = prove_frontend(frontend, target, board, directory, progress)
         write_json(kept, proof.as_json())
     return proof
 
