@@ -1,7 +1,29 @@
 #include "stapes/frontend.h"
 
+#include <string.h>
+
 #include "frontend_math.h"
 #include "stapes/error.h"
+
+#if STAPES_ARM_BLOCKS
+/* Copies upwards; `to` may be below `from` in the same array. Once in flash for both who call it. */
+__attribute__((noinline)) static void copy_samples(int16_t *to, const int16_t *from, size_t count) {
+    if (((uintptr_t)to | (uintptr_t)from) % 4 == 0) {
+        for (; count >= 8; count -= 8) {
+            __asm__ volatile("ldmia %0!, {r3-r6}\n"
+                             "stmia %1!, {r3-r6}"
+                             : "+r"(from), "+r"(to)
+                             :
+                             : "r3", "r4", "r5", "r6", "memory");
+        }
+    }
+    memmove(to, from, count * sizeof *to);
+}
+#else
+static void copy_samples(int16_t *to, const int16_t *from, size_t count) {
+    memmove(to, from, count * sizeof *to);
+}
+#endif
 
 int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,
                          size_t bytes) {

@@ -5,7 +5,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "stapes/frontend.h"
 
@@ -96,22 +95,6 @@ static inline int32_t multiply_high_subtract(int32_t sum, int32_t x, int32_t y) 
 #else
     return sum + multiply_high(-x, y);
 #endif
-}
-
-/* Copies upwards; `to` may be below `from` in the same array. */
-static inline void copy_samples(int16_t *to, const int16_t *from, size_t count) {
-#if STAPES_ARM_BLOCKS
-    if (((uintptr_t)to | (uintptr_t)from) % 4 == 0) {
-        for (; count >= 8; count -= 8) {
-            __asm__ volatile("ldmia %0!, {r3-r6}\n"
-                             "stmia %1!, {r3-r6}"
-                             : "+r"(from), "+r"(to)
-                             :
-                             : "r3", "r4", "r5", "r6", "memory");
-        }
-    }
-#endif
-    memmove(to, from, count * sizeof *to);
 }
 
 /* The squares of `count` samples, summed. */
