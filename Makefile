@@ -5,6 +5,8 @@ BUNDLE ?= models/esc10
 # A directory with ESC-10 recordings, if there is one: DATA=/path/to/esc10 or STAPES_DATA in the environment.
 DATA ?= $(STAPES_DATA)
 JOBS ?= 2
+# Hundreds of tests start the command line: its bytecode is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format site release clean
 
