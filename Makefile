@@ -7,6 +7,8 @@ DATA ?= $(STAPES_DATA)
 JOBS ?= 2
 # Hundreds of tests start the command line: its bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
+# And build firmware, mostly of the same sources.
+test: export CMAKE_C_COMPILER_LAUNCHER = $(CURDIR)/tools/tests/launcher.sh
 
 .PHONY: help demo test lint format site release clean
 

@@ -54,7 +54,7 @@ with_dots() {
 # program:package. The compiler for the host is needed; without the others the demo runs on the host alone.
 needed="cc:gcc cmake:cmake ninja:ninja-build arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm"
 if [ "$purpose" = test ]; then
-    needed="$needed clang:clang chromium:chromium
+    needed="$needed clang:clang chromium:chromium ccache:ccache
         riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc
         xtensa-lx106-elf-gcc:gcc-xtensa-lx106"
 fi
