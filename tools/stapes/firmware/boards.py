@@ -87,7 +87,8 @@ class Board(_Table):
     def load(cls, name: str) -> Board:
         """Read a board's description; `BuildError` for an unknown board or a description that is wrong."""
         if name not in board_names():
-            raise BuildError(unknown_board(name), hint=f"choose one of {', '.join(board_names())}")
+            message, hint = unknown_board(name)
+            raise BuildError(message, hint=hint)
         return read_board(firmware_dir() / "boards" / name / "board.toml")
 
 

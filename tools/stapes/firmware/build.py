@@ -63,20 +63,22 @@ def board_names() -> list[str]:
     return sorted(path.parent.name for path in (firmware_dir() / "boards").glob("*/board.cmake"))
 
 
-def unknown_board(name: str) -> str:
-    """What is wrong with a board's name, in one line; a machine of QEMU or Renode is told as that of its board."""
+def unknown_board(name: str) -> tuple[str, str]:
+    """What is wrong with a board's name, and what to do; a machine of QEMU or Renode is told as that of its board."""
     for path in sorted((firmware_dir() / "boards").glob("*/board.toml")):
         described = tomllib.loads(path.read_text(encoding="utf-8"))
         for emulator in ("qemu", "renode"):
             if described.get(emulator) == name:
-                return f"{name!r} is {emulator}'s name of the board {path.parent.name}"
-    return f"unknown board {name!r}"
+                board = path.parent.name
+                return f"{name!r} is {emulator}'s name of the board {board}", f"choose the board {board}"
+    return f"unknown board {name!r}", f"choose one of {', '.join(board_names())}"
 
 
 def require_compiler(board: str) -> None:
     """Raise `BuildError` for an unknown board, `ToolError` for a missing compiler, CMake or Ninja."""
     if board not in board_names():
-        raise BuildError(unknown_board(board), hint=f"choose one of {', '.join(board_names())}")
+        message, hint = unknown_board(board)
+        raise BuildError(message, hint=hint)
     for command in (COMPILERS[_toolchain(board)], "cmake", "ninja"):
         require_program(command)
 

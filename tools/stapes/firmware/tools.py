@@ -224,7 +224,7 @@ def require_program(command: str) -> str:
     if path is None:
         if tool.named_program:
             raise ToolError(f"{tool.variable} names no program: {tool.named_program}", hint=tool.install)
-        raise ToolError(f"{command} is missing; {tool.needed_for} need it", hint=tool.install)
+        raise ToolError(f"{command} is missing; it is needed for {tool.needed_for}", hint=tool.install)
     if tool.library and not _has_library(path, tool.library):
         raise ToolError(f"{command} is there, its C library is not", hint=tool.install)
     return path

@@ -74,7 +74,8 @@ def board_for_target(target: str) -> str | None:
     if kind == "board":
         name = rest.partition("@")[0]
         if name not in board_names():
-            raise TargetError(unknown_board(name), hint=f"choose one of {', '.join(board_names())}")
+            message, hint = unknown_board(name)
+            raise TargetError(message, hint=hint)
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
         raise TargetError(

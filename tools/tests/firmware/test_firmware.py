@@ -196,8 +196,11 @@ def test_unknown_board_and_application(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="unknown board 'vax'") as caught:
         build_firmware(None, "vax", tmp_path)
     assert "stm32f4_discovery" in caught.value.hint
-    with pytest.raises(BuildError, match="'netduinoplus2' is qemu's name of the board stm32f4_discovery"):
+    with pytest.raises(
+        BuildError, match="'netduinoplus2' is qemu's name of the board stm32f4_discovery"
+    ) as caught:
         build_firmware(None, "netduinoplus2", tmp_path)
+    assert caught.value.hint == "choose the board stm32f4_discovery"
     with pytest.raises(BuildError, match="no_such_app"):
         build_firmware(None, "host", tmp_path / "build", "no_such_app")
 

@@ -40,6 +40,11 @@ LOOK = """
 <script>
 const problems = [];
 const touch = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+const lines = element => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size;
+};
 const touching = boxes => boxes.filter((a, i) => boxes.slice(i + 1).some(b => touch(a, b))).length;
 addEventListener("error", event => problems.push("error: " + event.message), true);
 addEventListener("securitypolicyviolation", event => problems.push("fetched: " + event.blockedURI));
@@ -53,6 +58,8 @@ addEventListener("load", () => {
     drawings: [...document.querySelectorAll("svg")].map(
       svg => [svg.getBoundingClientRect().width, svg.querySelectorAll("rect").length]),
     bars: [...document.querySelectorAll(".bar i")].map(bar => bar.getBoundingClientRect().width),
+    broken: [...document.querySelectorAll("td.text, th.text")].filter(e => lines(e) > 1)
+      .map(e => e.textContent).filter(text => text.length < 16 && !text.includes(" ")),
     small: [...document.querySelectorAll("td, th, p, .name, .bar, figcaption")]
       .filter(e => parseFloat(getComputedStyle(e).fontSize) < 11).length,
     wide: [...document.querySelectorAll(".scroll")].filter(e => e.scrollWidth > e.clientWidth).length,
@@ -144,6 +151,15 @@ def test_tables_fit_1200_pixels(checked: CheckReport, tmp_path: Path) -> None:
     page = html_report([check, *[{**one, "target": f"qemu:a-machine-{n}"} for n in range(5)], evaluation])
     view = look(page, tmp_path)[1200]
     assert view["wide"] == 0 and view["overflow"] <= 0
+
+
+def test_labels_are_not_broken_between_letters(checked: CheckReport, tmp_path: Path) -> None:
+    names = ["crackling_fire", "clock_tick", "chainsaw"]
+    one = checked.as_json()
+    rows = [{**one["results"][0], "label": name, "prediction": name, "clip": f"synthetic-1-002-{name}",
+             "counts_per_window": 11062856.0} for name in names]  # fmt: skip
+    page = html_report([{**one, "results": rows, "target": "qemu:netduinoplus2", "counter": "instructions"}])
+    assert look(page, tmp_path)[1200]["broken"] == []
 
 
 def test_no_label_of_any_memory_map_touches_another(tmp_path: Path) -> None:
@@ -253,6 +269,14 @@ def test_labels_of_the_memory_map_stay_in_their_regions() -> None:
         assert float(x) + 6.6 * len(text) <= 70 + 9.0 * (region.last + 1)
     narrow = replace(regions[0], last=40)
     assert 'fill="black">a' not in memory_svg(Arena("net", 1000, 100, (narrow, *regions[1:])))
+
+
+def test_labels_of_the_memory_map_lie_on_no_other_region() -> None:
+    """Buffers that take turns share bytes: the first keeps no free place, the second only its lower part."""
+    turns = (Region("covered", 0, 300, 0, 99), Region("half", 0, 700, 10, 99))
+    drawing = memory_svg(Arena("net", 1000, 100, turns))
+    ((y, text),) = re.findall(r'y="([\d.]+)" fill="black">([^<]*)</text>', drawing)
+    assert text.startswith("half") and float(y) - 11 > 30 + 480 * 0.3
 
 
 def test_every_clip_can_be_seen_and_small_ones_heard(checked: CheckReport, tmp_path: Path) -> None:
