@@ -5,9 +5,14 @@
 #include "frontend_math.h"
 #include "stapes/error.h"
 
+/* Copies upwards; `to` may be below `from` in the same array. Where it is long, once in flash for both who
+ * call it. */
 #if STAPES_ARM_BLOCKS
-/* Copies upwards; `to` may be below `from` in the same array. Once in flash for both who call it. */
-__attribute__((noinline)) static void copy_samples(int16_t *to, const int16_t *from, size_t count) {
+__attribute__((noinline))
+#endif
+static void
+copy_samples(int16_t *to, const int16_t *from, size_t count) {
+#if STAPES_ARM_BLOCKS
     if (((uintptr_t)to | (uintptr_t)from) % 4 == 0) {
         for (; count >= 8; count -= 8) {
             __asm__ volatile("ldmia %0!, {r3-r6}\n"
@@ -17,13 +22,9 @@ __attribute__((noinline)) static void copy_samples(int16_t *to, const int16_t *f
                              : "r3", "r4", "r5", "r6", "memory");
         }
     }
-    memmove(to, from, count * sizeof *to);
-}
-#else
-static void copy_samples(int16_t *to, const int16_t *from, size_t count) {
-    memmove(to, from, count * sizeof *to);
-}
 #endif
+    memmove(to, from, count * sizeof *to);
+}
 
 int stapes_frontend_init(stapes_frontend_t *frontend, const stapes_frontend_tables_t *tables, void *memory,
                          size_t bytes) {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from stapes.definitions import firmware_dir
 from stapes.errors import BuildError
-from stapes.firmware.build import board_names, unknown_board
+from stapes.firmware.build import board_names, require_board
 
 Proof = Literal["board", "renode", "qemu", "build"]
 """Where an image was seen to work: on the board itself, in an emulator, or only that it builds and links."""
@@ -86,9 +86,7 @@ class Board(_Table):
     @classmethod
     def load(cls, name: str) -> Board:
         """Read a board's description; `BuildError` for an unknown board or a description that is wrong."""
-        if name not in board_names():
-            message, hint = unknown_board(name)
-            raise BuildError(message, hint=hint)
+        require_board(name)
         return read_board(firmware_dir() / "boards" / name / "board.toml")
 
 

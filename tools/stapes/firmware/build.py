@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stapes.definitions import firmware_dir
-from stapes.errors import BuildError, TooLargeError
+from stapes.errors import BuildError, StapesError, TooLargeError
 from stapes.files import canonical_json, sha256, write_atomic
 from stapes.firmware.tools import require_program
 from stapes.programs import program, run_program
@@ -63,22 +63,24 @@ def board_names() -> list[str]:
     return sorted(path.parent.name for path in (firmware_dir() / "boards").glob("*/board.cmake"))
 
 
-def unknown_board(name: str) -> tuple[str, str]:
-    """What is wrong with a board's name, and what to do; a machine of QEMU or Renode is told as that of its board."""
+def require_board(name: str, error: type[StapesError] = BuildError) -> None:
+    """Raise `error` for a board that is not there; a machine of QEMU or Renode is told as that of its board."""
+    if name in board_names():
+        return
     for path in sorted((firmware_dir() / "boards").glob("*/board.toml")):
         described = tomllib.loads(path.read_text(encoding="utf-8"))
         for emulator in ("qemu", "renode"):
             if described.get(emulator) == name:
                 board = path.parent.name
-                return f"{name!r} is {emulator}'s name of the board {board}", f"choose the board {board}"
-    return f"unknown board {name!r}", f"choose one of {', '.join(board_names())}"
+                raise error(
+                    f"{name!r} is {emulator}'s name of the board {board}", hint=f"choose the board {board}"
+                )
+    raise error(f"unknown board {name!r}", hint=f"choose one of {', '.join(board_names())}")
 
 
 def require_compiler(board: str) -> None:
     """Raise `BuildError` for an unknown board, `ToolError` for a missing compiler, CMake or Ninja."""
-    if board not in board_names():
-        message, hint = unknown_board(board)
-        raise BuildError(message, hint=hint)
+    require_board(board)
     for command in (COMPILERS[_toolchain(board)], "cmake", "ninja"):
         require_program(command)
 

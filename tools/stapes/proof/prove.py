@@ -15,7 +15,7 @@ from stapes.compiler import Layer, Plan, compile_graph
 from stapes.compiler.bounds import EVERYTHING, Range, SumBounds, value_ranges
 from stapes.errors import TargetError
 from stapes.files import canonical_json, package_hash, parse_json, sha256, write_json
-from stapes.firmware import build_network
+from stapes.firmware import BuildResult, build_network
 from stapes.firmware.build import compiler_version, source_hash
 from stapes.graph import Graph, Op, read_tflite, simplify
 from stapes.int8 import initial_state, run_graph
@@ -166,8 +166,7 @@ def prove_model(
             proof.frontend = prove_frontend(frontend, target, board, directory, progress)
             write_json(kept, proof.as_json())
         return proof
-    macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
-    result = build_network(plan, model, directory, board, "prove", macro, name=name, progress=progress)
+    result = build_prover(plan, model, directory, board, name=name, progress=progress)
     with open_target(target, result.elf, counts=False) as stream:
         device = ProofDevice(stream)
         core = device.core()
@@ -184,6 +183,20 @@ def prove_model(
     return proof
 
 
+def build_prover(
+    plan: Plan,
+    model: bytes,
+    directory: Path,
+    board: str,
+    *,
+    name: str = "model",
+    progress: Progress = no_progress,
+) -> BuildResult:
+    """The image of firmware/app/prove.c with the network, whose line `ProofDevice` speaks."""
+    macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
+    return build_network(plan, model, directory, board, "prove", macro, name=name, progress=progress)
+
+
 def _kept(path: Path, key: str) -> Proof | None:
     """What an earlier run has shown of the same."""
     try:
@@ -194,7 +207,8 @@ def _kept(path: Path, key: str) -> Proof | None:
     return proof if proof.key == key else None
 
 
-def _op_of(graph: Graph, layer: Layer) -> Op | None:
+def op_of(graph: Graph, layer: Layer) -> Op | None:
+    """The operator that a layer computes; None where it is none of the file's."""
     return next((op for op in graph.ops if op.kind == layer.op and layer.tensor in op.outputs), None) or next(
         (
             op
@@ -211,7 +225,7 @@ def _prove_layers(
 ) -> None:
     ranges = value_ranges(graph)
     total = done = 0
-    operators = [_op_of(graph, layer) for layer in plan.layers]
+    operators = [op_of(graph, layer) for layer in plan.layers]
     linears: dict[int, tuple[Linear, Range, SumBounds]] = {}
     reductions: dict[int, tuple[Reduction, Range]] = {}
     for layer, op in zip(plan.layers, operators, strict=True):

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stapes.errors import TargetError
-from stapes.firmware import board_names, require_program
+from stapes.firmware import require_program
 from stapes.firmware.boards import Board
-from stapes.firmware.build import require_compiler, unknown_board
+from stapes.firmware.build import require_board, require_compiler
 from stapes.targets.microphone import StandIn
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
@@ -73,9 +73,7 @@ def board_for_target(target: str) -> str | None:
         return find_platform(rest).board
     if kind == "board":
         name = rest.partition("@")[0]
-        if name not in board_names():
-            message, hint = unknown_board(name)
-            raise TargetError(message, hint=hint)
+        require_board(name, TargetError)
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
         raise TargetError(

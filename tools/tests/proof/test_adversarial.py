@@ -12,12 +12,12 @@ import pytest
 from modelmaker import ModelMaker
 
 from stapes.compiler import Layer, compile_graph
-from stapes.compiler.bounds import EVERYTHING
-from stapes.firmware import build_network
+from stapes.compiler.bounds import EVERYTHING, SumBounds
 from stapes.graph import Graph, Op, read_tflite, simplify
 from stapes.proof import prove_model
-from stapes.proof.device import ProofDevice, work_bytes
+from stapes.proof.device import ProofDevice
 from stapes.proof.linear import Linear, linear_of
+from stapes.proof.prove import build_prover, op_of
 from stapes.reference import TflmOracle
 from stapes.targets import open_target
 
@@ -135,14 +135,14 @@ def test_what_is_proved_is_what_tflm_computes_at_the_extremes(seed: int, tmp_pat
     plan = compile_graph(graph, "model")
     proof = prove_model(model, "host", tmp_path)
     assert proof.verdict == "proved", [claim for layer in proof.layers for claim in layer.claims]
-    layers: list[tuple[Layer, Op, Linear]] = []
+    layers: list[tuple[Layer, Op, Linear, SumBounds]] = []
     for layer in plan.layers:
-        op = next((op for op in graph.ops if layer.tensor in op.outputs and op.kind == layer.op), None)
+        op = op_of(graph, layer)
         if op is not None and len(op.inputs) == 3:
-            layers.append((layer, op, linear_of(graph, op, layer)))
+            linear = linear_of(graph, op, layer)
+            layers.append((layer, op, linear, linear.bounds(EVERYTHING)))
     assert len(layers) == 3
-    macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
-    image = build_network(plan, model, tmp_path, "host", "prove", macro, name="model")
+    image = build_prover(plan, model, tmp_path, "host")
     oracle, random = TflmOracle(model), np.random.default_rng(seed)
     reached = 0
     shape = graph.tensor(graph.inputs[0]).shape[1:]
@@ -150,14 +150,13 @@ def test_what_is_proved_is_what_tflm_computes_at_the_extremes(seed: int, tmp_pat
         device = ProofDevice(stream)
         for number in range(INPUTS):
             x = random.integers(-128, 128, shape).astype(np.int8)
-            _, aimed, linear = layers[number % 3]
+            _, aimed, linear, bounds = layers[number % 3]
             channel = number // 6 % linear.channels
             sign = 1 if number // 3 % 2 else -1
             at, inside = extreme(graph, aimed, channel, sign, x, random)
-            bounds = linear.bounds(EVERYTHING)
             wanted = oracle.run([x[None]])
             found = device.window([x.reshape(shape[0], -1)], goes_on=False)
-            for layer, op, each in layers:
+            for layer, op, each, limits in layers:
                 sums = sums_by_definition(graph, op, x)
                 ruled = np.stack([each.rules[c].outputs(sums[:, c]) for c in range(each.channels)], axis=1)
                 assert np.array_equal(ruled.reshape(-1), wanted[layer.tensor].reshape(-1)), (
@@ -165,8 +164,8 @@ def test_what_is_proved_is_what_tflm_computes_at_the_extremes(seed: int, tmp_pat
                     layer.name,
                 )
                 assert found[layer.index] == zlib.crc32(wanted[layer.tensor].tobytes()), (number, layer.name)
-                assert (sums >= each.bounds(EVERYTHING).lowest).all()
-                assert (sums <= each.bounds(EVERYTHING).highest).all()
+                assert (sums >= limits.lowest).all()
+                assert (sums <= limits.highest).all()
                 if op is aimed and inside:
                     assert sums[at, channel] == (bounds.highest if sign > 0 else bounds.lowest)[channel]
                     reached += 1

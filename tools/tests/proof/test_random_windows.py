@@ -14,6 +14,7 @@ from stapes.compiler.plan import Array
 from stapes.graph import read_tflite, simplify
 from stapes.int8 import run_graph
 from stapes.proof.linear import check_bounds, linear_of
+from stapes.proof.prove import op_of
 
 WINDOWS = 200
 
@@ -32,7 +33,7 @@ def test_five_faults_pass_two_hundred_random_windows() -> None:
     ]
     unseen = []
     for layer in plan.layers:
-        op = next((op for op in graph.ops if op.kind == layer.op and layer.tensor in op.outputs), None)
+        op = op_of(graph, layer)
         assert op is not None
         linear = linear_of(graph, op, layer)
         bounds = linear.bounds(ranges.get(op.inputs[0], EVERYTHING))

@@ -16,14 +16,14 @@ from planting import Alter, field, number
 from stapes.codegen import model as codegen
 from stapes.compiler import Plan, compile_graph
 from stapes.compiler.bounds import EVERYTHING, SumBounds, value_ranges
-from stapes.firmware import build_network
 from stapes.graph import Graph, read_tflite, simplify
 from stapes.int8 import run_graph
 from stapes.proof import Proof, prove_model
-from stapes.proof.device import ProofDevice, work_bytes
+from stapes.proof.device import ProofDevice
 from stapes.proof.linear import Linear, linear_of
+from stapes.proof.prove import build_prover, op_of
 from stapes.reference import TflmOracle
-from stapes.targets import open_target
+from stapes.targets import board_for_target, open_target
 
 SOUND = codegen.generate_model
 MODEL, WEIGHTS = "stapes_app_model.c", "stapes_app_weights.c"
@@ -60,9 +60,9 @@ def differing(
     graph: Graph, plan: Plan, model: bytes, directory: Path, target: str, windows: list[Map]
 ) -> list[int]:
     """Run windows through the built image; the layers of which any output differs from the reference."""
-    board = "host" if target == "host" else target.removeprefix("qemu:").replace("-", "_")
-    macro = f"STAPES_PROVE_BYTES={work_bytes(plan)}u"
-    image = build_network(plan, model, directory, board, "prove", macro, name="model")
+    board = board_for_target(target)
+    assert board is not None
+    image = build_prover(plan, model, directory, board)
     storage, wrong = plan.storages[0], set()
     with open_target(target, image.elf, counts=False) as stream:
         device = ProofDevice(stream)
@@ -91,7 +91,7 @@ def linears(graph: Graph, plan: Plan) -> dict[int, tuple[Linear, SumBounds]]:
     ranges = value_ranges(graph)
     found = {}
     for layer in plan.layers:
-        op = next((op for op in graph.ops if op.kind == layer.op and layer.tensor in op.outputs), None)
+        op = op_of(graph, layer)
         if op is not None and len(op.inputs) == 3:
             linear = linear_of(graph, op, layer)
             found[layer.index] = linear, linear.bounds(ranges.get(op.inputs[0], EVERYTHING))

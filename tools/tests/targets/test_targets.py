@@ -335,7 +335,7 @@ def test_missing_program_and_emulator(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     try:
-        with pytest.raises(ToolError, match="qemu-system-arm is missing") as caught:
+        with pytest.raises(ToolError, match="qemu-system-arm is missing; it is needed for ") as caught:
             require_program("qemu-system-arm")
         assert "install" in caught.value.hint
         with pytest.raises(ToolError):
