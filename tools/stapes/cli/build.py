@@ -42,7 +42,8 @@ def build(
             loaded, directory, board, directory / board, app, definitions=kept, progress=progress
         )
     console.print(f"{result.elf}", soft_wrap=True)
-    stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown"
+    # A compiler launcher may lose the call graph: ccache does, findings/ccache-loses-call-graphs.sh.
+    stack = f"{result.stack_bytes:,} B" if result.stack_bytes else "unknown: no call graph from the compiler"
     console.print(
         f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
     )
