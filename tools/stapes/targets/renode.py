@@ -27,6 +27,9 @@ ATTEMPTS = 3
 START_SECONDS = 180.0
 ANSWER_SECONDS = 60.0
 GREETINGS = 20
+# The cycle counter moves on once a quantum, until 1.16 synchronised when it is read: 1 microsecond is 100 instructions.
+SYNCHRONISES = (1, 16)
+FINE_QUANTUM, QUANTUM = '"0.000001"', '"0.0001"'
 # Each waiting byte makes the next one slower: a burst of 2000 bytes arrives at a tenth of the speed of 100.
 LARGEST_PAYLOAD = 132
 
@@ -192,7 +195,7 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
     stack.callback(stream.close)
     monitor = Monitor(stream)
     monitor.greet(token, process)
-    _require_version(monitor.ask("version"))
+    version = _version(monitor.ask("version"))
     if platform.models:
         _run(monitor, f"include {_path(firmware_dir() / 'renode' / platform.models)}", platform.models)
     values = {
@@ -200,6 +203,7 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
         "elf": _path(elf),
         "port": str(line_port),
         "uart": platform.uart,
+        "quantum": QUANTUM if version >= SYNCHRONISES else FINE_QUANTUM,
     }
     _run_script(monitor, firmware_dir() / "renode" / "stapes.resc", values)
     line = RenodeStream(_connect(line_port, process), process, monitor)
@@ -232,14 +236,17 @@ def _reason(answer: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(lines or answer))
 
 
-def _require_version(answer: Sequence[str]) -> None:
+def _version(answer: Sequence[str]) -> tuple[int, int]:
+    """Major and minor number; `TargetError` where that is older than what we know."""
     text = " ".join(answer)
     found = re.search(r"version (\d+)\.(\d+)(\.\d+)?", text)
     if found is None:
         raise TargetError(f"Renode told no version: {text}", hint="install Renode 1.14 or later")
     _log.debug("Renode: %s", found.group())
-    if (int(found[1]), int(found[2])) < OLDEST:
+    version = int(found[1]), int(found[2])
+    if version < OLDEST:
         raise TargetError(f"Renode is too old: {found.group()}", hint="install Renode 1.14 or later")
+    return version
 
 
 def _free_ports(count: int) -> list[int]:

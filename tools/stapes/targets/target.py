@@ -151,6 +151,14 @@ def require_stand_in(target: str) -> None:
         )
 
 
+def repeat_after(target: str) -> float | None:
+    """Seconds before a request is sent again where the line loses nothing and answers take long; None elsewhere.
+
+    A repeated request interrupts the network, and what that takes is counted as the network's.
+    """
+    return 30.0 if target.startswith("renode:") else None
+
+
 def longest_wait(target: str) -> float:
     """Seconds that a request may go without an answer: an emulator on a busy computer takes long for a window."""
     return 300.0 if target.startswith("renode:") else 30.0
