@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from stapes.errors import TargetError
-from stapes.programs import end_group
+from stapes.programs import end_group, first_complaint
 
 _log = logging.getLogger(__name__)
 
@@ -74,17 +74,12 @@ class TargetProcess:
         status = self.process.poll()
         if status is None:
             return ""
-        words = self._complaint()
+        words = first_complaint(self.output())
         return f" ({self.name}, status {status}{': ' + words if words else ''})"
 
     def output(self) -> str:
         """What it wrote to standard error, and to standard output unless somebody reads that; the beginning."""
         return os.pread(self._errors.fileno(), LONGEST, 0).decode(errors="replace")
-
-    def _complaint(self) -> str:
-        """The first line that is more than a heading; what follows it are consequences and advice."""
-        lines = [line.strip() for line in self.output().splitlines()]
-        return next((line for line in lines if line and not line.endswith(":")), "")
 
     def stop(self) -> None:
         """End the whole process group, and wait for it."""
