@@ -114,7 +114,8 @@ def _events_text(result: dict[str, Any]) -> str:
         f"memory: {result['state_bytes']:,} B of state; the process grew by {result['process_growth_bytes']:,} B "
         f"after a quarter; {_figure(result['times_real_time'], '.0f')} times real time",
         f"{result['true_events']} true events, collar 0.5 s: F1 {_figure(scores['onset']['f_measure'])} by onset, "
-        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset; "
+        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset, "
+        f"{_figure(scores['segment']['f_measure'])} by segments of 1 s; "
         f"clip accuracy {_figure(scores['clip_accuracy'])}",
         "false alarms an hour: "
         + ", ".join(
