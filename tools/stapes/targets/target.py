@@ -214,8 +214,8 @@ def _line(
             yield stream
     elif target.startswith("renode:"):
         name = target.removeprefix("renode:")
-        port = running_port(name)
-        with attach_renode(port) if port else open_renode(name, _program(target, elf)) as stream:
+        running = running_port(name)
+        with attach_renode(running) if running else open_renode(name, _program(target, elf)) as stream:
             yield stream
     else:
         port = line_of(target)
