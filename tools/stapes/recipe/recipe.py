@@ -120,8 +120,13 @@ _PADDED = {
 }
 
 
+_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
+
+
 class ModelSpec(Section):
     """Which network, and how large."""
+
+    later = frozenset({"frequency"})
 
     architecture: Literal[
         "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
@@ -142,6 +147,11 @@ class ModelSpec(Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    frequency: Literal["mean", "conv"] = Field(
+        "mean",
+        description="what ends the frequency axis: the mean over the bands that remain, or a convolution over all of "
+        "them, which knows where in frequency energy lies (words). crnn sees all bands by itself",
+    )
     recurrent: Literal["lstm", "gru"] = Field(
         "lstm",
         description="of crnn: lstm, one layer of the device whatever the window; gru: its steps one after the other",
@@ -173,6 +183,10 @@ class ModelSpec(Section):
             raise ValueError(
                 f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} {_PADDED[self.architecture]}'
             )
+        if self.frequency != "mean" and self.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'frequency = "{self.frequency}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
         return self
 
     def unused(self) -> frozenset[str]:
@@ -185,7 +199,7 @@ class ModelSpec(Section):
             "dense": trees | layers | state,
             "imported": trees | layers | head | state,
         }
-        return frozenset(found.get(self.architecture, trees | head | state))
+        return super().unused() | found.get(self.architecture, trees | head | state)
 
 
 class TrainingSpec(Section):
@@ -375,9 +389,6 @@ def _bytes(size: str | None) -> int | None:
         return None
     number, unit = size.split()
     return int(number) * _UNITS[unit]
-
-
-_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
 
 
 class Recipe(Section):
