@@ -14,6 +14,7 @@ from stapes.training.augment import (
     crop,
     cut,
     equaliser,
+    floor_power,
     mask,
     mix,
     piece,
@@ -86,8 +87,9 @@ class Batches:
         knots += rng.uniform(-settings.gain_db, settings.gain_db, (len(first), 1))
         power *= equaliser(power.shape[2], knots)[:, None, :]
         features = normalize(to_log(power, recipe.frontend), recipe)
-        mask(features, 1, settings.mask_frames, rng)
-        mask(features, 2, settings.mask_bands, rng)
+        fill = mask_values(features, recipe)
+        mask(features, 1, settings.mask_frames, rng, fill)
+        mask(features, 2, settings.mask_bands, rng, fill)
         return features[..., None], labels, votes
 
     def _votes(self, power: Float32) -> Float32:
@@ -125,7 +127,7 @@ class Batches:
         log_mel = self._noise[int(rng.integers(len(self._noise)))]
         noise = to_power(piece(log_mel, int(rng.integers(len(log_mel))), len(power)), spec)
         # What lies below the floor is the rounding of a logarithm: no noise that could be made louder.
-        if noise.mean() > _AUDIBLE * spec.log_floor:
+        if noise.mean() > _AUDIBLE * floor_power(spec):
             add_below(power, noise, snr_db)
 
     def _choose(self, rng: np.random.Generator) -> Int64:
@@ -157,3 +159,15 @@ def normalize(log_mel: Float32, recipe: Recipe) -> Float32:
     """`(log_mel - mean) / std` with the recipe's constants; the same shape."""
     constants = recipe.normalization
     return (log_mel - np.float32(constants.mean)) * np.float32(1.0 / constants.std)
+
+
+def mask_values(features: Float32, recipe: Recipe) -> Float32 | None:
+    """What masks set the normalised features [batch, frames, n_mels] of each example to; None: 0.
+
+    A network from elsewhere may take its features as they are, and then 0 is no mean but a loud sound: the example's
+    own mean stands for it.
+    """
+    if recipe.normalization.mean:
+        return None
+    means: Float32 = features.mean(axis=(1, 2))
+    return means

@@ -11,7 +11,16 @@ from sound_trees import write_noise
 
 from stapes.datasets import Dataset, open_dataset, synthetic_clips
 from stapes.errors import DataError
-from stapes.recipe import DatasetSpec, DecisionSpec, FrontendSpec, ModelSpec, Recipe, TrainingSpec, WindowSpec
+from stapes.recipe import (
+    DatasetSpec,
+    DecisionSpec,
+    FrontendSpec,
+    ModelSpec,
+    Normalization,
+    Recipe,
+    TrainingSpec,
+    WindowSpec,
+)
 from stapes.training import FeaturePool, Setup, build_pool, gallery, train_folds
 from stapes.training.augment import equaliser, mask, mix, stretch, to_log
 from stapes.training.batches import Batches, normalize
@@ -149,6 +158,25 @@ def test_without_augmentation_a_window_is_a_piece_of_its_clip(pool: FeaturePool)
         ]
         assert found
         assert pool.targets[found[0]] == label.argmax()
+
+
+def test_masks_of_features_as_they_are_have_the_mean_of_their_window(pool: FeaturePool) -> None:
+    """As networks from elsewhere take them: 0 would be a loud sound."""
+    settings = SETTINGS["nothing"] | {"mask_frames": 30}
+    found = []
+    for mean in (0.0, -8.0):
+        plain = make_recipe(**SETTINGS["nothing"]).model_copy(
+            update={"normalization": Normalization(mean=mean, std=1.0)}
+        )
+        before = Batches(plain, pool, 1).batch(0)[0][..., 0]
+        masked = plain.model_copy(update={"training": make_recipe(**settings).training})
+        after = Batches(masked, pool, 1).batch(0)[0][..., 0]
+        changed = (before != after).any(axis=2)
+        assert changed.sum() > 100
+        for window, whole, rows in zip(after, before, changed, strict=True):
+            np.testing.assert_allclose(window[rows], whole.mean() if mean == 0 else 0.0, rtol=1e-5)
+        found.append(after[changed].mean())
+    assert found[0] < -3 < found[1]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
