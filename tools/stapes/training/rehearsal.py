@@ -60,7 +60,9 @@ class Rehearsal:
                 return rounding(layer.output)(made.RoundedDense(layer)(x))
             if isinstance(layer, layers.ReLU | mean_over_bands()):
                 return rounding(layer.output)(layer(x))
-            if isinstance(layer, layers.AveragePooling2D):  # over time; with the scale of the maximum beside it
+            if isinstance(
+                layer, layers.AveragePooling2D
+            ):  # over time; with the scale of the maximum beside it
                 return self._points[-1][1](layer(x))
             return layer(x, **options)
 

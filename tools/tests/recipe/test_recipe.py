@@ -92,7 +92,10 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         ('name = "x"\n[budget]\nram = "64 kB"', "budget.ram: "),
         ('name = "x"\n[budget]\nram = 65536', "budget.ram: "),
         ('name = "x"\n[budget]\ncpu = 1.5', "budget.cpu: "),
-        ('name = "x"\n[model]\narchitecture = "crnn"\nfrequency = "conv"', 'frequency = "conv" is for plain_cnn'),
+        (
+            'name = "x"\n[model]\narchitecture = "crnn"\nfrequency = "conv"',
+            'frequency = "conv" is for plain_cnn',
+        ),
         ('name = "x"\nname = "y"', "is not TOML"),
     ],
 )
