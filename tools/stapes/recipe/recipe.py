@@ -209,6 +209,7 @@ class TrainingSpec(Section):
         {
             "optimizer",
             "silence",
+            "whole",
             "noise_sampled",
             "bag",
             "teachers",
@@ -267,6 +268,11 @@ class TrainingSpec(Section):
         ge=0.0,
         le=1.0,
         description="share of windows of which only a random piece is left between digital silence",
+    )
+    whole: bool = Field(
+        False,
+        description="a sound between digital silence that fits into the window is heard whole, at a random place; "
+        "false: windows go round, so that it may be heard in two halves",
     )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
