@@ -49,7 +49,10 @@ class DatasetSpec(Section):
         description="of folders, csv and audacity: longer clips are cut into pieces of about this; 0: never",
     )
     pad_seconds: float = Field(
-        0.0, ge=0.0, le=60.0, description="shorter clips are filled up to this with silence; 0: never"
+        0.0,
+        ge=0.0,
+        le=60.0,
+        description="shorter clips are heard in the middle of this much silence; 0: never",
     )
     skip_folds: tuple[int, ...] = Field(
         (), strict=False, description="folds that are neither trained on nor tested with"

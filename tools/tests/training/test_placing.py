@@ -16,7 +16,7 @@ from stapes.training.batches import Batches, normalize
 from stapes.training.placing import extent, place
 from stapes.training.shards import Features
 
-FRAMES, SOUND = 40, 15
+FRAMES, SOUND = 40, 16
 
 
 def make_recipe(**training: object) -> Recipe:
@@ -70,7 +70,7 @@ def test_windows_of_short_sounds_hold_all_of_them(pool: FeaturePool, stretch: fl
     for window in windows:
         (heard,) = np.nonzero((window != silence).any(axis=1))
         assert len(heard) == heard[-1] - heard[0] + 1, "in one piece"
-        assert SOUND * (1 - stretch) - 2 <= len(heard) <= SOUND * (1 + stretch) + 4
+        assert (SOUND - 1) / (1 + stretch) - 1 <= len(heard) <= (SOUND + 2) / (1 - stretch)
         starts.add(int(heard[0]))
     assert len(starts) > 10
     halves = Batches(make_recipe(whole=False), pool, 1).batch(0)[0][..., 0]
