@@ -16,7 +16,7 @@ from stapes.training.batches import Batches, normalize
 from stapes.training.placing import extent, place
 from stapes.training.shards import Features
 
-FRAMES, SOUND = 40, 16
+FRAMES, SOUND = 40, 17  # frames that hold a part of a sound
 
 
 def make_recipe(**training: object) -> Recipe:
