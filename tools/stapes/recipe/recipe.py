@@ -49,7 +49,10 @@ class DatasetSpec(Section):
         description="of folders, csv and audacity: longer clips are cut into pieces of about this; 0: never",
     )
     pad_seconds: float = Field(
-        0.0, ge=0.0, le=60.0, description="shorter clips are filled up to this with silence; 0: never"
+        0.0,
+        ge=0.0,
+        le=60.0,
+        description="shorter clips are heard in the middle of this much silence; 0: never",
     )
     skip_folds: tuple[int, ...] = Field(
         (), strict=False, description="folds that are neither trained on nor tested with"
@@ -120,8 +123,13 @@ _PADDED = {
 }
 
 
+_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
+
+
 class ModelSpec(Section):
     """Which network, and how large."""
+
+    later = frozenset({"frequency"})
 
     architecture: Literal[
         "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
@@ -142,6 +150,11 @@ class ModelSpec(Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    frequency: Literal["mean", "conv"] = Field(
+        "mean",
+        description="what ends the frequency axis: the mean over the bands that remain, or a convolution over all of "
+        "them, which knows where in frequency energy lies (words). crnn sees all bands by itself",
+    )
     recurrent: Literal["lstm", "gru"] = Field(
         "lstm",
         description="of crnn: lstm, one layer of the device whatever the window; gru: its steps one after the other",
@@ -173,6 +186,10 @@ class ModelSpec(Section):
             raise ValueError(
                 f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} {_PADDED[self.architecture]}'
             )
+        if self.frequency != "mean" and self.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'frequency = "{self.frequency}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
         return self
 
     def unused(self) -> frozenset[str]:
@@ -185,7 +202,7 @@ class ModelSpec(Section):
             "dense": trees | layers | state,
             "imported": trees | layers | head | state,
         }
-        return frozenset(found.get(self.architecture, trees | head | state))
+        return super().unused() | found.get(self.architecture, trees | head | state)
 
 
 class TrainingSpec(Section):
@@ -195,6 +212,7 @@ class TrainingSpec(Section):
         {
             "optimizer",
             "silence",
+            "whole",
             "noise_sampled",
             "bag",
             "teachers",
@@ -253,6 +271,11 @@ class TrainingSpec(Section):
         ge=0.0,
         le=1.0,
         description="share of windows of which only a random piece is left between digital silence",
+    )
+    whole: bool = Field(
+        False,
+        description="a sound between digital silence that fits into the window is heard whole, at a random place; "
+        "false: windows go round, so that it may be heard in two halves",
     )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
@@ -375,9 +398,6 @@ def _bytes(size: str | None) -> int | None:
         return None
     number, unit = size.split()
     return int(number) * _UNITS[unit]
-
-
-_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
 
 
 class Recipe(Section):
