@@ -281,8 +281,9 @@ class TrainingSpec(Section):
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
     start: str = Field(
         "",
-        pattern=r"^([a-z0-9_-]+\.toml)?$",
-        description="a recipe beside this one that is trained first; training goes on with its weights",
+        pattern=r"^([a-z0-9_-]+\.(toml|tflite))?$",
+        description="what lies beside this recipe and training begins with: a recipe, which is trained first, or an "
+        "outside network (.tflite), whose first layers are taken",
     )
     freeze: bool = Field(
         False,
