@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from stapes.datasets.audio import wav_bytes
 from stapes.errors import StapesError
 from stapes.files import parse_json
 from stapes.recipe import FrontendSpec
-from stapes.report.heard import spectrogram, wav
+from stapes.report.heard import spectrogram
 from stapes.review.review import Entry, Review
 from stapes.version import __version__
 
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         spec = self.server.frontend
         if what == "sound":
-            self._send(200, wav(pcm, spec.sample_rate), "audio/wav")
+            self._send(200, wav_bytes(pcm, spec.sample_rate), "audio/wav")
         else:
             self._send(200, spectrogram(pcm, spec), "image/png")
 
