@@ -45,15 +45,17 @@ class TargetProcess:
         *,
         pass_fds: Sequence[int] = (),
         read_output: bool = False,
+        standard: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`standard`: the descriptor that becomes its standard input and output."""
         self.name = Path(command[0]).name
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         try:
             self.process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if read_output else self._errors,
+                stdin=subprocess.DEVNULL if standard is None else standard,
+                stdout=subprocess.PIPE if read_output else self._errors if standard is None else standard,
                 stderr=self._errors,
                 pass_fds=pass_fds,
                 start_new_session=True,

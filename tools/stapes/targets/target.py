@@ -42,7 +42,7 @@ DSP_CORES = ("Cortex-M4", "Cortex-M7", "Cortex-M33")
 
 class Machine(NamedTuple):
     """An emulated board: how QEMU calls it, its folder in firmware/boards, the index of the UART it uses, and whether
-    its semihosting talks through that.
+    its line is the emulator's own standard input and output.
     """
 
     emulator: str
@@ -50,7 +50,7 @@ class Machine(NamedTuple):
     board: str
     uart: int = 0
     options: tuple[str, ...] = ()
-    by_serial: bool = False
+    standard: bool = False
 
 
 MACHINES = {
@@ -64,7 +64,7 @@ MACHINES = {
     "mps3-an547": Machine("qemu-system-arm", "mps3-an547", "mps3_an547"),
     "riscv32-virt": Machine("qemu-system-riscv32", "virt", "riscv32_virt", options=("-bios", "none")),
     "xtensa-sim": Machine(
-        "qemu-system-xtensa", "sim", "xtensa_sim", options=("-cpu", "lx106"), by_serial=True
+        "qemu-system-xtensa", "sim", "xtensa_sim", options=("-cpu", "lx106"), standard=True
     ),
 }
 
@@ -283,15 +283,22 @@ def _qemu(
         # One instruction is one virtual nanosecond: the same counts on every run.
         command += ["-icount", "shift=0"]
     command += ["-kernel", str(program)]
-    command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
-    by_serial = uart or emulated.by_serial
-    console = "" if by_serial else ",chardev=line,arg=stapes-console"
+    console = "" if uart or emulated.standard else ",chardev=line,arg=stapes-console"
     console += f",arg=stapes-microphone={microphone.path}" if microphone else ""
     command += ["-semihosting-config", f"enable=on,target=native{console}"]
-    command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if by_serial else "null"]
+    if emulated.standard:
+        # Through a character device, which the main loop fills while the core reads, bytes get lost.
+        theirs.setblocking(False)
+    else:
+        command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
+        command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if uart else "null"]
     try:
         heard = [microphone.descriptor] if microphone else []
-        process = TargetProcess(command, pass_fds=[theirs.fileno(), *heard])
+        process = TargetProcess(
+            command,
+            pass_fds=[theirs.fileno(), *heard],
+            standard=theirs.fileno() if emulated.standard else None,
+        )
     except BaseException:
         ours.close()
         raise
