@@ -218,7 +218,7 @@ class _Run:
                 progress=bars.training,
                 finished=_say_fold,
             )
-        metrics = metrics_of(recipe, results, pool.content)
+        metrics = metrics_of(recipe, results, pool.content, pool.labels)
         if start := setup.open_start():
             metrics["from"] = start.manifest.name
         if setup.teachers:
