@@ -45,7 +45,6 @@ format:
 
 site:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh test
-	@$(VENV)/bin/python -m mkdocs --version >/dev/null 2>&1 || $(VENV)/bin/python -m pip install -q -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --site-dir build/site
 
 release:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     write_all(path.parent, {path.name: content})
 
 
-def write_all(directory: Path, contents: Mapping[str, bytes | str]) -> None:
+def write_all(directory: Path, contents: Mapping[str, bytes | str | Callable[[], bytes]]) -> None:
     """Write files that belong together, by their paths below `directory`: under temporary names first, then all are
     moved to their places, in order. When one cannot be written (a full disk), none is, and no new folder stays.
+
+    A content may be a function: it is made when it is written, and whatever it raises leaves nothing either.
     """
     made: list[Path] = []
     written: list[tuple[Path, Path]] = []
@@ -39,7 +41,8 @@ def write_all(directory: Path, contents: Mapping[str, bytes | str]) -> None:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             written.append((Path(temporary), path))
             with os.fdopen(handle, "wb") as stream:
-                stream.write(content.encode() if isinstance(content, str) else content)
+                data = content() if callable(content) else content
+                stream.write(data.encode() if isinstance(data, str) else data)
             Path(temporary).chmod(0o666 & ~_UMASK)
         for source, path in written:
             source.replace(path)

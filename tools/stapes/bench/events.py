@@ -24,6 +24,10 @@ from stapes.recipe import Bundle, LiveSpec
 from stapes.reference import LiveEvent, LiveKind, LiveReference, Reference
 
 COLLAR = 0.5
+"""Seconds by which an event's onset may be off, at most."""
+
+SEGMENT = 1.0
+"""Seconds of a segment, in which a class sounds or does not."""
 
 
 def bench_events(
@@ -99,9 +103,10 @@ def _resident_bytes() -> int:
 def score_events(
     events: Sequence[LiveEvent], truth: Sequence[Truth], labels: Sequence[str], sample_rate: int
 ) -> dict[str, Any]:
-    """Event-based F1 of sed_eval (collar of 0.5 s; onsets alone, and with offsets), and clip accuracy; None where a
-    figure is not defined (the precision of no events).
+    """Event-based F1 of sed_eval (collar of 0.5 s; onsets alone, and with offsets), its segment-based F1 (segments of
+    1 s), and clip accuracy; None where a figure is not defined (the precision of no events).
 
+    Truth that nothing was found of has an F1 of 0: 2 TP / (2 TP + FP + FN).
     A clip counts as right when the event with the highest score that overlaps it has its label.
     """
     dcase_util, sed_eval = _packages()
@@ -116,18 +121,27 @@ def score_events(
             [{"file": "scene", "event_label": t.label, "onset": t.start, "offset": t.end} for t in spans]
         )
 
-    result: dict[str, Any] = {}
-    for name, with_offset in (("onset", False), ("onset_and_offset", True)):
-        metrics = sed_eval.sound_event.EventBasedMetrics(
+    sound_event = sed_eval.sound_event
+    scored = {
+        name: sound_event.EventBasedMetrics(
             event_label_list=list(labels),
             t_collar=COLLAR,
             percentage_of_length=0.5,
             evaluate_offset=with_offset,
         )
+        for name, with_offset in (("onset", False), ("onset_and_offset", True))
+    }
+    scored["segment"] = sound_event.SegmentBasedMetrics(
+        event_label_list=list(labels), time_resolution=SEGMENT
+    )
+    result: dict[str, Any] = {}
+    for name, metrics in scored.items():
         metrics.evaluate(reference_event_list=listed(truth), estimated_event_list=listed(found))
-        overall = metrics.results_overall_metrics()["f_measure"]
+        overall = metrics.overall_f_measure()
         # Where nothing was found, or nothing was there to be found, some of them are not defined.
         result[name] = {key: finite(float(overall[key])) for key in ("f_measure", "precision", "recall")}
+        if truth or found:
+            result[name]["f_measure"] = result[name]["f_measure"] or 0.0
     right = 0
     scores = [event.score for event in events if event.kind == LiveKind.END]
     for true in truth:

@@ -83,12 +83,13 @@ def bench_events(
         clips = synthetic_clips(loaded.manifest.labels, 20, rate, 5.0, 1)
     else:
         recipe = load_recipe(bundle / "recipe.toml")
-        clips = open_dataset(data, recipe.dataset, rate).fold(recipe.dataset.test_fold)
+        dataset = open_dataset(data, recipe.dataset, rate, tagging=recipe.tagging)
+        clips = dataset.fold(recipe.dataset.test_fold)
         loaded = fold_bundle(loaded, recipe.dataset.test_fold)  # its own may have learned from all
     with progress_bar() as progress:
         result = measure(
             loaded,
-            [(clip.label, clip.pcm) for clip in clips],
+            [(clip.label, clip.pcm) for clip in clips if clip.label],
             out or Path("build") / loaded.manifest.name / "events",
             seconds=seconds,
             target=target,
@@ -114,7 +115,8 @@ def _events_text(result: dict[str, Any]) -> str:
         f"memory: {result['state_bytes']:,} B of state; the process grew by {result['process_growth_bytes']:,} B "
         f"after a quarter; {_figure(result['times_real_time'], '.0f')} times real time",
         f"{result['true_events']} true events, collar 0.5 s: F1 {_figure(scores['onset']['f_measure'])} by onset, "
-        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset; "
+        f"{_figure(scores['onset_and_offset']['f_measure'])} by onset and offset, "
+        f"{_figure(scores['segment']['f_measure'])} by segments of 1 s; "
         f"clip accuracy {_figure(scores['clip_accuracy'])}",
         "false alarms an hour: "
         + ", ".join(
@@ -275,33 +277,52 @@ def _say(line: str) -> None:
 def label(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="WAV, FLAC or Ogg, of any length.")],
     bundle: Annotated[Path, typer.Option("--bundle", metavar="BUNDLE", help="Directory of the bundle.")],
-    track: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The label track [RECORDING.labels.txt].")
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="The label track [RECORDING.labels.txt]; with --segments a directory.",
+        ),
+    ] = None,
+    segments: Annotated[
+        str | None,
+        typer.Option(
+            "--segments", metavar="CLASS", help="Cut the sections of this class into WAV files and clips.csv."
+        ),
     ] = None,
     build: Annotated[
         Path | None, typer.Option("--build", metavar="DIR", help="Build directory [build/NAME/label].")
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Label a whole recording with the firmware's arithmetic: an Audacity track of its events."""
+    """Label a whole recording with the firmware's arithmetic: an Audacity track of its events, or the sections of one
+    class as files.
+    """
     from stapes.cli.common import progress_bar
-    from stapes.live import label_recording
+    from stapes.errors import StapesError
+    from stapes.live import label_recording, label_segments
     from stapes.recipe import Bundle
 
+    if segments is not None and out is None:
+        raise StapesError("--segments: no directory to write to", hint="add --out DIR")
     loaded = Bundle.load(bundle)
+    directory = build or Path("build") / loaded.manifest.name / "label"
     with progress_bar() as progress:
-        result = label_recording(
-            loaded,
-            recording,
-            track or recording.with_suffix(".labels.txt"),
-            build or Path("build") / loaded.manifest.name / "label",
-            progress=progress,
-        )
+        if segments is not None and out is not None:
+            result = label_segments(loaded, recording, segments, out, directory, progress=progress)
+        else:
+            track = out or recording.with_suffix(".labels.txt")
+            result = label_recording(loaded, recording, track, directory, progress=progress)
     save_json(json, result)
-    console.print(
-        f"{result['track']}: {result['events']} events in {result['seconds']:.0f} s, "
-        f"{result['times_real_time']:.0f} times as fast as it sounds",
-    )
+    fast = f"{_figure(result['times_real_time'], '.0f')} times as fast as it sounds"
+    if segments is None:
+        console.print(f"{result['track']}: {result['events']} events in {result['seconds']:.0f} s, {fast}")
+    else:
+        console.print(
+            f"{result['directory']}: {result['segments']} sections of {segments}, "
+            f"{result['segment_seconds']:.1f} s of {result['seconds']:.0f} s, {fast}"
+        )
 
 
 def calibrate(
@@ -320,8 +341,10 @@ def calibrate(
 
     loaded = Bundle.load(bundle)
     recipe = load_recipe(bundle / "recipe.toml")
-    dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
-    sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
+    rate = loaded.manifest.frontend.sample_rate
+    dataset = open_dataset(data, recipe.dataset, rate, tagging=recipe.tagging)
+    held_out = recipe.dataset.test_fold
+    sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.label and clip.fold != held_out]
     with working(f"listening to {seconds:.0f} s of the training folds"):
         live = fit(loaded, sounds, seconds=seconds)
     for name, count in too_few(loaded, sounds).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -104,6 +106,17 @@ def audio_blocks(path: Path, sample_rate: int, seconds: float = _SECONDS) -> Ite
                 block = resampler.resample_chunk(block, last=following is None)
             yield _pcm(block)
             block = following
+
+
+def wav_bytes(pcm: npt.NDArray[np.int16], sample_rate: int) -> bytes:
+    """int16[n] as a WAV file."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(sample_rate)
+        out.writeframes(pcm.astype("<i2").tobytes())
+    return stream.getvalue()
 
 
 def _pcm(mono: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:

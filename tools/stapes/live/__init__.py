@@ -3,7 +3,7 @@
 from stapes.live.calibrate import calibrate, section
 from stapes.live.events import audacity_labels, json_line, score_of
 from stapes.live.host import HostListener
-from stapes.live.label import label_recording
+from stapes.live.label import label_recording, label_segments
 from stapes.live.run import run_session
 from stapes.live.session import Session, listening
 from stapes.live.state import LiveState
@@ -16,6 +16,7 @@ __all__ = [
     "calibrate",
     "json_line",
     "label_recording",
+    "label_segments",
     "listening",
     "run_session",
     "score_of",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import wave
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
 
+from stapes.datasets.audio import wav_bytes
 from stapes.errors import StapesError
 from stapes.files import free_path
 from stapes.live.events import audacity_labels, json_line
@@ -65,11 +65,7 @@ class History:
         if len(pcm) == 0:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(path), "wb") as out:
-            out.setnchannels(1)
-            out.setsampwidth(2)
-            out.setframerate(self.sample_rate)
-            out.writeframes(pcm.astype("<i2").tobytes())
+        path.write_bytes(wav_bytes(pcm, self.sample_rate))
         return True
 
 

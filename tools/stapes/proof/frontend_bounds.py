@@ -3,7 +3,7 @@
 The argument is about Euclidean norms: a frame is shifted so that its energy stays below 2^60, a window shortens, the
 butterflies of a transform of length 4 double the norm of what they get, and rounding adds at most so much to each
 element. Two elements of a vector of norm n add up to at most sqrt(2) n, and four to 2 n. All of it from the tables that
-are in the image; docs/proof.md says it in words. Float64 errs by less than the margin that is kept.
+are in the image; docs/proof-runs.md says it in words. Float64 errs by less than the margin that is kept.
 """
 
 from __future__ import annotations

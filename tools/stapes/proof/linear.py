@@ -16,7 +16,7 @@ from stapes.compiler.structures import macro
 from stapes.graph import Graph, Op
 from stapes.int8.arithmetic import activation_range
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim
-from stapes.proof.device import FAMILIES, ProofDevice, Row, shifts_of
+from stapes.proof.device import FAMILIES, Constants, ProofDevice, Row
 from stapes.proof.tflm import Changes, Rule, quantized_multiplier
 
 Advance = Callable[[int], None]
@@ -128,14 +128,17 @@ def linear_of(graph: Graph, op: Op, layer: Layer) -> Linear:
     )
 
 
-def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range, core: str) -> Claim:
-    """No sum leaves an int32, and whatever this layer's kernel on this core leans on holds."""
+def check_bounds(
+    layer: Layer, linear: Linear, bounds: SumBounds, values: Range, core: str, found: Constants
+) -> Claim:
+    """No sum leaves an int32, and whatever this layer's kernel on this core leans on holds for the channels that the
+    image takes the short way.
+    """
     wide = np.abs(linear.flat.astype(np.int64)).sum(axis=1)
     reach = max(abs(value - linear.zero_point) for value in values)
     partial = np.abs(linear.given_biases) + wide * reach
     kernels = np.abs(linear.biases) + 128 * wide
-    shifts = shifts_of(layer)[: linear.channels]
-    short = shifts >= 0
+    short = (found.shifts >= 0) | bool(found.is_short)
     right = np.array([-rule.shift for rule in linear.rules])
     offsets = np.array([abs(2 * rule.zero_point + 1) for rule in linear.rules], np.int64) << np.clip(
         right, 1, 31
@@ -177,9 +180,8 @@ def check_bounds(layer: Layer, linear: Linear, bounds: SumBounds, values: Range,
     )
 
 
-def check_constants(device: ProofDevice, layer: Layer, linear: Linear) -> Claim:
+def check_constants(linear: Linear, found: Constants) -> Claim:
     """Biases, multipliers, shifts and limits in the image are those that the file's scales give."""
-    found = device.constants(layer)
     rule = linear.rules[0]
     shifts = np.where(found.shifts >= 0, -found.shifts - 1, found.shifts + macro("STAPES_LONG"))
     wanted = (

@@ -261,11 +261,11 @@ def _prove_layers(
                 claims.append(Claim("values", TESTED, f"by check and bench only: {why}"))
             elif layer.index in linears:
                 linear, values, bounds = linears[layer.index]
-                claims.append(check_bounds(layer, linear, bounds, values, proof.core))
-                claims.append(check_constants(device, layer, linear))
+                found = device.constants(layer)
+                claims.append(check_bounds(layer, linear, bounds, values, proof.core, found))
+                claims.append(check_constants(linear, found))
                 claims.append(check_products(device, layer, linear))
-                if claims[0].verdict == PROVED:
-                    claims.append(check_requantisation(device, layer, linear, bounds, proof.core, advance))
+                claims.append(check_requantisation(device, layer, linear, bounds, proof.core, advance))
             elif layer.index in reductions:
                 claims += check_reduction(device, layer, *reductions[layer.index], advance)
             else:

@@ -431,7 +431,7 @@ def _softmax_parts(runner: Runner) -> tuple[str, str, int]:
         start = end
     how = (
         "every difference's exponential and every sum's reciprocal by the kernel's source; their product by "
-        "docs/proof.md; rows of two values and random rows by the kernel"
+        "docs/proof-runs.md; rows of two values and random rows by the kernel"
     )
     return PROVED, how, 256 + last - first + 1
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.datasets import Clip
+from stapes.datasets.audio import wav_bytes
 from stapes.features import FixedFrontend
 from stapes.progress import Progress, no_progress
 from stapes.recipe import FrontendSpec
@@ -34,7 +33,7 @@ class Heard:
     def of(cls, pcm: Pcm, spec: FrontendSpec, *, sound: bool = True) -> Heard:
         """What a device with this front end gets of int16[n]."""
         picture = base64.b64encode(spectrogram(pcm, spec)).decode()
-        audio = base64.b64encode(wav(pcm, spec.sample_rate)).decode() if sound else ""
+        audio = base64.b64encode(wav_bytes(pcm, spec.sample_rate)).decode() if sound else ""
         return cls(f"data:image/png;base64,{picture}", audio and f"data:audio/wav;base64,{audio}")
 
 
@@ -50,17 +49,6 @@ def hear(
         bytes_left -= pcm.nbytes
         heard[clip.name] = Heard.of(pcm, spec, sound=sound or bytes_left >= 0)
     return heard
-
-
-def wav(pcm: Pcm, sample_rate: int) -> bytes:
-    """int16[n] as a WAV file."""
-    stream = io.BytesIO()
-    with wave.open(stream, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(sample_rate)
-        out.writeframes(pcm.astype("<i2").tobytes())
-    return stream.getvalue()
 
 
 def spectrogram(pcm: Pcm, spec: FrontendSpec) -> bytes:

@@ -1,7 +1,8 @@
 """Augmentation: each function changes how a sound came to the microphone, never what it is.
 
-Everything works on mel *powers*, where mixing is addition and a filter is a product; masks alone work on the
-normalised features after the logarithm. Functions draw from the generator they are given and nothing else.
+Everything works on mel *powers*, where mixing is addition and a filter is a product; of a magnitude spectrum these are
+the squares of what the bands sum up. Masks alone work on the normalised features after the logarithm. Functions draw
+from the generator they are given and nothing else.
 """
 
 from __future__ import annotations
@@ -20,23 +21,34 @@ _UNITS = {"ln": 1.0, "db": 10.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
 def to_power(log_mel: Float32, spec: FrontendSpec, out: Float32 | None = None) -> Float32:
-    """Undo the front end's logarithm and floor: float32 of the same shape, at least 0; in `out` if given."""
+    """Undo the front end's logarithm and floor: the power, float32 of the same shape, at least 0; in `out` if given.
+
+    A magnitude is squared.
+    """
     power: Float32 = np.divide(log_mel, np.float32(_UNITS[spec.log]), out=out, dtype=np.float32)
     np.exp(power, out=power)
     if spec.log_floor_mode == "offset":
         np.subtract(power, np.float32(spec.log_floor), out=power)
         np.maximum(power, 0, out=power)
+    if spec.spectrum == "magnitude":
+        np.square(power, out=power)
     return power
 
 
 def to_log(power: Float32, spec: FrontendSpec) -> Float32:
-    """The front end's floor and logarithm of a mel power; the same shape."""
+    """The front end's floor and logarithm of a mel power (of its root, for a magnitude spectrum); the same shape."""
     floor = np.float32(spec.log_floor)
-    value = power + floor if spec.log_floor_mode == "offset" else np.maximum(power, floor)
+    summed = np.sqrt(power) if spec.spectrum == "magnitude" else power
+    value = summed + floor if spec.log_floor_mode == "offset" else np.maximum(summed, floor)
     result: Float32 = np.log(value)
     if spec.log != "ln":
         result *= np.float32(_UNITS[spec.log])
     return result
+
+
+def floor_power(spec: FrontendSpec) -> float:
+    """The front end's floor as a mel power."""
+    return spec.log_floor**2 if spec.spectrum == "magnitude" else spec.log_floor
 
 
 def window_energies(power: Float32, frames: int) -> Float32:
@@ -163,17 +175,20 @@ def equaliser(bands: int, knots_db: npt.NDArray[np.float64]) -> Float32:
     return result
 
 
-def mask(features: Float32, axis: int, longest: int, rng: np.random.Generator) -> None:
+def mask(
+    features: Float32, axis: int, longest: int, rng: np.random.Generator, fill: Float32 | None = None
+) -> None:
     """Set a random run of up to `longest` frames (axis 1) or bands (axis 2) of each example to 0, in place.
 
-    Park et al., "SpecAugment", Interspeech 2019; 0 is the mean of normalised features.
+    Park et al., "SpecAugment", Interspeech 2019; 0 is the mean of normalised features. Where it is not, `fill` [batch]
+    is the value of each example.
     """
     size = features.shape[axis]
-    for example in features:
+    for example, value in zip(features, np.zeros(len(features)) if fill is None else fill, strict=True):
         length = int(rng.integers(min(longest, size) + 1))
         start = int(rng.integers(size - length + 1))
         run = slice(start, start + length)
         if axis == 1:
-            example[run] = 0
+            example[run] = value
         else:
-            example[:, run] = 0
+            example[:, run] = value

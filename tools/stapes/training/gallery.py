@@ -23,7 +23,7 @@ from stapes.training.augment import (
     to_power,
     window_energies,
 )
-from stapes.training.batches import normalize
+from stapes.training.batches import mask_values, normalize
 
 
 def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float32]]:
@@ -51,8 +51,9 @@ def gallery(recipe: Recipe, first: Clip, second: Clip) -> list[tuple[str, Float3
     add_below(among, second_window, 5.0)
     coloured = window * equaliser(spec.n_mels, np.array([[12.0, -12.0, 12.0, -12.0, 12.0]]))[0]
     masked = shown(window)[None].copy()
-    mask(masked, 1, frames // 3, np.random.default_rng(5))
-    mask(masked, 2, spec.n_mels // 3, np.random.default_rng(5))
+    fill = mask_values(masked, recipe)
+    mask(masked, 1, frames // 3, np.random.default_rng(5), fill)
+    mask(masked, 2, spec.n_mels // 3, np.random.default_rng(5), fill)
     return [
         (f"as it is: {first.label}", shown(window)),
         (f"as it is: {second.label}", shown(second_window)),

@@ -47,7 +47,9 @@ def test_a_minute_equals_python_and_loses_nothing(tmp_path: Path) -> None:
     # The same with nothing found and nothing to be found, in the terminal's words and as JSON.
     result |= {"source": "silence", "scores": score_events([], [], LABELS, RATE), "times_real_time": None}
     assert "F1 – by onset" in _events_text(result) and "clip accuracy –" in _events_text(result)
-    assert json.loads(json_text(result))["scores"]["onset"]["f_measure"] is None
+    assert "– by segments of 1 s" in _events_text(result)
+    scores = json.loads(json_text(result))["scores"]
+    assert scores["onset"]["f_measure"] is scores["segment"]["f_measure"] is None
 
 
 def test_a_scene_is_as_long_as_asked_and_says_where_its_events_are() -> None:
@@ -78,13 +80,25 @@ def test_scores_of_events() -> None:
     assert result["clip_accuracy"] == pytest.approx(2 / 3)  # the dog has the higher score in the rain
 
 
+def test_scores_of_segments() -> None:
+    """By hand: of the bell seconds 1 and 2 are found and 3 is made up; the dog's 10 and 11 are found as rain."""
+    pytest.importorskip("sed_eval")
+    truth = [Truth("bell", 1.0, 3.0), Truth("dog", 10.5, 11.2)]
+    found = [end(0, 1.9, 3.1), end(2, 10.6, 11.4)]
+    result = score_events(found, truth, LABELS, RATE)["segment"]
+    assert result == pytest.approx({"precision": 2 / 5, "recall": 2 / 4, "f_measure": 4 / 9})
+
+
 def test_nothing_detected_is_a_result() -> None:
-    """Every figure is there or null."""
+    """Every figure is there or null, and JSON takes it."""
     pytest.importorskip("sed_eval")
     nothing = score_events([], [Truth("bell", 1.0, 3.0)], LABELS, RATE)
-    assert nothing["onset"]["precision"] is None and nothing["onset"]["recall"] == 0.0
+    wrong = score_events([end(0, 1.0, 3.0)], [], LABELS, RATE)
+    for kind in ("onset", "onset_and_offset", "segment"):
+        assert nothing[kind] == {"f_measure": 0.0, "precision": None, "recall": 0.0}
+        assert wrong[kind] == {"f_measure": 0.0, "precision": 0.0, "recall": None}
     assert nothing["clip_accuracy"] == 0.0
-    assert score_events([end(0, 1.0, 3.0)], [], LABELS, RATE)["onset"]["precision"] == 0.0
+    json.dumps([nothing, wrong], allow_nan=False)
 
 
 def test_false_alarms_lie_outside_of_all_events() -> None:

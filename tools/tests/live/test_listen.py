@@ -117,6 +117,74 @@ def test_label_gives_the_events_of_python_whatever_the_length(
     )
 
 
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A gate and no merging: many short events of the one class that random weights hear everywhere."""
+    live = LiveSpec(threshold=0.3, gate=True, gate_hold_seconds=0.2, merge_seconds=0.0)
+    return make_live_bundle(tmp_path_factory.mktemp("gated"), live, seed=0)
+
+
+def cut(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["label", *map(str, arguments)])
+    if result.exception:
+        assert isinstance(result.exception, StapesError), result.output
+        return str(result.exception)
+    return result.output
+
+
+def test_sections_of_a_class_are_files_that_a_table_lists(gated: Bundle, build: Path, tmp_path: Path) -> None:
+    """Samples are those of the recording at its own rate; a second recording is added; none is written twice."""
+    pcm = sound(20.0, seed=3)
+    recording = write_wav(tmp_path / "long.wav", pcm)
+    ends = [event for event in expected_events(gated, pcm) if event.kind == LiveKind.END]
+    name = LABELS[ends[0].class_index]
+    assert len(ends) > 3
+    wanted = sorted((event.start, event.end) for event in ends if LABELS[event.class_index] == name)
+    rest = ["--bundle", gated.directory, "--segments", name, "--build", build / "gated"]
+    out = tmp_path / "found" / name
+    said = cut(recording, *rest, "--out", out)
+    assert f"{len(wanted)} sections of {name}" in " ".join(said.split())
+    clips = open_dataset(out, DatasetSpec(kind="csv", folds=2), RATE, for_training=False).clips
+    assert [clip.name for clip in clips] == [
+        f"long-{start / RATE:010.2f}-{name}.wav" for start, _ in wanted
+    ] and {(clip.label, clip.group) for clip in clips} == {(name, "long.wav")}
+    for clip, (start, end) in zip(clips, wanted, strict=True):
+        assert np.array_equal(clip.pcm, pcm[start:end])
+
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert "is there already" in cut(recording, *rest, "--out", out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    other = write_wav(tmp_path / "other.wav", np.repeat(pcm, 2), 2 * RATE)
+    cut(other, *rest, "--out", out)
+    rows = (out / "clips.csv").read_text().splitlines()
+    assert rows[: 1 + len(clips)] == before["clips.csv"].decode().splitlines()
+    assert len(rows) > 1 + len(clips) and rows[-1].endswith(f",{name},other.wav")
+    assert soundfile.info(out / rows[-1].split(",")[0]).samplerate == 2 * RATE
+
+
+def test_sections_of_no_class_and_of_a_damaged_recording_leave_nothing(
+    gated: Bundle, build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = write_wav(tmp_path / "a.wav", sound(20.0, seed=3))
+    rest = [recording, "--bundle", gated.directory, "--build", build / "gated"]
+    out = tmp_path / "out"
+    assert "none of the bundle's classes" in cut(*rest, "--segments", "whale", "--out", out)
+    assert "add --out DIR" in cut(*rest, "--segments", "bell")
+    silence = write_wav(tmp_path / "silence.wav", np.zeros(RATE, np.int16))
+    said = cut(silence, *rest[1:], "--segments", "bell", "--out", out)
+    assert "0 sections of bell, 0.0 s of 1 s" in " ".join(said.split())
+    sections = iter([b"RIFF"])
+
+    def section(*arguments: object) -> bytes:
+        for content in sections:
+            return content
+        raise DataError(f"{recording}: is damaged")
+
+    monkeypatch.setattr("stapes.live.label._section", section)
+    tried = [cut(*rest, "--segments", label, "--out", out) for label in LABELS]
+    assert sum("is damaged" in one for one in tried) == 1 and not out.exists()
+
+
 @pytest.mark.parametrize("command", ["label", "listen"])
 def test_a_recording_with_a_hole_is_refused_by_name(
     bundle: Bundle, build: Path, tmp_path: Path, command: str

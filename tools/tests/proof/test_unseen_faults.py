@@ -204,3 +204,4 @@ def test_a_bound_too_small_passes_two_hundred_windows(
     assert differing(graph, plan, wide, workshop, TARGET, EXTREMES) == [0]
     proof = prove_model(wide, TARGET, workshop)
     assert proof.verdict == "failed" and "channel 1: the sum" in failures(proof, 0)
+    assert "channel 1: its sum may not fit the 24 bits beside another's" in failures(proof, 0)

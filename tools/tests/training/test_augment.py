@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stapes.features import FixedFrontend
 from stapes.recipe import FrontendSpec
 from stapes.training.augment import (
     add_noise,
     crop,
     cut,
     equaliser,
+    floor_power,
     mask,
     mix,
     piece,
@@ -26,15 +28,59 @@ def noise(seed: int, *shape: int) -> np.ndarray:
     return (np.random.default_rng(seed).exponential(size=shape) * 1e-2).astype(np.float32)
 
 
+SPECTRA = ["power", "magnitude"]
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
 @pytest.mark.parametrize("log", ["ln", "db", "log2"])
-def test_power_and_logarithm_undo_each_other(log: str) -> None:
+def test_power_and_logarithm_undo_each_other(log: str, spectrum: str) -> None:
     for mode in ("offset", "clamp"):
-        spec = FrontendSpec(log=log, log_floor_mode=mode)
+        spec = FrontendSpec(log=log, log_floor_mode=mode, spectrum=spectrum)
         power = noise(1, 50, 64) + np.float32(1e-4)
         np.testing.assert_allclose(to_power(to_log(power, spec), spec), power, rtol=2e-4)
         silence = to_log(np.zeros((1, 1), np.float32), spec)
         expected = {"ln": np.log(1e-6), "db": -60.0, "log2": np.log2(1e-6)}[log]
         assert silence[0, 0] == pytest.approx(expected, abs=1e-4)
+
+
+def recording(seed: int, colour: float, level: float) -> np.ndarray:
+    """Two seconds of noise: int16, its standard deviation `level`, louder at low frequencies for `colour` near 1."""
+    white = np.random.default_rng(seed).normal(size=32000)
+    sound = white - colour * np.roll(white, 1) + colour * np.roll(white, 2)
+    return np.rint(sound * level / sound.std()).astype(np.int16)
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("gain_db", [-12.0, 9.0])
+def test_a_gain_is_what_the_front_end_makes_of_a_louder_sound(spectrum: str, gain_db: float) -> None:
+    frontend = FixedFrontend(FrontendSpec(spectrum=spectrum, log_floor=1e-5))
+    quiet = recording(1, 0.9, 800.0)
+    louder = np.rint(quiet * 10 ** (gain_db / 20)).astype(np.int16)
+    expected = frontend.log_mel_float(louder)
+    power = to_power(frontend.log_mel_float(quiet), frontend.spec)
+    found = to_log(power * equaliser(64, np.full((1, 5), gain_db)), frontend.spec)
+    assert np.abs(found - expected).mean() < 0.01
+    assert np.abs(expected - to_log(power, frontend.spec)).mean() > 0.5
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_mixed_powers_are_those_of_mixed_sounds(spectrum: str) -> None:
+    """On the mean over frames: where two sounds meet in one line, their phases decide."""
+    frontend = FixedFrontend(FrontendSpec(spectrum=spectrum, log_floor=1e-5))
+    sounds = [recording(2, 0.9, 3000.0), recording(3, -0.9, 2000.0)]
+    first, second = (to_power(frontend.log_mel_float(sound), frontend.spec) for sound in sounds)
+    both = to_power(frontend.log_mel_float(sounds[0] + sounds[1]), frontend.spec)
+    off = 10 * np.log10((first + second).mean(axis=0) / both.mean(axis=0))
+    assert np.abs(off).mean() < 0.5
+    assert abs(off.mean()) < 0.25
+    assert (10 * np.log10(both.mean(axis=0) / np.maximum(first, second).mean(axis=0))).mean() > 1.0
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_floor_is_a_power(spectrum: str) -> None:
+    spec = FrontendSpec(spectrum=spectrum, log_floor=1e-3, log_floor_mode="clamp")
+    silent = to_log(np.zeros((1, 1), np.float32), spec)
+    assert to_power(silent, spec)[0, 0] == pytest.approx(floor_power(spec), rel=1e-4)
 
 
 def test_the_floor_gives_no_negative_power() -> None:
@@ -128,6 +174,13 @@ def test_mask_covers_one_run_no_longer_than_asked(axis: int, longest: int) -> No
     assert lengths.min() == 0
     assert (np.abs(np.diff(lines, axis=1)).sum(axis=1) <= 2).all()
     assert (lines == 0).any(axis=0).all(), "every place can be masked"
+
+
+def test_masks_have_the_value_of_their_example() -> None:
+    features = np.ones((2, 40, 24), np.float32)
+    for axis in (1, 2):
+        mask(features, axis, 12, np.random.default_rng(3), np.array([-5.0, -2.0], np.float32))
+    assert [set(np.unique(example)) for example in features] == [{-5.0, 1.0}, {-2.0, 1.0}]
 
 
 def test_no_mask_when_none_is_asked_for() -> None:

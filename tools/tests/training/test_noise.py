@@ -21,10 +21,10 @@ from stapes.training.noise import open_noise, require_use
 PLAIN = {"mix": 0.0, "gain_db": 0.0, "equaliser_db": 0.0, "mask_frames": 0, "mask_bands": 0}
 
 
-def make_recipe(**training: object) -> Recipe:
+def make_recipe(spectrum: str = "power", **training: object) -> Recipe:
     return Recipe(
         name="noise",
-        frontend=FrontendSpec(n_mels=20, fmin=100.0),
+        frontend=FrontendSpec(n_mels=20, fmin=100.0, spectrum=spectrum),
         window=WindowSpec(frames=40, hop_frames=20),
         model=ModelSpec(filters=(4,), strides=(2,)),
         training=TrainingSpec(**{"batch": 24, "speeds": (1.0,)} | PLAIN | training),
@@ -136,6 +136,21 @@ def test_silence_is_not_made_louder(tmp_path: Path) -> None:
     )
     noisy = Batches(make_recipe(noise_sampled=1.0), silent, 1).batch(0)[0]
     np.testing.assert_array_equal(noisy, Batches(make_recipe(), silent, 1).batch(0)[0])
+
+
+def test_quiet_noise_of_a_magnitude_spectrum_is_no_silence(tmp_path: Path) -> None:
+    """The floor of 1e-6 is a magnitude there, 60 dB lower as a power than that of a power spectrum."""
+    (tmp_path / "noise").mkdir()
+    pcm = np.random.default_rng(4).normal(0, 3, 16000).astype(np.int16)
+    soundfile.write(tmp_path / "noise" / "a.wav", pcm, 16000)
+    noise = noise_clips(tmp_path / "noise", 16000)
+    quiet = build_pool(make_recipe("magnitude"), make_dataset(), tmp_path / "cache", noise=noise)
+    settings = {"noise_sampled": 1.0, "noise_snr_db": (6.0, 6.0)}
+    plain = powers(make_recipe("magnitude"), quiet)
+    added = powers(make_recipe("magnitude", **settings), quiet) - plain
+    np.testing.assert_allclose(
+        10 * np.log10(plain.mean(axis=(1, 2)) / added.mean(axis=(1, 2))), 6.0, atol=0.05
+    )
 
 
 def test_add_below_measures_mean_powers() -> None:
