@@ -58,7 +58,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
         f"--out BUNDLE --folds all{' --final' if metrics.get('final') else ''}`.",
         "## Data",
-        describe(recipe.dataset),
+        describe(recipe.dataset, len(folds)),
         "## Limits",
         "It always names one of its classes (or *unknown* where a least confidence is set); it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
