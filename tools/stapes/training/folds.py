@@ -148,7 +148,7 @@ def train_folds(
             hint="train with `stapes train`, or leave training.teachers out",
         )
     dataset = setup.open_dataset(recipe)
-    dataset.require_trainable(tagging=recipe.model.scores == "sigmoid")
+    dataset.require_trainable(tagging=recipe.tagging)
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
         raise DataError(
