@@ -86,6 +86,7 @@ def evaluate_bundle(
         reference = Reference(candidate)
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         clips = opened.clips(fold)
+        progress("building", len(seen), opened.total)
         with (
             _firmware(candidate, directory / _build_of(bundle, fold)) as client,
             worked_ahead(partial(_expected, reference), clips) as references,
@@ -136,6 +137,7 @@ def evaluate_robustness(
     for fold in opened.folds:
         candidate = opened.bundle(fold)
         reference = Reference(candidate)
+        progress("building", done, total)
         with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
