@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from stapes import packages
 from stapes.bench import events
 from stapes.bench.features import bench_features
+from stapes.check.tags import require_tag_packages
 from stapes.cli.app import app
 from stapes.datasets import read_audio
 from stapes.datasets.catalogue import PUBLISHED
@@ -57,7 +58,7 @@ WHO_NEEDS: dict[str, list[Callable[[], object]]] = {
     ],
     "tensorflow": [require_packages, import_keras],
     "keras": [require_packages, import_keras],
-    "sklearn": [require_forest_packages],
+    "sklearn": [require_forest_packages, require_tag_packages],
     "emlearn": [require_forest_packages],
     "joblib": [lambda: own_head._load(NOWHERE)],
     "matplotlib": [

@@ -51,7 +51,11 @@ def train(
     ] = False,
     start: Annotated[
         Path | None,
-        typer.Option("--from", metavar="BUNDLE", help="Begin with the weights of this bundle's networks."),
+        typer.Option(
+            "--from",
+            metavar="BUNDLE|NETWORK",
+            help="Begin with the weights of this bundle's networks, or with the first layers of this .tflite.",
+        ),
     ] = None,
     noise: Annotated[
         Path | None,
@@ -191,6 +195,7 @@ class _Run:
 
     def train(self, recipe: Recipe, out: Path, work: Path) -> tuple[Bundle, dict[str, Any]]:
         """The bundle and what training knows of it; first those of the recipes that it begins with or learns from."""
+        from stapes.adopt import Outside
         from stapes.training import metrics_of, train_folds, write_bundle
 
         setup = self.setup
@@ -198,7 +203,7 @@ class _Run:
             return self.train_head(recipe, out)
         others: dict[str, str] = {}
         if recipe.training.start and setup.start is None:
-            setup = replace(setup, start=self.first(recipe.training.start, recipe, work / "start", others))
+            setup = replace(setup, start=self.beginning(recipe, work / "start", others))
         if recipe.training.teachers and not setup.teachers:
             teachers = tuple(
                 self.first(name, recipe, work / f"teacher{number}", others)
@@ -218,9 +223,11 @@ class _Run:
                 progress=bars.training,
                 finished=bars.finished,
             )
-        metrics = metrics_of(recipe, results, pool.content)
+        metrics = metrics_of(recipe, results, pool.content, pool.labels)
         if start := setup.open_start():
-            metrics["from"] = start.manifest.name
+            metrics["from"] = start.name if isinstance(start, Outside) else start.manifest.name
+            if isinstance(start, Outside):
+                metrics["from_sha256"] = start.sha256
         if setup.teachers:
             metrics["teachers"] = [teacher.manifest.name for teacher in setup.open_teachers()]
         text = self.path.read_text(encoding="utf-8")
@@ -255,6 +262,21 @@ class _Run:
         }
         text = self.path.read_text(encoding="utf-8")
         return write_bundle(out, recipe, text, pool.labels, results, metrics), metrics
+
+    def beginning(self, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
+        """What `training.start` names: the outside network beside the recipe, or the bundle of a recipe trained now."""
+        from stapes.errors import RecipeError
+
+        name = recipe.training.start
+        path = self.path.with_name(name)
+        if path.suffix == ".toml":
+            return self.first(name, recipe, work, others)
+        if not path.is_file():
+            raise RecipeError(
+                f"training.start: there is no {name} beside {self.path}",
+                hint=f"give it with --from {name}, or put it there; the recipe says where it comes from",
+            )
+        return path
 
     def first(self, name: str, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
         """Train the recipe `name` beside this one with this one's seed: its bundle. Its text goes to `others`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -16,6 +17,9 @@ from stapes.recipe.live import LiveSpec
 from stapes.recipe.names import Name
 from stapes.recipe.section import Section
 from stapes.recipe.votes import VOTES
+
+NOTHING = "nothing"
+"""The label that docs/own-sounds.md gives to what is none of the others."""
 
 
 class DatasetSpec(Section):
@@ -49,12 +53,19 @@ class DatasetSpec(Section):
         description="of folders, csv and audacity: longer clips are cut into pieces of about this; 0: never",
     )
     pad_seconds: float = Field(
-        0.0, ge=0.0, le=60.0, description="shorter clips are filled up to this with silence; 0: never"
+        0.0,
+        ge=0.0,
+        le=60.0,
+        description="shorter clips are heard in the middle of this much silence; 0: never",
     )
     skip_folds: tuple[int, ...] = Field(
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+
+    def other_of(self, labels: Collection[str]) -> str:
+        """Which of the classes `labels` means none of the others: `other`, else `nothing`; empty where none does."""
+        return self.other or (NOTHING if NOTHING in labels else "")
 
     @field_validator("labels", "other", mode="after")
     @classmethod
@@ -120,8 +131,13 @@ _PADDED = {
 }
 
 
+_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
+
+
 class ModelSpec(Section):
     """Which network, and how large."""
+
+    later = frozenset({"frequency"})
 
     architecture: Literal[
         "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
@@ -142,6 +158,11 @@ class ModelSpec(Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    frequency: Literal["mean", "conv"] = Field(
+        "mean",
+        description="what ends the frequency axis: the mean over the bands that remain, or a convolution over all of "
+        "them, which knows where in frequency energy lies (words). crnn sees all bands by itself",
+    )
     recurrent: Literal["lstm", "gru"] = Field(
         "lstm",
         description="of crnn: lstm, one layer of the device whatever the window; gru: its steps one after the other",
@@ -173,6 +194,10 @@ class ModelSpec(Section):
             raise ValueError(
                 f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} {_PADDED[self.architecture]}'
             )
+        if self.frequency != "mean" and self.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'frequency = "{self.frequency}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
         return self
 
     def unused(self) -> frozenset[str]:
@@ -185,7 +210,7 @@ class ModelSpec(Section):
             "dense": trees | layers | state,
             "imported": trees | layers | head | state,
         }
-        return frozenset(found.get(self.architecture, trees | head | state))
+        return super().unused() | found.get(self.architecture, trees | head | state)
 
 
 class TrainingSpec(Section):
@@ -195,6 +220,8 @@ class TrainingSpec(Section):
         {
             "optimizer",
             "silence",
+            "whole",
+            "silent",
             "noise_sampled",
             "bag",
             "teachers",
@@ -254,12 +281,24 @@ class TrainingSpec(Section):
         le=1.0,
         description="share of windows of which only a random piece is left between digital silence",
     )
+    whole: bool = Field(
+        False,
+        description="a sound between digital silence that fits into the window is heard whole, at a random place; "
+        "false: windows go round, so that it may be heard in two halves",
+    )
+    silent: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.5,
+        description="of tagging: share of the training windows that are digital silence, in which nothing sounds",
+    )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
     start: str = Field(
         "",
-        pattern=r"^([a-z0-9_-]+\.toml)?$",
-        description="a recipe beside this one that is trained first; training goes on with its weights",
+        pattern=r"^([a-z0-9_-]+\.(toml|tflite))?$",
+        description="what lies beside this recipe and training begins with: a recipe, which is trained first, or an "
+        "outside network (.tflite), whose first layers are taken",
     )
     freeze: bool = Field(
         False,
@@ -377,9 +416,6 @@ def _bytes(size: str | None) -> int | None:
     return int(number) * _UNITS[unit]
 
 
-_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
-
-
 class Recipe(Section):
     """A whole recipe, as read from TOML."""
 
@@ -412,6 +448,13 @@ class Recipe(Section):
                 f'training.weights = "int4" is for {", ".join(_CONVOLUTIONAL)}, not for {self.model.architecture}'
             )
         return self
+
+    @property
+    def tagging(self) -> bool:
+        """Whether each class is judged by itself: several may sound at a time, or none."""
+        if self.model.architecture == "imported":
+            return self.live.multi_label
+        return self.model.scores == "sigmoid" and self.model.architecture not in ("forest", "dense")
 
     @property
     def window_samples(self) -> int:
