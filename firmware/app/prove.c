@@ -231,6 +231,12 @@ static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t
     }
     stapes_requantize_t *q = &s->copy.parameters.requantize;
     stapes_depthwise_conv_2d_t *d = &s->copy.parameters.depthwise;
+#if STAPES_MVE
+    if (family == DEPTHWISE && d->kernel_height > 4u) {
+        /* Such kernels run through one loop over taps, whose number is no constant: fewer are sooner done. */
+        d->kernel_width = 1;
+    }
+#endif
     const uint32_t height = family == DEPTHWISE ? d->kernel_height : 1u;
     const uint32_t taps = family == DEPTHWISE ? height * d->kernel_width : 4u;
     const uint32_t width = family == DEPTHWISE ? d->kernel_width : 1u;
