@@ -43,7 +43,7 @@ PACKAGES = (
     Package("librosa", "train", "front-end parity"),
     Package("tensorflow", "train", "training"),
     Package("keras", "train", "training"),
-    Package("sklearn", "train", "training forests and heads", "scikit-learn"),
+    Package("sklearn", "train", "training forests and heads, scoring tags", "scikit-learn"),
     Package("emlearn", "train", "training forests"),
     Package("joblib", "train", "heads of your own"),
     Package("matplotlib", "train", "pictures of features and of accuracy"),
@@ -55,6 +55,7 @@ PACKAGES = (
     Package("sed_eval", "events", "scoring events"),
     Package("dcase_util", "events", "scoring events"),
     Package("scipy", "test", "designing PDM filters"),
+    Package("unicorn", "cycles", "estimates of cycles"),
 )
 """Every package that may be missing where it is imported."""
 

@@ -28,6 +28,7 @@ NOT_MEASURED = {
     "docs/link-protocol.md#Sessions and sequence numbers": "limits that the code sets",
     "docs/link-protocol.md#Messages": "sizes of fields",
     "docs/link-protocol.md#What a peer may rely on": "sizes of buffers",
+    "docs/renode.md#How it is driven": "limits and settings of the code",
     "docs/security.md#Devices": "limits that the code sets",
 }
 """Sections whose figures are definitions, with what they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import stapes.cycles.trace
 from stapes import packages
 from stapes.bench import events
 from stapes.bench.features import bench_features
+from stapes.check.tags import require_tag_packages
 from stapes.cli.app import app
 from stapes.datasets import read_audio
 from stapes.datasets.catalogue import PUBLISHED
@@ -57,7 +60,7 @@ WHO_NEEDS: dict[str, list[Callable[[], object]]] = {
     ],
     "tensorflow": [require_packages, import_keras],
     "keras": [require_packages, import_keras],
-    "sklearn": [require_forest_packages],
+    "sklearn": [require_forest_packages, require_tag_packages],
     "emlearn": [require_forest_packages],
     "joblib": [lambda: own_head._load(NOWHERE)],
     "matplotlib": [
@@ -72,6 +75,7 @@ WHO_NEEDS: dict[str, list[Callable[[], object]]] = {
     "sed_eval": [events._packages],
     "dcase_util": [events._packages],
     "scipy": [pdm._half_band],
+    "unicorn": [lambda: importlib.reload(stapes.cycles.trace)],
 }
 
 

@@ -48,9 +48,13 @@ def select_clips(bundle: Bundle, data: Path | None, count: int | None) -> ClipSe
         )
         return ClipSet("synthetic", clips)
     recipe = load_recipe(bundle.directory / "recipe.toml")
-    dataset = open_dataset(data, recipe.dataset, manifest.frontend.sample_rate, for_training=False)
+    dataset = open_dataset(
+        data, recipe.dataset, manifest.frontend.sample_rate, for_training=False, tagging=recipe.tagging
+    )
     chosen = remembered(spread(dataset.clips, count, recipe.dataset.test_fold), KEPT_BYTES)
     Dataset(tuple(chosen), dataset.sample_rate).check()
     final = bool(bundle.metrics().get("final"))  # has heard every fold
-    held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold and not final)
+    # A check compares one class with the label: of tags that says nothing.
+    judges = not final and not recipe.tagging
+    held_out = (clip.name for clip in chosen if clip.fold == recipe.dataset.test_fold and judges)
     return ClipSet(str(data), chosen, frozenset(held_out))

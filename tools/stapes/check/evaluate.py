@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -17,13 +17,14 @@ import numpy.typing as npt
 from stapes.check.ahead import worked_ahead
 from stapes.check.disturbance import disturbances
 from stapes.check.figures import calibration, class_figures
-from stapes.datasets import Clip, open_dataset
+from stapes.check.tags import mean_of, require_tag_packages, tag_figures
+from stapes.datasets import Clip, Dataset, open_dataset
 from stapes.device import connect, prepare
 from stapes.errors import BundleError, DataError
-from stapes.link import Client
+from stapes.link import Client, Decision
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, load_recipe, summary
-from stapes.reference import ClipReference, Reference
+from stapes.reference import ClipReference, Reference, WindowReference
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
@@ -77,10 +78,18 @@ def evaluate_bundle(
     read from metrics.json, where it is of the same recordings and the same rule, else absent. Of a clip with several
     labels any one is right. Windows, classes and calibration are those of `int8` and `firmware`, whose windows give
     the same scores.
+
+    With tagging each class is judged by itself: it is in a clip where the mean of its scores over the windows, weighted
+    as in the vote, reaches its `live.threshold`, and a clip is right when all its tags are and no other. "classes" have
+    precision, recall, F1 and average precision then, and there is no confusion.
     """
     opened = _Opened(bundle, data, folds, later=later)
     labels = bundle.manifest.labels
+    if opened.tagging:
+        require_tag_packages()
+    least = np.array(bundle.manifest.live.thresholds_of(labels))
     seen: list[_Decided] = []
+    tagged: list[_Tagged] = []
     for fold in opened.folds:
         candidate = opened.bundle(fold)
         reference = Reference(candidate)
@@ -91,8 +100,27 @@ def evaluate_bundle(
             worked_ahead(partial(_expected, reference), clips) as references,
         ):
             for clip, expected in zip(clips, references, strict=True):
-                progress(f"fold {fold}" if fold else "clips", len(seen), opened.total)
-                decided = _decide(client, expected.pcm)
+                progress(f"fold {fold}" if fold else "clips", len(seen) + len(tagged), opened.total)
+                decision = _decide(client, expected.pcm)
+                if opened.tagging:
+                    tagged.append(
+                        _Tagged(
+                            name=clip.name,
+                            fold=fold,
+                            truth=np.array([label in clip.labels for label in labels]),
+                            int8=_mean_scores(reference, expected.windows),
+                            firmware=np.array(decision.sums) * (scale / decision.weight),
+                            windows=tuple(
+                                _mean_scores(reference, (window,)) >= least - _ROUNDING
+                                for window in expected.windows
+                            ),
+                            foreground=clip.foreground,
+                        )
+                    )
+                    if not tagged[-1].is_right("firmware", least):
+                        on_wrong(clip.name, clip.pcm)
+                    continue
+                decided = decision.class_index
                 if decided not in map(labels.index, clip.labels):
                     on_wrong(clip.name, clip.pcm)
                 seen.append(
@@ -110,7 +138,10 @@ def evaluate_bundle(
                     )
                 )
     progress("done", opened.total, opened.total)
-    result = _result(bundle, opened.folds, seen, opened.content())
+    if opened.tagging:
+        result = _tag_result(bundle, opened, tagged, least)
+    else:
+        result = _result(bundle, opened.folds, seen, opened.content())
     result["recordings"] = [opened.recordings(fold) for fold in opened.folds]
     return result | {"folds": [], "test": str(data)} if later else result
 
@@ -130,20 +161,28 @@ def evaluate_robustness(
     """
     opened = _Opened(bundle, data, folds, later=later)
     rate, labels = bundle.manifest.frontend.sample_rate, bundle.manifest.labels
+    least = np.array(bundle.manifest.live.thresholds_of(labels))
     conditions = list(disturbances())
     right: dict[str, list[float]] = {condition.name: [] for condition in conditions}
     done, total = 0, opened.total * len(conditions)
     for fold in opened.folds:
         candidate = opened.bundle(fold)
         reference = Reference(candidate)
+        scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)
             for clip in opened.clips(fold):
                 pcm, accepted = clip.pcm, {labels.index(label) for label in clip.labels}
+                truth = np.array([label in clip.labels for label in labels])
                 for condition in conditions:
                     progress(f"fold {fold}, {condition.group}" if fold else condition.group, done, total)
                     disturbed = reference.fit(condition.apply(pcm, rate, clip.name))
-                    hits[condition.name] += _decide(client, disturbed) in accepted
+                    decision = _decide(client, disturbed)
+                    if opened.tagging:
+                        tags = np.array(decision.sums) * (scale / decision.weight) >= least - _ROUNDING
+                        hits[condition.name] += bool((tags == truth).all())
+                    else:
+                        hits[condition.name] += decision.class_index in accepted
                     done += 1
             for name, count in hits.items():
                 right[name].append(count / len(opened.clips(fold)))
@@ -163,7 +202,7 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     Robustness may be of fewer folds: it says of which. Figures of recordings made later stand by themselves.
     """
     if "test" in result:
-        kept = ("clips", "int8", "firmware", "windows", "classes", "macro_f1", "calibration", "robustness")
+        kept = ("clips", "int8", "firmware", "windows", "robustness", *_OF_CLASSES)
         later = {name: result[name] for name in kept if name in result}
         for kind in ("int8", "firmware", "windows"):
             later[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
@@ -176,13 +215,19 @@ def recorded(result: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     if result["folds"] == found["folds"]:
         for kind in ("int8", "firmware", "windows"):
             found[kind] = {name: result[kind][name] for name in ("accuracy_mean", "accuracy_sd", "per_fold")}
-        for name in ("classes", "macro_f1", "calibration", "foreground", "background"):
+        for name in (*_OF_CLASSES, "foreground", "background"):
             if name in result:
                 found[name] = result[name]
     if "robustness" in result:
         found["robustness"] = result["robustness"]
     return found
 
+
+_OF_CLASSES = ("tagging", "classes", "macro_f1", "mean_average_precision", "calibration")
+"""Keys of an evaluation about its classes."""
+
+_ROUNDING = 1e-9
+"""By which a score may miss the threshold that it should just reach."""
 
 _LATER = 0
 """The fold of recordings made later: there are no folds, and all are in this one."""
@@ -192,14 +237,22 @@ class _Opened:
     """The clips to evaluate on, fold by fold."""
 
     def __init__(self, bundle: Bundle, data: Path | None, folds: str, *, later: bool) -> None:
-        spec = load_recipe(bundle.directory / "recipe.toml").dataset
-        self._bundle = bundle
+        recipe = load_recipe(bundle.directory / "recipe.toml")
+        spec, labels = recipe.dataset, bundle.manifest.labels
+        self._bundle, self.tagging = bundle, recipe.tagging
         if later:  # nothing is left out of a test
             kind = "csv" if spec.kind == "synthetic" else spec.kind
             spec = spec.model_copy(update={"kind": kind, "skip_folds": (), "other_share": math.inf})
         rate = bundle.manifest.frontend.sample_rate
-        self._dataset = open_dataset(data, spec, rate, for_training=not later)
-        unknown = sorted(set(self._dataset.labels) - set(bundle.manifest.labels))
+        dataset = open_dataset(data, spec, rate, for_training=not later, tagging=self.tagging)
+        rest = "" if self.tagging else spec.other_of(labels)
+        if rest:
+            clips = (clip if clip.label else replace(clip, label=rest) for clip in dataset.clips)
+            dataset = Dataset(tuple(clips), rate)
+        elif not self.tagging:
+            dataset.require_labels()
+        self._dataset = dataset
+        unknown = sorted(set(self._dataset.labels) - set(labels))
         if unknown:
             raise DataError(
                 f"{data}: label {', '.join(unknown)} is none of the bundle's",
@@ -245,13 +298,22 @@ def _expected(reference: Reference, clip: Clip) -> ClipReference:
     return reference.clip(clip.pcm)
 
 
-def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> int:
-    """The class that the firmware decides on for a whole clip; -1 is unknown."""
+def _mean_scores(reference: Reference, windows: Sequence[WindowReference]) -> npt.NDArray[np.float64]:
+    """Of each class over windows, weighted as in the vote, 0 to 1."""
+    tensor = reference.graph.tensor(reference.graph.outputs[0])
+    table = np.stack([window.scores for window in windows]).astype(np.int64) - tensor.zero_point
+    weights = np.array([window.weight for window in windows], dtype=np.int64)
+    mean: npt.NDArray[np.float64] = (table * weights[:, None]).sum(axis=0) * (tensor.scale / weights.sum())
+    return mean
+
+
+def _decide(client: Client, pcm: npt.NDArray[np.int16]) -> Decision:
+    """What the firmware decides on for a whole clip."""
     client.reset()
     position = 0
     while position < len(pcm):
         position = client.push(pcm[position:]).samples
-    return client.decision().class_index
+    return client.decision()
 
 
 @dataclass(frozen=True)
@@ -273,6 +335,30 @@ class _Decided:
     foreground: bool | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Tagged:
+    """What became of one clip where each class is judged by itself: `truth`, bool [classes]; `int8` and `firmware`,
+    mean scores [classes], 0 to 1; `windows`, the classes that each reaches.
+    """
+
+    name: str
+    fold: int
+    truth: npt.NDArray[np.bool_]
+    int8: npt.NDArray[np.float64]
+    firmware: npt.NDArray[np.float64]
+    windows: tuple[npt.NDArray[np.bool_], ...]
+    foreground: bool | None
+
+    def tags(self, kind: str, least: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """What `int8` or `firmware` say, bool [classes]."""
+        tags: npt.NDArray[np.bool_] = getattr(self, kind) >= least - _ROUNDING
+        return tags
+
+    def is_right(self, kind: str, least: npt.NDArray[np.float64]) -> bool:
+        """Whether they say all of `truth` and nothing else."""
+        return bool((self.tags(kind, least) == self.truth).all())
+
+
 def _trained(bundle: Bundle, folds: list[int], content: list[str]) -> list[float] | None:
     """What training measured in floating point on these folds; None where recordings or the rule were others."""
     metrics = bundle.metrics()
@@ -284,6 +370,10 @@ def _trained(bundle: Bundle, folds: list[int], content: list[str]) -> list[float
     )
     if metrics.get("decision") != bundle.manifest.decision.model_dump(mode="json"):
         return None
+    if "tag_thresholds" in metrics:
+        asked = bundle.manifest.live.thresholds_of(bundle.manifest.labels)
+        if metrics["tag_thresholds"] != asked:
+            return None
     if any(known.get(fold, ("",))[0] != data for fold, data in zip(folds, content, strict=True)):
         return None
     return [known[fold][1] for fold in folds]
@@ -292,16 +382,7 @@ def _trained(bundle: Bundle, folds: list[int], content: list[str]) -> list[float
 def _result(bundle: Bundle, folds: list[int], seen: list[_Decided], content: list[str]) -> dict[str, Any]:
     labels = bundle.manifest.labels
     by_fold = [[clip for clip in seen if clip.fold == fold] for fold in folds]
-    result: dict[str, Any] = {
-        "bundle": bundle.manifest.name,
-        "bundle_hash": bundle.hash,
-        "folds": folds,
-        "labels": [*labels, "unknown"],
-        "clips": [len(clips) for clips in by_fold],
-    }
-    trained = _trained(bundle, folds, content)
-    if trained is not None:
-        result["float"] = summary(trained)
+    result = _begun(bundle, folds, content) | {"clips": [len(clips) for clips in by_fold]}
     confusion: npt.NDArray[np.int_] = np.zeros((len(labels), len(labels) + 1), dtype=int)
     for kind in ("int8", "firmware"):
         confusion = np.zeros_like(confusion)
@@ -332,14 +413,77 @@ def _result(bundle: Bundle, folds: list[int], seen: list[_Decided], content: lis
         }
         for clip in wrong
     ]
+    return _ended(result, [(clip.foreground, clip.firmware in clip.accepted) for clip in seen])
+
+
+def _begun(bundle: Bundle, folds: list[int], content: list[str]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "bundle": bundle.manifest.name,
+        "bundle_hash": bundle.hash,
+        "folds": folds,
+        "labels": [*bundle.manifest.labels, "unknown"],
+    }
+    trained = _trained(bundle, folds, content)
+    return result if trained is None else result | {"float": summary(trained)}
+
+
+def _ended(result: dict[str, Any], seen: Sequence[tuple[bool | None, bool]]) -> dict[str, Any]:
+    """`seen` are of each clip whether it is in the foreground, and whether the firmware was right."""
     for name, wanted in (("foreground", True), ("background", False)):
-        hits = [clip.firmware in clip.accepted for clip in seen if clip.foreground is wanted]
+        hits = [is_right for foreground, is_right in seen if foreground is wanted]
         if hits:
             result[name] = {"clips": len(hits), "accuracy": _share(hits)}
     if "float" in result:
         loss = result["float"]["accuracy_mean"] - result["firmware"]["accuracy_mean"]
         result["float_minus_firmware_points"] = 100 * loss
     return result
+
+
+def _tag_result(
+    bundle: Bundle, opened: _Opened, seen: list[_Tagged], least: npt.NDArray[np.float64]
+) -> dict[str, Any]:
+    labels, folds = bundle.manifest.labels, opened.folds
+    by_fold = [[clip for clip in seen if clip.fold == fold] for fold in folds]
+    result = _begun(bundle, folds, opened.content()) | {
+        "clips": [len(clips) for clips in by_fold],
+        "tagging": True,
+    }
+    for kind in ("int8", "firmware"):
+        result[kind] = summary([_share([clip.is_right(kind, least) for clip in clips]) for clips in by_fold])
+    windows = [
+        [bool((tags == clip.truth).all()) for clip in clips for tags in clip.windows] for clips in by_fold
+    ]
+    result["windows"] = summary([_share(hits) for hits in windows]) | {"count": sum(map(len, windows))}
+    truth = np.stack([clip.truth for clip in seen])
+    scores = np.stack([clip.firmware for clip in seen])
+    found = np.stack([clip.tags("firmware", least) for clip in seen])
+    result["classes"] = tag_figures(labels, truth, found, scores)
+    for name, key in (("macro_f1", "f1"), ("mean_average_precision", "average_precision")):
+        result[name] = mean_of(result["classes"], key)
+    result["calibration"] = calibration(list(scores.ravel()), list(truth.ravel()))
+    wrong = [clip for clip in seen if not clip.is_right("firmware", least)]
+
+    def named(tags: npt.NDArray[np.bool_]) -> str:
+        return ";".join(label for label, has in zip(labels, tags, strict=True) if has) or "no label"
+
+    result["wrong"] = [
+        {
+            "clip": clip.name,
+            "fold": clip.fold,
+            "label": named(clip.truth),
+            "said": named(clip.tags("firmware", least)),
+            "confidence": distance,
+        }
+        for distance, clip in sorted(
+            ((_distance(clip, least), clip) for clip in wrong), key=lambda item: -item[0]
+        )
+    ]
+    return _ended(result, [(clip.foreground, clip.is_right("firmware", least)) for clip in seen])
+
+
+def _distance(clip: _Tagged, least: npt.NDArray[np.float64]) -> float:
+    """How far the worst tag is on the wrong side of its threshold, 0 to 1."""
+    return float(np.abs(clip.firmware - least)[clip.tags("firmware", least) != clip.truth].max())
 
 
 def _share(hits: Sequence[bool]) -> float:

@@ -30,7 +30,7 @@ def augment(
     if data is None:
         clips = synthetic_clips(("rooster", "clock_tick"), 2, rate, 5.0, seed=1)
     else:
-        clips = open_dataset(data, asked.dataset, rate).clips
+        clips = open_dataset(data, asked.dataset, rate, tagging=asked.tagging).clips
     first = clips[0]
     second = next(clip for clip in clips if clip.label != first.label)
     pictures = gallery(asked, first, second)

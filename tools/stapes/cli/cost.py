@@ -44,7 +44,9 @@ def cost(
 
     asked = load_recipe(recipe)
     if not classes:
-        classes = len(open_dataset(data, asked.dataset, asked.frontend.sample_rate).labels)
+        classes = len(
+            open_dataset(data, asked.dataset, asked.frontend.sample_rate, tagging=asked.tagging).labels
+        )
     save_json(json, print_cost(asked, classes, measure=measure, backbone=backbone))
 
 

@@ -102,6 +102,9 @@ def stats(recipe: RecipeArgument, data: DirectoryOption = None, json: JsonOption
         table.add_column(column, justify="left" if column == "label" else "right")
     for row in found["classes"]:
         table.add_row(row["label"], str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
+    if found["no_label"]["clips"]:
+        row = found["no_label"]
+        table.add_row("(no label)", str(row["clips"]), f"{row['seconds']:.0f}", *map(str, row["per_fold"]))
     save_json(json, found)
     console.print(table)
     _print_recordings(found["recordings"])
@@ -169,8 +172,8 @@ def _describe(recipe: Path, data: Path | None) -> tuple[dict[str, Any], Dataset,
     from stapes.recipe import load_recipe
 
     asked = load_recipe(recipe)
-    tagging = asked.model.scores == "sigmoid"
-    dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate)
+    tagging = asked.tagging
+    dataset = open_dataset(data, asked.dataset, asked.frontend.sample_rate, tagging=tagging)
     with progress_bar() as progress:
         found = describe_dataset(dataset, asked.window_samples, progress, tagging=tagging)
     if data is not None:

@@ -83,12 +83,13 @@ def bench_events(
         clips = synthetic_clips(loaded.manifest.labels, 20, rate, 5.0, 1)
     else:
         recipe = load_recipe(bundle / "recipe.toml")
-        clips = open_dataset(data, recipe.dataset, rate).fold(recipe.dataset.test_fold)
+        dataset = open_dataset(data, recipe.dataset, rate, tagging=recipe.tagging)
+        clips = dataset.fold(recipe.dataset.test_fold)
         loaded = fold_bundle(loaded, recipe.dataset.test_fold)  # its own may have learned from all
     with progress_bar() as progress:
         result = measure(
             loaded,
-            [(clip.label, clip.pcm) for clip in clips],
+            [(clip.label, clip.pcm) for clip in clips if clip.label],
             out or Path("build") / loaded.manifest.name / "events",
             seconds=seconds,
             target=target,
@@ -340,8 +341,10 @@ def calibrate(
 
     loaded = Bundle.load(bundle)
     recipe = load_recipe(bundle / "recipe.toml")
-    dataset = open_dataset(data, recipe.dataset, loaded.manifest.frontend.sample_rate)
-    sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.fold != recipe.dataset.test_fold]
+    rate = loaded.manifest.frontend.sample_rate
+    dataset = open_dataset(data, recipe.dataset, rate, tagging=recipe.tagging)
+    held_out = recipe.dataset.test_fold
+    sounds = [(clip.label, clip.pcm) for clip in dataset.clips if clip.label and clip.fold != held_out]
     with working(f"listening to {seconds:.0f} s of the training folds"):
         live = fit(loaded, sounds, seconds=seconds)
     for name, count in too_few(loaded, sounds).items():

@@ -76,7 +76,7 @@ def sweep(
     setup.open_noise(asked)
     require_packages()
     dataset = setup.open_dataset(asked)
-    dataset.require_trainable(tagging=asked.model.scores == "sigmoid")
+    dataset.require_trainable(tagging=asked.tagging)
     base = for_search(asked, dataset.folds, validate)
     console.print(
         f"trials are judged by fold {base.dataset.test_fold}; fold {asked.dataset.test_fold} stays unseen"

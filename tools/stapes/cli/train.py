@@ -223,7 +223,7 @@ class _Run:
                 progress=bars.training,
                 finished=_say_fold,
             )
-        metrics = metrics_of(recipe, results, pool.content)
+        metrics = metrics_of(recipe, results, pool.content, pool.labels)
         if start := setup.open_start():
             metrics["from"] = start.name if isinstance(start, Outside) else start.manifest.name
             if isinstance(start, Outside):

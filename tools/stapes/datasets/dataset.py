@@ -26,8 +26,9 @@ class Clip:
 
     `identity` changes whenever the samples would: caches are keyed by it. `path` is the file that it comes from
     (None: made by arithmetic). `foreground` tells whether the sound was the loudest of its recording, where the
-    data set says so. `also` are further labels of what sounds at the same time (tagging). `span` is the piece of the
-    file (None: all of it), `group` what the clip must share a fold with (empty: the data set does not say).
+    data set says so. `also` are further labels of what sounds at the same time (tagging); an empty `label` says that
+    none of them does (a negative). `span` is the piece of the file (None: all of it), `group` what the clip must share
+    a fold with (empty: the data set does not say).
     """
 
     name: str
@@ -43,8 +44,8 @@ class Clip:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """`label` and `also`."""
-        return (self.label, *self.also)
+        """`label` and `also`; none of a negative."""
+        return (self.label, *self.also) if self.label else ()
 
     @property
     def pcm(self) -> Pcm:
@@ -93,6 +94,12 @@ class Dataset:
         return tuple(sorted({label for clip in self.clips for label in clip.labels}))
 
     @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Of each clip the index of its first label in `labels`; -1 of a negative."""
+        index = {label: number for number, label in enumerate(self.labels)}
+        return np.array([index.get(clip.label, -1) for clip in self.clips], dtype=np.int64)
+
+    @property
     def folds(self) -> tuple[int, ...]:
         """Every fold number once, sorted."""
         return tuple(sorted({clip.fold for clip in self.clips}))
@@ -109,8 +116,8 @@ class Dataset:
     def require_trainable(self, *, tagging: bool) -> None:
         """Raise `DataError` for what would train without a word to something without a meaning.
 
-        That is one class alone, a class that is in one fold only, and clips with several labels where not each class is
-        judged by itself (`tagging`).
+        That is one class alone, a class that is in one fold only, and, where not each class is judged by itself
+        (`tagging`), clips with several labels or none.
         """
         labels = self.labels
         for label in labels:
@@ -118,10 +125,12 @@ class Dataset:
                 _LABEL.validate_python(label)
             except ValidationError as error:
                 raise DataError(f"label {label!r}: {explain(error)}", hint="rename it") from error
-        if len(labels) < 2:
+        if not tagging:
+            self.require_labels()
+        if len(labels) < 2 and not (labels and any(not clip.label for clip in self.clips)):
             raise DataError(
-                f"all {len(self.clips)} clips have the label {', '.join(labels)}: whatever it hears, a network would "
-                "be right to say so",
+                f"all {len(self.clips)} clips have {f'the label {labels[0]}' if labels else 'no label'}: whatever it "
+                "hears, a network would be right to say so",
                 hint="add recordings of something else, if only of nothing",
             )
         folds = {label: {clip.fold for clip in self.clips if label in clip.labels} for label in labels}
@@ -137,6 +146,16 @@ class Dataset:
             raise DataError(
                 f"{len(several)} clips have labels that overlap: {some(several)}",
                 hint='set model.scores to "sigmoid", which learns each class by itself, or correct the labels',
+            )
+
+    def require_labels(self) -> None:
+        """Raise `DataError` for clips without a label: only tagging says of a sound that it is nothing."""
+        negatives = [clip.name for clip in self.clips if not clip.label]
+        if negatives:
+            raise DataError(
+                f"{len(negatives)} clips have no label: {some(negatives)}",
+                hint='set dataset.other, the class that they go to, or model.scores to "sigmoid" (tagging), or leave '
+                "them out",
             )
 
     def check(self, minimum_samples: int = 1) -> None:

@@ -25,7 +25,7 @@ class Piece:
     """What will be a clip: a file or a part of it, its label, and what it must stay together with.
 
     `marked` is where the label itself is, without the surroundings that `span` may have (None: in the whole file).
-    `also` are the labels of what sounds at the same time.
+    `also` are the labels of what sounds at the same time; a negative has an empty `label`.
     """
 
     path: Path
@@ -38,8 +38,8 @@ class Piece:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """`label` and `also`."""
-        return (self.label, *self.also)
+        """`label` and `also`; none of a negative."""
+        return (self.label, *self.also) if self.label else ()
 
 
 def divide(
@@ -82,7 +82,7 @@ def require_whole(groups: Iterable[tuple[str, int]]) -> None:
 def _by_group(pieces: Sequence[Piece], folds: int) -> list[int]:
     content: dict[str, Counter[str]] = defaultdict(Counter)
     for piece in pieces:
-        content[piece.group].update(piece.labels)
+        content[piece.group].update(piece.labels or ("",))
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
     fold_of: dict[str, int] = {}
     for group in sorted(content, key=lambda name: (-content[name].total(), sha256(name.encode()))):

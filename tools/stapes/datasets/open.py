@@ -24,17 +24,24 @@ _SYNTHETIC_SECONDS = 5.0
 
 
 def open_dataset(
-    directory: Path | None, spec: DatasetSpec, sample_rate: int, *, for_training: bool = True
+    directory: Path | None,
+    spec: DatasetSpec,
+    sample_rate: int,
+    *,
+    for_training: bool = True,
+    tagging: bool = False,
 ) -> Dataset:
     """The data set of a recipe; clips are decoded to `sample_rate` Hz when they are read.
 
     `directory` is where the recordings are; the synthetic data set needs none. Recordings that are not `for_training`
     (made later, to be tried on) need no folds: a class may be missing or have one recording only, and they are read by
-    the layout that they have. Raises `DataError`.
+    the layout that they have. Clips without a label stay so for `tagging`; else they go to the class that means none
+    of the others, where there is one. Raises `DataError`.
     """
     if not for_training and directory is not None:
         spec = spec.model_copy(update={"kind": _kind(directory, spec)})
-    clips = chosen(_clips(directory, spec, sample_rate, for_training), spec, for_training=for_training)
+    found = _clips(directory, spec, sample_rate, for_training)
+    clips = chosen(found, spec, for_training=for_training, tagging=tagging)
     if spec.pad_seconds:
         clips = [padded(clip, spec.pad_seconds, sample_rate) for clip in clips]
     return Dataset(tuple(clips), sample_rate)
@@ -73,9 +80,12 @@ def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int, for_trai
     return own_clips(directory, spec, sample_rate, for_training=for_training)
 
 
-def chosen(clips: Sequence[Clip], spec: DatasetSpec, *, for_training: bool = True) -> list[Clip]:
+def chosen(
+    clips: Sequence[Clip], spec: DatasetSpec, *, for_training: bool = True, tagging: bool = False
+) -> list[Clip]:
     """The clips that `labels`, `other`, `other_share` and `skip_folds` leave, with the labels they then have.
 
+    Clips without a label are clips with another one, unless for `tagging`: then all of them stay as they are.
     Raises `DataError` for labels that no clip has, if they are `for_training`, and where nothing is left.
     """
     known = sorted({label for clip in clips for label in clip.labels})
@@ -85,16 +95,22 @@ def chosen(clips: Sequence[Clip], spec: DatasetSpec, *, for_training: bool = Tru
     kept = [clip for clip in clips if clip.fold not in spec.skip_folds]
     if not kept:
         raise DataError("dataset.skip_folds leaves no clip", hint="skip fewer folds")
+    rest = "" if tagging else spec.other_of(spec.labels or known)
+    if rest and not spec.other:  # one of the labels
+        kept = [clip if clip.label else replace(clip, label=rest) for clip in kept]
     if not spec.labels:
         return kept
     named = {clip.name: [label for label in clip.labels if label in spec.labels] for clip in kept}
     counts = Counter(clip.fold for clip in kept if named[clip.name])
-    others = _others([clip for clip in kept if not named[clip.name]], counts, spec)
+    stays = {clip.name for clip in kept if not clip.label and (tagging or not rest)}
+    others = _others([clip for clip in kept if not named[clip.name] and clip.name not in stays], counts, spec)
     found = []
     for clip in kept:
         labels = named[clip.name] or [spec.other] * (clip.name in others)
         if labels:
             found.append(replace(clip, label=labels[0], also=tuple(labels[1:])))
+        elif clip.name in stays:
+            found.append(clip)
     return found
 
 

@@ -1,15 +1,15 @@
 """One's own recordings: folders, a CSV file, or Audacity label tracks.
 
 folders    LABEL/any.wav, or LABEL/SESSION/any.wav: files of one session stay in one fold
-csv        clips.csv with the columns filename, label (several: dog;rain) and, where wanted, start, end, fold, group,
-           leave_out
+csv        clips.csv with the columns filename, label (several: dog;rain; none: nothing that has a label) and, where
+           wanted, start, end, fold, group, leave_out
 audacity   any.wav and any.txt beside it: the exported label track
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Literal
 from stapes.datasets.audacity import nfc, read_label_track
 from stapes.datasets.audio import END_TOLERANCE, Span, audio_info
 from stapes.datasets.dataset import Clip, report, some
-from stapes.datasets.division import Piece, cut, divide, require_whole, widened, with_sets
+from stapes.datasets.division import Piece, cut, divide, require_whole, together, widened, with_sets
 from stapes.datasets.recording import recorded_clip
 from stapes.datasets.table import Row, read_table, require_directory, require_files
 from stapes.errors import DataError
@@ -103,6 +103,7 @@ def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     rows = [row for row in read_table(directory / TABLE, ("filename", "label"), hint) if not row["leave_out"]]
     pieces = [_csv_piece(directory, row) for row in rows]
     require_files([piece.path for piece in pieces], f"correct {TABLE}, or put the recordings where it says")
+    _require_one_word(directory / TABLE, pieces)
     if spec.split == "time" and any(row["group"] for row in rows):
         raise DataError(
             f"{directory / TABLE} has groups, and dataset.split = time would split them",
@@ -117,13 +118,33 @@ def _csv(directory: Path, spec: DatasetSpec) -> tuple[list[Piece], list[int]]:
     return pieces, [row.number("fold", "folds are numbered from 1") for row in with_fold]
 
 
+def _require_one_word(table: Path, pieces: Sequence[Piece]) -> None:
+    """Raise `DataError` for what is said to have no label and to have one."""
+    labelled: dict[Path, list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        if piece.label:
+            labelled[piece.path].append(piece)
+    both = [
+        f"{piece.name} ({other.label})"
+        for piece in pieces
+        if not piece.label
+        for other in labelled[piece.path]
+        if together(piece.span, other.span)
+    ]
+    if both:
+        raise DataError(
+            f"{table}: {len(both)} lines without a label are of sounds that have one: {some(both)}",
+            hint="take one of the two lines out",
+        )
+
+
 def _csv_piece(directory: Path, row: Row) -> Piece:
     name, labels = row["filename"], split_labels(row["label"])
     path = _spelt((directory / name).resolve()) if name else directory
-    if not name or not labels or not path.is_relative_to(directory.resolve()):
+    if not name or not path.is_relative_to(directory.resolve()):
         raise DataError(
             f"{row.where}: filename {name!r}, label {row['label'].strip()!r}",
-            hint="name a file below the data directory, and its label",
+            hint="name a file below the data directory",
         )
     span = None
     if row["start"] or row["end"]:
@@ -137,7 +158,8 @@ def _csv_piece(directory: Path, row: Row) -> Piece:
                 hint="give both in seconds, or none for the whole file",
             )
     full = name if span is None else f"{name}@{span.start:.3f}"
-    return Piece(path, full, labels[0], row["group"] or name, span, span, tuple(labels[1:]))
+    label = labels[0] if labels else ""
+    return Piece(path, full, label, row["group"] or name, span, span, tuple(labels[1:]))
 
 
 def split_labels(text: str) -> list[str]:

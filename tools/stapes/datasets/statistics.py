@@ -174,13 +174,13 @@ def describe_dataset(
         if len(pcm) < minimum_samples:
             problems.append(too_short(clip.name, len(pcm), minimum_samples, dataset.sample_rate))
         lengths.append(len(pcm) / dataset.sample_rate)
-        for label in clip.labels:
+        for label in clip.labels or ("",):
             by_class[label] += 1
             by_class_and_fold[label][clip.fold] += 1
             seconds[label] += lengths[-1]
         identities[clip.identity()].append(clip.name)
         width = bandwidth_hz(pcm, dataset.sample_rate)
-        if width is not None:
+        if width is not None and clip.label:
             bandwidths[clip.label].append(width)
         name = clip.name if clip.path is None else clip.path.relative_to(above).as_posix()
         recordings.setdefault(name, _Recording(clip.fold)).add(pcm, width)
@@ -191,6 +191,14 @@ def describe_dataset(
         if clip.foreground is not None:
             foreground[clip.foreground] += 1
     progress("clips", len(dataset.clips), len(dataset.clips))
+
+    def counted(label: str) -> dict[str, Any]:
+        return {
+            "clips": by_class[label],
+            "seconds": seconds[label],
+            "per_fold": [by_class_and_fold[label][fold] for fold in dataset.folds],
+        }
+
     audible = [level for level in levels if level > -math.inf]
     counts, _ = np.histogram(np.clip(audible, LEVEL_EDGES[0], -1e-9), bins=LEVEL_EDGES)
     return {
@@ -201,15 +209,8 @@ def describe_dataset(
         "longest_seconds": max(lengths, default=0.0),
         "labels": list(dataset.labels),
         "folds": list(dataset.folds),
-        "classes": [
-            {
-                "label": label,
-                "clips": by_class[label],
-                "seconds": seconds[label],
-                "per_fold": [by_class_and_fold[label][fold] for fold in dataset.folds],
-            }
-            for label in dataset.labels
-        ],
+        "classes": [{"label": label} | counted(label) for label in dataset.labels],
+        "no_label": counted(""),
         "sample_rates": {str(rate): count for rate, count in sorted(rates.items())},
         "channels": {str(number): count for number, count in sorted(channels.items())},
         "foreground": foreground[True] if foreground else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -79,6 +80,10 @@ class LiveSpec(Section):
                 f"gate_close_dbfs = {self.gate_close_dbfs:g} is above gate_open_dbfs = {self.gate_open_dbfs:g}"
             )
         return self
+
+    def thresholds_of(self, labels: Sequence[str]) -> list[float]:
+        """The least score of each class."""
+        return [self.thresholds.get(label, self.threshold) for label in labels]
 
     def unknown_labels(self, labels: tuple[str, ...]) -> list[str]:
         """Labels named here that are not among the network's."""

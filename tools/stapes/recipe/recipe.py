@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -17,12 +18,25 @@ from stapes.recipe.names import Name
 from stapes.recipe.section import Section
 from stapes.recipe.votes import VOTES
 
+NOTHING = "nothing"
+"""The label that docs/own-sounds.md gives to what is none of the others."""
+
 
 class DatasetSpec(Section):
     """Where clips come from and how they are divided. The layouts are described in docs/datasets.md."""
 
     later = frozenset(
-        {"labels", "other", "other_share", "folds", "split", "cut_seconds", "pad_seconds", "skip_folds"}
+        {
+            "labels",
+            "other",
+            "other_share",
+            "folds",
+            "split",
+            "cut_seconds",
+            "pad_seconds",
+            "skip_folds",
+            "credits",
+        }
     )
 
     kind: Literal["esc50", "urbansound8k", "speech_commands", "folders", "csv", "audacity", "synthetic"] = (
@@ -58,6 +72,15 @@ class DatasetSpec(Section):
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+    credits: str = Field(
+        "",
+        max_length=1000,
+        description="of folders, csv and audacity, for the model card: whose recordings they are, under which licence",
+    )
+
+    def other_of(self, labels: Collection[str]) -> str:
+        """Which of the classes `labels` means none of the others: `other`, else `nothing`; empty where none does."""
+        return self.other or (NOTHING if NOTHING in labels else "")
 
     @field_validator("labels", "other", mode="after")
     @classmethod
@@ -213,6 +236,7 @@ class TrainingSpec(Section):
             "optimizer",
             "silence",
             "whole",
+            "silent",
             "noise_sampled",
             "bag",
             "teachers",
@@ -276,6 +300,12 @@ class TrainingSpec(Section):
         False,
         description="a sound between digital silence that fits into the window is heard whole, at a random place; "
         "false: windows go round, so that it may be heard in two halves",
+    )
+    silent: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.5,
+        description="of tagging: share of the training windows that are digital silence, in which nothing sounds",
     )
     class_weights: bool = Field(False, description="rare classes count more, so that all count the same")
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
@@ -433,6 +463,13 @@ class Recipe(Section):
                 f'training.weights = "int4" is for {", ".join(_CONVOLUTIONAL)}, not for {self.model.architecture}'
             )
         return self
+
+    @property
+    def tagging(self) -> bool:
+        """Whether each class is judged by itself: several may sound at a time, or none."""
+        if self.model.architecture == "imported":
+            return self.live.multi_label
+        return self.model.scores == "sigmoid" and self.model.architecture not in ("forest", "dense")
 
     @property
     def window_samples(self) -> int:

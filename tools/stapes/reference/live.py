@@ -90,7 +90,7 @@ class LiveRule:
         def frames(seconds: float) -> int:
             return math.floor(seconds * front.sample_rate / front.hop_length + 0.5)
 
-        on = [live.thresholds.get(label, live.threshold) for label in manifest.labels]
+        on = live.thresholds_of(manifest.labels)
         return cls(
             on=tuple(steps(value) for value in on),
             off=tuple(steps(value * live.release) for value in on),

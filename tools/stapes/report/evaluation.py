@@ -28,7 +28,8 @@ def evaluation_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
     later = "test" in result
-    table = Table(title=f"accuracy over clips of {result['test'] if later else 'the held-out fold'}")
+    title = "clips with all tags right," if result.get("tagging") else "accuracy over clips"
+    table = Table(title=f"{title} of {result['test'] if later else 'the held-out fold'}")
     table.add_column("")
     columns = columns_of(result)
     for column in columns:
@@ -48,22 +49,25 @@ def evaluation_table(result: dict[str, Any]) -> Table:
 
 
 def classes_table(result: dict[str, Any]) -> Table:
-    """Precision, recall and F1 of each class, as the firmware decides."""
+    """Precision, recall and F1 of each class, as the firmware decides; of tags the average precision too."""
     from rich.table import Table
 
-    table = Table(title=f"classes, macro F1 {result['macro_f1']:.1%}")
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    title = f"classes, macro F1 {_percent(result['macro_f1'])}"
+    if result.get("tagging"):
+        columns["average_precision"] = "average precision"
+        title += f", mean average precision {_percent(result['mean_average_precision'])}"
+    table = Table(title=title)
     table.add_column("label")
-    for column in ("clips", "precision", "recall", "F1"):
+    for column in ("clips", *columns.values()):
         table.add_column(column, justify="right")
     for row in result["classes"]:
-        table.add_row(
-            row["label"],
-            str(row["clips"]),
-            f"{row['precision']:.1%}",
-            f"{row['recall']:.1%}",
-            f"{row['f1']:.1%}",
-        )
+        table.add_row(row["label"], str(row["clips"]), *(_percent(row[key]) for key in columns))
     return table
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
 
 
 def robustness_table(result: dict[str, Any]) -> Table:

@@ -195,8 +195,11 @@ def _confusion(check: Result) -> Confusion:
     return Confusion(rows, columns, counts)
 
 
-def _evaluated(value: Result) -> Confusion:
-    labels, counts = value["labels"], value["firmware"]["confusion"]
+def _evaluated(value: Result) -> Confusion | None:
+    """None of tags: a clip has several, or none."""
+    labels, counts = value["labels"], value["firmware"].get("confusion")
+    if counts is None:
+        return None
     return Confusion(labels[: len(counts)], labels, counts)
 
 

@@ -142,7 +142,8 @@ class _Comparison(_Part):
 
 
 class _Firmware(Accuracy):
-    confusion: list[list[Count]]
+    confusion: list[list[Count]] | None = None
+    """None of tags."""
 
 
 class _Counted(_Part):
@@ -156,6 +157,7 @@ class _ClassFigures(_Part):
     precision: Share | None
     recall: Share | None
     f1: Share | None
+    average_precision: Share | None = None
 
 
 class _Bin(_Part):
@@ -209,6 +211,8 @@ class _Evaluation(_Part):
     clips: list[Count] = []
     test: str | None = None
     labels: list[str]
+    tagging: bool = False
+    mean_average_precision: Share | None = None
     float: Accuracy | None = None
     int8: Accuracy
     firmware: _Firmware
@@ -222,7 +226,9 @@ class _Evaluation(_Part):
 
     @model_validator(mode="after")
     def _square(self) -> Self:
-        counts = self.firmware.confusion
+        counts = self.firmware.confusion or []
+        if self.firmware.confusion is None and not self.tagging:
+            raise ValueError("no confusion, and no tags either")
         if len(counts) > len(self.labels) or any(len(row) != len(self.labels) for row in counts):
             raise ValueError(f"the confusion is not one of {len(self.labels)} labels")
         if self.test is not None and len(self.clips) != 1:

@@ -26,22 +26,30 @@ COLUMNS = ("filename", "label", "start", "end", "fold", "group", "leave_out")
 FORMER = f"{TABLE}.before"
 """What the table was before the first correction of a session."""
 
+NONE = "none of them"
+"""What is said of a clip that has none of the labels."""
+
 _PIECE_SECONDS = 5.0
 """Length of the pieces of a recording without labels, where the recipe cuts none."""
 
 
 @dataclass(eq=False)
 class Entry:
-    """A clip under review. `was` are its labels before; without labels it is in no table until it is given one."""
+    """A clip under review. `was` are its labels before. One without labels is in no table, unless it is said to hold
+    `nothing` that has a label: a negative.
+    """
 
     clip: Clip
     was: tuple[str, ...]
     labels: tuple[str, ...]
     fold: int
     left_out: bool = False
+    was_nothing: bool = False
+    nothing: bool = False
     scores: Mapping[str, float] = field(default_factory=dict)
     said: str | None = None
-    """The label that the network decided on; None: unknown."""
+    """The label that the network decided on (None: unknown); of tagging, all that reached their thresholds, `dog;rain`,
+    or `NONE`."""
     problem: str = ""
     """Why the clip cannot be heard; empty where it can."""
 
@@ -57,18 +65,25 @@ class Review:
     def __init__(self, directory: Path, bundle: Bundle, progress: Progress = no_progress) -> None:
         require_directory(directory, "give the directory that holds the recordings")
         self.directory, self._lock = directory, threading.Lock()
-        self._spec = load_recipe(bundle.directory / "recipe.toml").dataset
+        recipe = load_recipe(bundle.directory / "recipe.toml")
+        self._spec, self._tagging = recipe.dataset, recipe.tagging
+        self._other = self._spec.other_of(bundle.manifest.labels)
         self._rate = bundle.manifest.frontend.sample_rate
         self._is_saved = False
         self._kept = _left_out(directory / TABLE)
-        self.entries = [Entry(clip, clip.labels, clip.labels, clip.fold) for clip in self._labelled()]
+        self.entries = [
+            Entry(
+                clip, clip.labels, clip.labels, clip.fold, was_nothing=not clip.label, nothing=not clip.label
+            )
+            for clip in self._labelled()
+        ]
         self.entries += self._unlabelled()
         if not self.entries:
             raise DataError(f"{directory}: no recordings to review", hint="record some, as WAV or FLAC")
         self._hear(bundle, progress)
         known = {*bundle.manifest.labels, *(label for entry in self.entries for label in entry.was)} - {""}
         self.labels = sorted(known)
-        self._folds = {entry.clip.group: entry.fold for entry in self.entries if entry.was}
+        self._folds = {entry.clip.group: entry.fold for entry in self.entries if entry.fold}
         self.entries.sort(key=self._doubt)
 
     def _labelled(self) -> list[Clip]:
@@ -124,7 +139,7 @@ class Review:
         heard: dict[int, Classifier] = {}
         for done, entry in enumerate(self.entries):
             progress("clips", done, len(self.entries))
-            network = bundle.files.get(f"folds/fold{entry.fold}.tflite") if entry.was else None
+            network = bundle.files.get(f"folds/fold{entry.fold}.tflite") if entry.fold else None
             fold = entry.fold if network is not None else 0
             if fold not in heard:
                 files = bundle.files | ({} if network is None else {"model.tflite": network})
@@ -135,16 +150,27 @@ class Review:
                 entry.problem = error.message
                 continue
             entry.scores, entry.said = found.scores, found.label
+            if self._tagging:
+                labels = bundle.manifest.labels
+                least = zip(labels, bundle.manifest.live.thresholds_of(labels), strict=True)
+                entry.said = ";".join(label for label, score in least if found.scores[label] >= score) or NONE
         progress("clips", len(self.entries), len(self.entries))
 
     def expected(self, entry: Entry) -> set[str]:
         """The network's classes that the clip's labels are; empty where it knows none of them."""
         known = {label for label in entry.labels if label in entry.scores}
-        other = self._spec.other
-        return known or ({other} if entry.labels and other in entry.scores else set())
+        has_word = bool(entry.labels) or entry.nothing
+        return known or ({self._other} if has_word and self._other in entry.scores else set())
 
     def is_right(self, entry: Entry) -> bool | None:
-        """Whether the network said one of the clip's labels; None where there is nothing to compare."""
+        """Whether the network said one of the clip's labels (with tagging all of them, of a negative none); None where
+        there is nothing to compare.
+        """
+        if self._tagging or (entry.nothing and not self.expected(entry)):
+            if not entry.scores or not (entry.labels or entry.nothing):
+                return None
+            said = set() if entry.said in (None, NONE) else {*(entry.said or "").split(";")}
+            return said == set(entry.labels) & set(entry.scores)
         expected = self.expected(entry)
         return entry.said in expected if expected and entry.scores else None
 
@@ -152,11 +178,19 @@ class Review:
         """The smaller, the sooner it should be looked at: the share that its own label got."""
         if entry.problem:
             return (-1.0, entry.clip.name)
+        if (self._tagging and entry.labels) or (entry.nothing and not self.expected(entry)):
+            shares = [
+                score if label in entry.labels else 1.0 - score for label, score in entry.scores.items()
+            ]
+            return (min(shares, default=0.0), entry.clip.name)
         expected = self.expected(entry) or set(entry.scores)
         return (max((entry.scores[label] for label in expected), default=0.0), entry.clip.name)
 
-    def correct(self, number: int, labels: Sequence[str], left_out: bool = False) -> Entry:
-        """Give a clip its labels (none: as it was when it had none), and write the table.
+    def correct(
+        self, number: int, labels: Sequence[str], left_out: bool = False, nothing: bool = False
+    ) -> Entry:
+        """Give a clip its labels, or say that it holds `nothing` that has one (neither: as it was when it had none),
+        and write the table.
 
         Raises `StapesError`; nothing has changed then.
         """
@@ -167,16 +201,18 @@ class Review:
             unknown = [label for label in labels if label not in self.labels]
             if unknown:
                 raise StapesError(f"{', '.join(unknown)}: no label that is known here")
-            if not labels and entry.was and not left_out:
-                raise StapesError("a clip has a label, or is left out")
-            before = (entry.labels, entry.left_out, entry.fold)
-            entry.labels, entry.left_out = tuple(dict.fromkeys(labels)), left_out
-            if entry.labels and not entry.fold:
+            if labels and nothing:
+                raise StapesError("a clip has labels, or none of them")
+            if not labels and (entry.was or entry.was_nothing) and not (left_out or nothing):
+                raise StapesError("a clip has a label, or none of them, or is left out")
+            before = (entry.labels, entry.left_out, entry.nothing, entry.fold)
+            entry.labels, entry.left_out, entry.nothing = tuple(dict.fromkeys(labels)), left_out, nothing
+            if (entry.labels or entry.nothing) and not entry.fold:
                 entry.fold = self._dealt(entry)
             try:
                 self._save()
             except BaseException:
-                entry.labels, entry.left_out, entry.fold = before
+                entry.labels, entry.left_out, entry.nothing, entry.fold = before
                 raise
             return entry
 
@@ -188,10 +224,15 @@ class Review:
                 fold: Counter() for fold in {*self._folds.values()} or range(1, self._spec.folds + 1)
             }
             for other in self.entries:
-                if other.labels and other.fold in held:
-                    held[other.fold].update(other.labels)
+                if other.fold in held:
+                    held[other.fold].update(other.labels or [""] * other.nothing)
             self._folds[group] = min(
-                held, key=lambda fold: (sum(held[fold][x] for x in entry.labels), held[fold].total(), fold)
+                held,
+                key=lambda fold: (
+                    sum(held[fold][x] for x in entry.labels or ("",)),
+                    held[fold].total(),
+                    fold,
+                ),
             )
         return self._folds[group]
 
@@ -201,8 +242,8 @@ class Review:
         rows.writeheader()
         with_group = self._spec.split == "recording"
         for entry in sorted(self.entries, key=lambda entry: entry.clip.name):
-            labels = entry.labels or entry.was
-            if not labels:
+            labels = entry.labels or (() if entry.nothing else entry.was)
+            if not (labels or entry.nothing or entry.was_nothing):
                 continue
             span = entry.clip.span
             rows.writerow(
@@ -243,10 +284,11 @@ class Review:
         """What is different from the beginning, counted: `dog -> rain`, `fan left out`."""
         found: Counter[str] = Counter()
         for entry in self.entries:
-            was, now = ";".join(entry.was) or "no label", ";".join(entry.labels)
+            was = ";".join(entry.was) or (NONE if entry.was_nothing else "no label")
+            now = ";".join(entry.labels) or (NONE if entry.nothing else "")
             if entry.left_out:
                 found[f"{was} left out"] += 1
-            elif entry.labels and entry.labels != entry.was:
+            elif now and now != was:
                 found[f"{was} -> {now}"] += 1
         return [f"{change} ({count})" if count > 1 else change for change, count in found.most_common()]
 

@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(404, {"error": "there is no such page"})
 
     def do_POST(self) -> None:
-        """A correction: {"clip": number, "labels": [...], "left_out": true or false}."""
+        """A correction: {"clip": number, "labels": [...], "left_out": true or false, "nothing": true or false}."""
         path = self._path()
         if path is None:
             return
@@ -98,14 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _correct(self, body: bytes) -> None:
         try:
             asked = parse_json(body)
-            number, labels, left_out = asked["clip"], asked["labels"], asked.get("left_out", False)
-            if type(number) is not int or type(left_out) is not bool or not _is_texts(labels):
-                raise ValueError("a number, a list of labels, and whether it is left out")
+            number, labels = asked["clip"], asked["labels"]
+            left_out, nothing = asked.get("left_out", False), asked.get("nothing", False)
+            flags = {type(left_out), type(nothing)}
+            if type(number) is not int or flags != {bool} or not _is_texts(labels):
+                raise ValueError("a number, a list of labels, and whether it is left out or holds nothing")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._json(400, {"error": f"no correction: {error}"})
             return
         try:
-            entry = self.server.review.correct(number, labels, left_out)
+            entry = self.server.review.correct(number, labels, left_out, nothing)
         except StapesError as error:
             self._json(400, {"error": str(error)})
             return
@@ -127,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             "was": entry.was,
             "labels": entry.labels,
             "left_out": entry.left_out,
+            "was_nothing": entry.was_nothing,
+            "nothing": entry.nothing,
             "fold": entry.fold,
             "said": entry.said,
             "right": self.server.review.is_right(entry),

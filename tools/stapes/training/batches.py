@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from stapes.recipe import Recipe
 from stapes.reference import vote
@@ -33,7 +34,7 @@ _HEARD = 0.1
 """Share of a mixture from which on a sound counts as present, where several may be."""
 
 _AUDIBLE = 2.0
-"""Times the front end's floor: mean power from which on a piece of noise is not silence."""
+"""Times the front end's floor: mean power from which on a piece of noise, or a window, is not silence."""
 
 
 class Batches:
@@ -82,13 +83,18 @@ class Batches:
         first, second = self._choose(rng), self._choose(rng)
         count = len(first) // settings.bag
         ratio = np.where(rng.random(count) < settings.mix, rng.random(count), 1.0).repeat(settings.bag)
-        power = mix(self._draw(first, rng), self._draw(second, rng), ratio)
+        powers = self._draw(first, rng), self._draw(second, rng)
+        if recipe.tagging:
+            is_heard = self._is_heard(powers[0])
+            # A sound under silence "as heard" would itself be silent, and yet be labelled.
+            ratio = np.where(is_heard & self._is_heard(powers[1]), ratio, 1.0)
+        power = mix(*powers, ratio)
         self._disturb(power, rng)
         votes = self._votes(power)
         share = ratio.astype(np.float32)[:, None]
         labels = self._labels[first] * share + self._labels[second] * (1 - share)
-        if recipe.model.scores == "sigmoid":
-            labels = (labels >= _HEARD).astype(np.float32)
+        if recipe.tagging:
+            labels = ((labels >= _HEARD) & is_heard[:, None]).astype(np.float32)
         knots = rng.uniform(-settings.equaliser_db, settings.equaliser_db, (len(first), _KNOTS))
         knots += rng.uniform(-settings.gain_db, settings.gain_db, (len(first), 1))
         power *= equaliser(power.shape[2], knots)[:, None, :]
@@ -97,6 +103,13 @@ class Batches:
         mask(features, 1, settings.mask_frames, rng, fill)
         mask(features, 2, settings.mask_bands, rng, fill)
         return features[..., None], labels, votes
+
+    def _is_heard(self, power: Float32) -> npt.NDArray[np.bool_]:
+        """Whether the windows of a bag are more than digital silence, [batch]."""
+        bag, spec = self._recipe.training.bag, self._recipe.frontend
+        loud = power.mean(axis=(1, 2)) > _AUDIBLE * spec.log_floor
+        heard: npt.NDArray[np.bool_] = loud.reshape(-1, bag).any(axis=1).repeat(bag)
+        return heard
 
     def _votes(self, power: Float32) -> Float32:
         """As the device weighs windows: all the same, or by the root of their power.

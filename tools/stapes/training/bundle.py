@@ -22,11 +22,15 @@ _KINDS = ("float", "int8", "firmware")
 
 
 def metrics_of(
-    recipe: Recipe, results: Sequence[FoldResult], content: Mapping[int, str] | None = None
+    recipe: Recipe,
+    results: Sequence[FoldResult],
+    content: Mapping[int, str] | None = None,
+    labels: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of metrics.json as far as training knows it; shares of clips of the fold left out.
 
-    `content` is the hash of each fold's recordings (`FeaturePool.content`): what the figures are of.
+    `content` is the hash of each fold's recordings (`FeaturePool.content`): what the figures are of; of tags they
+    are of the thresholds of its `labels` too.
     """
     known = content or {}
     final = any(result.fold == NONE_LEFT_OUT for result in results)
@@ -42,6 +46,7 @@ def metrics_of(
         "data_sha256": [known.get(result.fold, "") for result in results],
         "decision": recipe.decision.model_dump(mode="json"),
         "recipe_sha256": sha256(canonical_json(recipe.model_dump(mode="json"))),
+        **({"tagging": True, "tag_thresholds": recipe.live.thresholds_of(labels)} if recipe.tagging else {}),
         **({"final": True} if final else {}),
     }
 
@@ -133,16 +138,17 @@ def _manifest(recipe: Recipe, labels: Sequence[str]) -> BundleManifest:
     )
 
 
-NOTHING = "nothing"
-"""The label that docs/own-sounds.md gives to what is none of the others."""
-
-
 def _live(recipe: Recipe, labels: Sequence[str]) -> LiveSpec:
-    """The recipe's, with the class that is never an event where the recipe does not say but the labels do."""
-    other = recipe.dataset.other or NOTHING
-    if recipe.live.other or other not in labels:
-        return recipe.live
-    return recipe.live.model_copy(update={"other": other})
+    """The recipe's, with what it does not say itself: the class that is never an event, where the labels tell, and
+    several classes at a time, where each is judged by itself.
+    """
+    live, other = recipe.live, recipe.dataset.other_of(labels)
+    changes: dict[str, Any] = {}
+    if not live.other and other in labels:
+        changes["other"] = other
+    if recipe.tagging and "multi_label" not in live.model_fields_set:
+        changes["multi_label"] = True
+    return live.model_copy(update=changes) if changes else live
 
 
 def rewrite_figures(directory: Path, recipe: Recipe, metrics: dict[str, Any]) -> Bundle:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stapes.datasets.catalogue import describe
 from stapes.recipe import VOTES, Recipe
+from stapes.reference import vote
 from stapes.training.card_figures import figures_sections
 
 _ROWS = {
@@ -28,7 +29,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"# {recipe.name}",
         f"Tells {len(labels)} kinds of sound apart: {names}.",
         "## How well",
-        "Share of clips decided right, on the fold that the network was not trained on. "
+        f"Share of clips {_RIGHT[recipe.tagging]}, on the fold that the network was not trained on. "
         "Mean and standard deviation are over the folds.",
         _table(folds, metrics),
         *_seeds(metrics.get("seeds")),
@@ -43,7 +44,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
         f"- Network: {recipe.model.architecture}, {metrics['parameters']:,} parameters, "
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
-        f"- Decision: {VOTES[recipe.decision.vote].text}, over all windows of a clip.",
+        f"- Decision: {_decision(recipe)}, over all windows of a clip.",
         "## How it was trained",
         _headed(recipe, metrics["backbone"])
         if "backbone" in metrics
@@ -59,9 +60,9 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{' --from ' + metrics['from'] if 'from_sha256' in metrics else ''} "
         f"--out BUNDLE --folds all{' --final' if metrics.get('final') else ''}`.",
         "## Data",
-        describe(recipe.dataset),
+        describe(recipe.dataset, len(folds)),
         "## Limits",
-        "It always names one of its classes (or *unknown* where a least confidence is set); it has never "
+        f"{_NAMES[recipe.tagging]}; it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
         "and mixtures will do worse. Not for use where a wrong answer can do harm.",
     ]
@@ -77,8 +78,8 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
     features = f"{spec.n_mfcc} MFCC of {spec.n_mels}" if spec.n_mfcc else f"{spec.n_mels}"
     if "folds" in metrics:
         how = [
-            "Share of clips decided right. Whether the network was trained on any of these recordings is not known "
-            "here: the folds only say which recordings a figure is of.",
+            f"Share of clips {_RIGHT[recipe.tagging]}. Whether the network was trained on any of these recordings is "
+            "not known here: the folds only say which recordings a figure is of.",
             _table(metrics["folds"], metrics),
             *figures_sections(metrics),
         ]
@@ -97,14 +98,28 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
         f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
         f"- Network: imported from {origin['file']} (SHA-256 {origin['sha256']}), "
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
-        f"- Decision: {VOTES[recipe.decision.vote].text}, over all windows of a clip.",
+        f"- Decision: {_decision(recipe)}, over all windows of a clip.",
         *(["## What to know", "\n".join(f"- {note}" for note in origin["notes"])] if origin["notes"] else []),
         "## Limits",
         "How it was trained, on what, and under which licence, its origin says. "
-        "It always names one of its classes (or *unknown* where a least confidence is set). "
+        f"{_NAMES[recipe.tagging]}. "
         "Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+_RIGHT = {False: "decided right", True: "of which all tags are right, and no other is said"}
+_NAMES = {
+    False: "It always names one of its classes (or *unknown* where a least confidence is set)",
+    True: "It names any of its classes, or none",
+}
+
+
+def _decision(recipe: Recipe) -> str:
+    if not recipe.tagging:
+        return VOTES[recipe.decision.vote].text
+    weighted = ", weighted by their level" if vote(recipe.decision.vote).weighs else ""
+    return f"each class by itself, by the mean of its scores{weighted}, against its threshold of the events"
 
 
 def _which(recipe: Recipe, metrics: dict[str, Any]) -> str:

@@ -10,13 +10,9 @@ def figures_sections(metrics: dict[str, Any]) -> list[str]:
     """Markdown for what `stapes evaluate` left in metrics.json; nothing for what it did not."""
     sections = []
     if "classes" in metrics:
-        rows = [
-            [row["label"], row["clips"], *(_percent(row[key]) for key in ("precision", "recall", "f1"))]
-            for row in metrics["classes"]
-        ]
         sections += [
-            f"By class, over all folds left out, as the firmware decides (macro F1 {_percent(metrics['macro_f1'])}):",
-            _table(["class", "clips", "precision", "recall", "F1"], rows),
+            f"By class, over all folds left out, as the firmware decides ({_means(metrics)}):",
+            _classes(metrics),
         ]
     for kind in ("foreground", "background"):
         if kind in metrics:
@@ -31,16 +27,12 @@ def figures_sections(metrics: dict[str, Any]) -> list[str]:
         )
     if "later" in metrics:
         later = metrics["later"]
-        rows = [
-            [row["label"], row["clips"], *(_percent(row[key]) for key in ("precision", "recall", "f1"))]
-            for row in later["classes"]
-        ]
         sections += [
             "## Recordings made later",
             f"None of them was trained on. Of {sum(later['clips'])} clips the firmware of `model.tflite` decides "
-            f"{_percent(later['firmware']['accuracy_mean'])} right (macro F1 {_percent(later['macro_f1'])}). "
+            f"{_percent(later['firmware']['accuracy_mean'])} right ({_means(later)}). "
             "`stapes evaluate BUNDLE --test DIR --record` repeats it.",
-            _table(["class", "clips", "precision", "recall", "F1"], rows),
+            _classes(later),
         ]
     if "robustness" in metrics:
         found = metrics["robustness"]
@@ -64,8 +56,25 @@ def figures_sections(metrics: dict[str, Any]) -> list[str]:
     return sections
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _means(metrics: dict[str, Any]) -> str:
+    means = f"macro F1 {_percent(metrics['macro_f1'])}"
+    if "mean_average_precision" in metrics:
+        means += f", mean average precision {_percent(metrics['mean_average_precision'])}"
+    return means
+
+
+def _classes(metrics: dict[str, Any]) -> str:
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    if metrics.get("tagging"):
+        columns["average_precision"] = "average precision"
+    rows = [
+        [row["label"], row["clips"], *(_percent(row[key]) for key in columns)] for row in metrics["classes"]
+    ]
+    return _table(["class", "clips", *columns.values()], rows)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -59,6 +59,7 @@ def build_embeddings(
 
     Raises one `DataError` for all corrupt and too short recordings.
     """
+    dataset.require_labels()
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))
     work = _Work(recipe, backbone, cache / "embeddings")
     problems: list[str] = []
@@ -77,7 +78,7 @@ def build_embeddings(
     labels = dataset.labels
     return EmbeddingPool(
         labels=labels,
-        targets=np.array([labels.index(clip.label) for clip in dataset.clips], dtype=np.int64),
+        targets=dataset.targets,
         folds=np.array([clip.fold for clip in dataset.clips], dtype=np.int64),
         clips=clips,
         key=sha256(canonical_json([sorted(keys), [(clip.label, clip.fold) for clip in dataset.clips]])),

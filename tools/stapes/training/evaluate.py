@@ -6,7 +6,7 @@ evaluated by `stapes evaluate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,17 +62,32 @@ def decide(
     return best if confidence + 1 >= chosen.threshold(rule.min_confidence, _STEPS) else -1
 
 
+def clip_tags(
+    scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.float64], thresholds: Sequence[float]
+) -> npt.NDArray[np.bool_]:
+    """Which classes windows with these scores [n, classes] and weights [n] reach on average: bool[classes]."""
+    mean = (scores * weights[:, None]).sum(axis=0) / weights.sum()
+    tags: npt.NDArray[np.bool_] = mean >= np.array(thresholds) - 1e-9  # a sum may miss by its rounding
+    return tags
+
+
 def clip_accuracy(
     scores: Callable[[Float32], npt.NDArray[np.floating[Any]]],
     recipe: Recipe,
     pool: FeaturePool,
     clips: Int64,
 ) -> float:
-    """Share of `clips` (0 of none) for which the vote of `scores(windows)` [n, classes] says a class of the clip."""
+    """Share of `clips` (0 of none) for which the vote of `scores(windows)` [n, classes], 0 to 1, says a class of the
+    clip; with tagging, all of the clip's classes and no other.
+    """
     if not len(clips):
         return 0.0
     windows, weights, owners = windows_of(pool, recipe, clips)
     found = scores(windows)
+    if recipe.tagging:
+        least = recipe.live.thresholds_of(pool.labels)
+        tags = [clip_tags(found[owners == clip], weights[owners == clip], least) for clip in clips]
+        return float((np.stack(tags) == pool.labels_of(clips)).all(axis=1).mean())
     decided = [decide(found[owners == clip], weights[owners == clip], recipe.decision) for clip in clips]
     hits = [best >= 0 and bool(has[best]) for best, has in zip(decided, pool.labels_of(clips), strict=True)]
     return float(np.mean(hits))

@@ -148,7 +148,7 @@ def train_folds(
             hint="train with `stapes train`, or leave training.teachers out",
         )
     dataset = setup.open_dataset(recipe)
-    dataset.require_trainable(tagging=recipe.model.scores == "sigmoid")
+    dataset.require_trainable(tagging=recipe.tagging)
     missing = sorted(set(folds or ()) - set(dataset.folds))
     if missing or len(dataset.folds) < 2:
         raise DataError(
@@ -240,7 +240,8 @@ def _identity(
 ) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(
-        mode="json", exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold"}}
+        mode="json",
+        exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold", "credits"}},
     )
     first: list[object] = []
     if start is not None:

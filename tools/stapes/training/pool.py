@@ -26,6 +26,9 @@ from stapes.training.shards import CLIPS, Features, load, save
 
 Int64 = npt.NDArray[np.int64]
 
+_NEVER_LEFT_OUT = -1
+"""The fold of what every network learns from, and none is tested with."""
+
 NONE_LEFT_OUT = 0
 """The fold of a network that learns from all recordings: no clip is in it."""
 
@@ -46,10 +49,11 @@ def default_cache() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class FeaturePool:
-    """Features of a data set: `clips[speed][i]`; `targets` and `folds` int64[n]; `key` names the content.
+    """Features of a data set: `clips[speed][i]`; `targets` (-1: no label) and `folds` int64[n]; `key` names content.
 
     `noise` are recordings that are no clips, at speed 1. `tags` bool[n, classes] are all classes of each clip.
-    `content` is the hash of each fold's recordings and labels.
+    `content` is the hash of each fold's recordings and labels. With tagging, clips of digital silence without a label,
+    which are in no fold, come last.
     """
 
     spec: FrontendSpec
@@ -114,18 +118,41 @@ def build_pool(
         done += len(dataset.clips)
     keys = [_key(spec, speed, identities) for speed in speeds]
     labels = dataset.labels
-    content = [sorted(keys), [(clip.label, clip.fold, *clip.also) for clip in dataset.clips]]
+    content: list[object] = [sorted(keys), [(clip.label, clip.fold, *clip.also) for clip in dataset.clips]]
+    silent = _silent_clips(recipe, len(dataset.clips))
+    if silent:
+        content.append(["silent", silent, recipe.window.frames])
+        nothing = _nothing(recipe)
+        clips = {speed: found + [nothing] * silent for speed, found in clips.items()}
     return FeaturePool(
         spec=spec,
         labels=labels,
-        targets=np.array([labels.index(clip.label) for clip in dataset.clips], dtype=np.int64),
-        folds=np.array([clip.fold for clip in dataset.clips], dtype=np.int64),
+        targets=np.append(dataset.targets, np.full(silent, -1, dtype=np.int64)),
+        folds=np.array([*(clip.fold for clip in dataset.clips), *[_NEVER_LEFT_OUT] * silent], dtype=np.int64),
         clips=clips,
         noise=recorded,
-        tags=np.array([[label in clip.labels for label in labels] for clip in dataset.clips], dtype=np.bool_),
+        tags=np.array(
+            [[label in clip.labels for label in labels] for clip in dataset.clips]
+            + [[False] * len(labels)] * silent,
+            dtype=np.bool_,
+        ),
         content={fold: dataset.content(fold) for fold in dataset.folds},
         key=sha256(canonical_json([*content, *([_key(spec, 1.0, noises)] if noise else [])])),
     )
+
+
+def _silent_clips(recipe: Recipe, clips: int) -> int:
+    """How many clips of digital silence `clips` are joined by, so that tagging learns that nothing sounds in it."""
+    share = recipe.training.silent if recipe.tagging else 0.0
+    return max(1, round(clips * share / (1.0 - share))) if share else 0
+
+
+def _nothing(recipe: Recipe) -> Features:
+    """A window of digital silence, the same at every speed."""
+    frontend = FixedFrontend(recipe.frontend)
+    log_mel = frontend.log_mel_float(np.zeros(recipe.window_samples, np.int16))
+    squares = np.zeros(len(log_mel), dtype=np.int64)
+    return Features(log_mel, squares, squares)
 
 
 def _identities(clips: Sequence[Clip]) -> list[str]:

@@ -85,7 +85,7 @@ def int8_accuracy(network: bytes, recipe: Recipe, pool: FeaturePool, clips: Int6
     interpreter.allocate_tensors()
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     scale, zero_point = source["quantization"]
-    _, lowest = result["quantization"]
+    step, lowest = result["quantization"]
 
     def scores(windows: Float32) -> npt.NDArray[np.floating[Any]]:
         quantized = np.clip(np.rint(windows / scale) + zero_point, -128, 127).astype(np.int8)
@@ -95,6 +95,6 @@ def int8_accuracy(network: bytes, recipe: Recipe, pool: FeaturePool, clips: Int6
             interpreter.set_tensor(source["index"], window[None])
             interpreter.invoke()
             found.append(interpreter.get_tensor(result["index"])[0].astype(np.float64) - lowest)
-        return np.stack(found)
+        return np.stack(found) * float(step)
 
     return clip_accuracy(scores, recipe, pool, clips)

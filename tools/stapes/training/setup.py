@@ -42,7 +42,7 @@ class Setup:
 
     def open_dataset(self, recipe: Recipe) -> Dataset:
         """The recordings as the recipe takes them."""
-        return open_dataset(self.data, recipe.dataset, recipe.frontend.sample_rate)
+        return open_dataset(self.data, recipe.dataset, recipe.frontend.sample_rate, tagging=recipe.tagging)
 
     def open_noise(self, recipe: Recipe) -> Sequence[Clip]:
         """The recordings of noise, where the recipe uses them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -300,6 +301,51 @@ def test_a_table_that_is_not_looked_at_and_recordings_that_it_lacks_are_named(tr
     said = check(tree, "csv")
     assert "4 clips" in said, "a line that is left out is not used"
     assert "1 recordings are in no line of clips.csv: dog/2.wav" in said
+
+
+NEGATIVES = "dog/0.wav,dog\ndog/1.wav,dog\ndog/2.wav,\nfan/0.wav,fan\nfan/1.wav,fan\nfan/2.wav, ;\n"
+
+
+def test_clips_without_a_label_are_negatives_of_tagging(tree: Path) -> None:
+    (tree / "clips.csv").write_text(f"filename,label\n{NEGATIVES}")
+    spec = DatasetSpec(kind="csv", folds=2)
+    dataset = open_dataset(tree, spec, RATE, tagging=True)
+    assert [clip.labels for clip in dataset.clips] == [("dog",), ("dog",), (), ("fan",), ("fan",), ()]
+    assert dataset.labels == ("dog", "fan") and list(dataset.targets) == [0, 0, -1, 1, 1, -1]
+    assert {clip.fold for clip in dataset.clips if not clip.label} == {1, 2}, "they are dealt like a class"
+    dataset.require_trainable(tagging=True)
+    one = spec.model_copy(update={"labels": ("dog",)})
+    only = open_dataset(tree, one, RATE, tagging=True)
+    assert [clip.labels for clip in only.clips] == [("dog",), ("dog",), (), ()]
+    only.require_trainable(tagging=True)  # one class against nothing
+    said = check(tree, "csv", model='scores = "sigmoid"\n', command="stats")
+    assert re.search(r"\(no label\) +│ +2 │ +1 │ +1 │ +1 ", said), said
+    assert "6 clips" in check(tree, "csv", model='scores = "sigmoid"\n')
+
+
+def test_without_tagging_clips_without_a_label_go_to_the_class_that_means_it(tree: Path) -> None:
+    (tree / "clips.csv").write_text(f"filename,label\n{NEGATIVES}")
+    said = check(tree, "csv")
+    assert "2 clips have no label: dog/2.wav, fan/2.wav" in said
+    assert 'set dataset.other, the class that they go to, or model.scores to "sigmoid"' in said
+    others = 'labels = ["dog", "fan"]\nother = "rest"\n'
+    assert "6 clips" in check(tree, "csv", others)
+    spec = DatasetSpec(kind="csv", folds=2, labels=("dog", "fan"), other="rest")
+    assert labels_of(tree, spec)["dog/2.wav"] == ("rest",)
+    write_noise(tree / "room.wav", 0.5)
+    (tree / "clips.csv").write_text(f"filename,label\n{NEGATIVES}room.wav,nothing\n")
+    plain = DatasetSpec(kind="csv", folds=2)
+    found = {clip.name: clip.labels for clip in open_dataset(tree, plain, RATE, for_training=False).clips}
+    assert found["dog/2.wav"] == found["fan/2.wav"] == ("nothing",)
+
+
+def test_a_sound_has_a_label_or_none(tree: Path) -> None:
+    rows = "dog/0.wav,,0.0,0.2\ndog/0.wav,dog,0.2,0.5\ndog/1.wav,dog,,\ndog/1.wav,,0.1,0.4\n"
+    (tree / "clips.csv").write_text(f"filename,label,start,end\n{rows}")
+    said = check(tree, "csv")
+    assert "1 lines without a label are of sounds that have one: dog/1.wav@0.100 (dog)" in said
+    (tree / "clips.csv").write_text("filename,label\n,dog\n")
+    assert "filename '', label 'dog'" in check(tree, "csv")
 
 
 def test_several_labels_in_one_cell(tree: Path) -> None:

@@ -107,7 +107,7 @@ def test_groups_of_a_table_stay_together(tmp_path: Path) -> None:
     ("lines", "text"),
     [
         ("filename\na.wav\n", "no column label"),
-        ("filename,label\na.wav,\n", "label ''"),
+        ("filename,label\n,x\n", "filename ''"),
         ("filename,label\n../a.wav,x\n", "filename '../a.wav'"),
         ("filename,label\nnone.wav,x\n", "1 of 1 recordings are missing: none.wav"),
         ("filename,label,start,end\na.wav,x,1,\n", "start '1', end ''"),

@@ -202,6 +202,34 @@ def test_the_next_session_goes_on(tree: Path, bundle: Bundle) -> None:
     assert (tree / "clips.csv.before").read_bytes() == table
 
 
+def test_a_clip_of_none_of_the_labels_stays_in_the_table(tree: Path, bundle: Bundle) -> None:
+    """The empty label is written, read again, and can be taken back."""
+    first = Review(tree, bundle)
+    at = {entry.clip.name: number for number, entry in enumerate(first.entries)}
+    with pytest.raises(StapesError, match="a clip has labels, or none of them"):
+        first.correct(at["a.wav@1.500"], ["dog"], nothing=True)
+    with pytest.raises(StapesError, match="a clip has a label, or none of them, or is left out"):
+        first.correct(at["a.wav@1.500"], [])
+    first.correct(at["a.wav@1.500"], [], nothing=True)
+    first.correct(at["new/n.wav@1.000"], [], nothing=True)
+    assert sorted(first.changes()) == ["crow -> none of them", "no label -> none of them"]
+    csv_bundle = Bundle.save(
+        bundle.directory.parent / "csv",
+        bundle.manifest,
+        bundle.files | {"recipe.toml": RECIPE.replace("audacity", "csv").encode()},
+    )
+    spec = DatasetSpec(kind="csv", folds=2)
+    clips = open_dataset(tree, spec, 16000, tagging=True).clips
+    assert sorted(clip.name for clip in clips if not clip.labels) == ["a.wav@1.500", "new/n.wav@1.000"]
+    second = Review(tree, csv_bundle)
+    number, entry = next((n, one) for n, one in enumerate(second.entries) if one.clip.name == "a.wav@1.500")
+    assert entry.was_nothing and entry.nothing and entry.fold
+    assert second.is_right(entry) == (entry.said is None), "it should have been unknown"
+    second.correct(number, ["rain"])
+    assert second.changes() == ["none of them -> rain"]
+    assert "a.wav,rain,1.5" in (tree / "clips.csv").read_text()
+
+
 def test_others_are_refused(server: ReviewServer, tree: Path) -> None:
     here = f"127.0.0.1:{server.server_port}"
     good = {"clip": 0, "labels": ["dog"]}

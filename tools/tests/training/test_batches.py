@@ -13,8 +13,8 @@ from stapes.datasets import Dataset, open_dataset, synthetic_clips
 from stapes.errors import DataError
 from stapes.recipe import (
     DatasetSpec,
-    DecisionSpec,
     FrontendSpec,
+    LiveSpec,
     ModelSpec,
     Normalization,
     Recipe,
@@ -237,7 +237,7 @@ def test_the_gallery_shows_every_augmentation() -> None:
     assert all(np.abs(values - plain).max() > 0.3 for _, values in pictures[1:])
 
 
-def test_tags_of_a_clip_are_learned_together_and_any_is_right(tmp_path: Path) -> None:
+def test_tags_of_a_clip_are_learned_together_and_all_are_right(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_noise(tmp_path / "d" / f"{name}.wav", 6.0)
         (tmp_path / "d" / f"{name}.txt").write_text("0\t4\tmusic\n2\t6\tspeech\n")
@@ -245,17 +245,17 @@ def test_tags_of_a_clip_are_learned_together_and_any_is_right(tmp_path: Path) ->
     asked = make_recipe(scores="sigmoid", mix=0.0).model_copy(update={"dataset": spec})
     pool = build_pool(asked, open_dataset(tmp_path / "d", spec, 16000), tmp_path / "cache")
     rows = {tuple(row) for row in Batches(asked, pool, 1).batch(1)[1].tolist()}
-    assert rows == {(1.0, 0.0), (1.0, 1.0), (0.0, 1.0)}
+    assert rows == {(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)}, "the last is silence"
     held_out = pool.indices(1, held_out=True)
     assert pool.labels_of(held_out).tolist() == [[True, False], [True, True], [False, True]]
 
-    def always(best: int) -> float:
-        return clip_accuracy(lambda windows: np.eye(2)[np.full(len(windows), best)], asked, pool, held_out)
+    def always(*tags: float, thresholds: dict[str, float] | None = None) -> float:
+        recipe = asked.model_copy(update={"live": LiveSpec(thresholds=thresholds or {})})
+        return clip_accuracy(lambda windows: np.tile(tags, (len(windows), 1)), recipe, pool, held_out)
 
-    assert always(0) == always(1) == pytest.approx(2 / 3)
-    rejecting = asked.model_copy(update={"decision": DecisionSpec(min_confidence=0.9)})
-    unsure = clip_accuracy(lambda windows: np.full((len(windows), 2), 0.8), rejecting, pool, held_out)
-    assert unsure == 0.0, "what is rejected is not right"
+    assert always(1.0, 0.2) == always(0.2, 1.0) == always(0.5, 0.5) == pytest.approx(1 / 3)
+    assert always(0.0, 0.4) == 0.0, "a clip is right with all of its tags"
+    assert always(0.0, 0.4, thresholds={"speech": 0.4}) == pytest.approx(1 / 3)
     plain = make_recipe().model_copy(update={"dataset": spec})
     with pytest.raises(
         DataError, match=r"2 clips have labels that overlap: a\.wav@0\.000#2 \(music, speech\)"

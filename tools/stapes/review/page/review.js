@@ -12,16 +12,17 @@ function element(tag, text, kind) {
   return made;
 }
 
-const changed = clip => clip.left_out || clip.labels.join(";") !== clip.was.join(";");
-const wanted = clip => !byId("doubtful").checked || clip.right === false || !clip.was.length || changed(clip) || clip.problem;
+const changed = clip => clip.left_out || clip.labels.join(";") !== clip.was.join(";") || clip.nothing !== clip.was_nothing;
+const known = clip => clip.was.length || clip.was_nothing;
+const wanted = clip => !byId("doubtful").checked || clip.right === false || !known(clip) || changed(clip) || clip.problem;
 
-async function correct(clip, chosen, leftOut) {
+async function correct(clip, chosen, leftOut, nothing) {
   byId("problem").textContent = "";
   try {
     const answer = await fetch("label", {
       method: "POST",
       headers: {"Content-Type": "application/json"},
-      body: JSON.stringify({clip: clip.clip, labels: chosen, left_out: leftOut}),
+      body: JSON.stringify({clip: clip.clip, labels: chosen, left_out: leftOut, nothing: nothing}),
     });
     const value = await answer.json();
     if (!answer.ok) throw new Error(value.error);
@@ -38,13 +39,14 @@ function choice(clip, label) {
   const has = clip.labels.includes(label) && !clip.left_out;
   button.setAttribute("aria-pressed", has);
   button.onclick = () => {
-    let chosen = [label];
+    let chosen = [label], nothing = false;
     if (byId("several").checked && !clip.left_out) {
       chosen = has ? clip.labels.filter(other => other !== label) : [...clip.labels, label];
     } else if (has && !clip.was.length) {
       chosen = [];
+      nothing = clip.was_nothing;
     }
-    correct(clip, chosen, false);
+    correct(clip, chosen, false, nothing);
   };
   return button;
 }
@@ -70,13 +72,22 @@ function article(clip) {
   const how = clip.right === null ? "note" : clip.right ? "good" : "bad";
   if (!clip.problem) told.append(element("div", "the network says " + said, how));
   told.append(element("div", clip.scores.slice(0, 4).map(([label, score]) => `${label} ${score.toFixed(2)}`).join(", "), "note"));
-  if (changed(clip)) told.append(element("div", "was " + (clip.was.join(";") || "without a label"), "changed"));
+  const was = clip.was.join(";") || (clip.was_nothing ? "none of them" : "without a label");
+  if (changed(clip)) told.append(element("div", "was " + was, "changed"));
   const choices = element("div");
   labels.forEach(label => choices.append(choice(clip, label)));
+  const none = element("button", "none of them");
+  none.setAttribute("aria-pressed", clip.nothing && !clip.left_out);
+  none.onclick = () => {
+    const back = clip.nothing && !clip.left_out && !clip.was_nothing;
+    correct(clip, back ? clip.was : [], false, !back);
+  };
   const out = element("button", "leave out");
   out.setAttribute("aria-pressed", clip.left_out);
-  out.onclick = () => correct(clip, clip.left_out ? clip.was : clip.labels, !clip.left_out);
-  if (clip.was.length) choices.append(out);
+  out.onclick = () => correct(
+    clip, clip.left_out ? clip.was : clip.labels, !clip.left_out, clip.left_out ? clip.was_nothing : clip.nothing);
+  choices.append(none);
+  if (known(clip)) choices.append(out);
   told.append(choices);
   made.append(heard, told);
   return made;
