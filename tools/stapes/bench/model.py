@@ -93,7 +93,9 @@ def bench_model(
     """
     board = board_for_target(target)
     if board is None:
-        raise TargetError(f"no benchmark on {target}", hint="give host, qemu:MACHINE or board:NAME@PORT")
+        raise TargetError(
+            f"no benchmark on {target}", hint="give host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT"
+        )
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name, hop)
     macro = f"STAPES_BENCH_WINDOWS={inputs}"
@@ -131,7 +133,7 @@ def bench_model(
         for layer, (_, rows) in zip(plan.layers, layers, strict=True)
         if rows != _row_hash(first, layer)
     )
-    counts = target.startswith("qemu:")
+    counts = target.startswith(("qemu:", "renode:"))
     return ModelBench(
         plan,
         inputs,

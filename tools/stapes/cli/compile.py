@@ -102,7 +102,8 @@ def _explain(plan: Plan) -> None:
 def bench(
     model: ModelArgument,
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT")
+        str,
+        typer.Option("--target", metavar="T", help="host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT"),
     ] = "host",
     inputs: Annotated[int, typer.Option("--inputs", min=1, metavar="N", help="Random windows to run.")] = 200,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Build directory.")] = Path("build/bench"),

@@ -241,7 +241,8 @@ def _identity(
 ) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(
-        mode="json", exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold"}}
+        mode="json",
+        exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold", "credits"}},
     )
     first: list[object] = []
     if start is not None:

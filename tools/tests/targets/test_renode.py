@@ -30,12 +30,12 @@ from stapes.link.messages import Message
 from stapes.recipe import Bundle
 from stapes.targets import (
     board_for_target,
-    counts_instructions,
     longest_wait,
     open_target,
     renode,
     repeat_after,
     require_target,
+    unit_of_counter,
 )
 
 TARGET = "renode:stm32f4_discovery"
@@ -340,7 +340,10 @@ def test_one_that_runs_already_is_attached_to(
     find_program.cache_clear()
     with open_target("host", program.elf) as device, socket.create_server(("127.0.0.1", 0)) as server:
         target = f"{TARGET}@{server.getsockname()[1]}"
-        assert board_for_target(target) == "stm32f4_discovery" and counts_instructions(target)
+        assert (
+            board_for_target(target) == "stm32f4_discovery"
+            and unit_of_counter(target, "cycles") == "instructions"
+        )
 
         def carry() -> None:
             connection, _ = server.accept()
@@ -364,8 +367,9 @@ def test_one_that_runs_already_is_attached_to(
 
 def test_names() -> None:
     assert board_for_target(TARGET) == "stm32f4_discovery"
-    assert counts_instructions(TARGET)
-    assert not counts_instructions("board:stm32f4_discovery@/dev/ttyACM0")
+    assert unit_of_counter(TARGET, "cycles") == "instructions"
+    assert unit_of_counter(TARGET, "nanoseconds") == "nanoseconds"
+    assert unit_of_counter("board:stm32f4_discovery@/dev/ttyACM0", "cycles") == "cycles"
     with pytest.raises(TargetError, match="no board for Renode platform 'vax'") as caught:
         board_for_target("renode:vax")
     assert "stm32f4_discovery" in caught.value.hint
