@@ -22,7 +22,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the models, labels and a recording; pages share what they build."""
     directory = tmp_path_factory.mktemp("tutorials")
     (directory / "models").symlink_to(DOCS.parent / "models")
-    (labels,) = re.findall(r"```text\n(.*?)```", (DOCS / "tutorials/own-network.md").read_text(), flags=re.DOTALL)
+    (labels,) = re.findall(
+        r"```text\n(.*?)```", (DOCS / "tutorials/own-network.md").read_text(), flags=re.DOTALL
+    )
     (directory / "labels.txt").write_text(labels)
     noise = np.random.default_rng(1).normal(0, 3000, 5 * 44100).astype(np.int16)
     soundfile.write(directory / "dog.wav", noise, 44100)
