@@ -106,7 +106,7 @@ if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; 
     fi
     [ -x "$venv/bin/python" ] || with_dots "making $venv" "$python" -m venv "$venv"
     [ "$purpose" = test ] && packages=".[test,train]" || packages=".[hil]"
-    with_dots "installing Python packages for $packages (once; one to ten minutes, by the connection)" \
+    with_dots "installing Python packages for $packages (once)" \
         "$venv/bin/python" -m pip install --disable-pip-version-check -e "$packages"
     echo "$want" >"$stamp"
 fi

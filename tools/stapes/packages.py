@@ -55,6 +55,7 @@ PACKAGES = (
     Package("sed_eval", "events", "scoring events"),
     Package("dcase_util", "events", "scoring events"),
     Package("scipy", "test", "designing PDM filters"),
+    Package("unicorn", "cycles", "estimates of cycles"),
 )
 """Every package that may be missing where it is imported."""
 

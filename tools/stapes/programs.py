@@ -64,3 +64,9 @@ def run_program(command: Sequence[str], seconds: float | None = None) -> subproc
             hint="see whether the machine is too busy, or the disk too slow",
         ) from error
     return subprocess.CompletedProcess(command, process.returncode, output, complaint)
+
+
+def first_complaint(text: str) -> str:
+    """The first line that is more than a heading; what follows it are consequences and advice."""
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line and not line.endswith(":")), "")

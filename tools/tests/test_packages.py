@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import stapes.cycles.trace
 from stapes import packages
 from stapes.bench import events
 from stapes.bench.features import bench_features
@@ -73,6 +75,7 @@ WHO_NEEDS: dict[str, list[Callable[[], object]]] = {
     "sed_eval": [events._packages],
     "dcase_util": [events._packages],
     "scipy": [pdm._half_band],
+    "unicorn": [lambda: importlib.reload(stapes.cycles.trace)],
 }
 
 

@@ -113,7 +113,13 @@ size_t board_read(uint8_t *bytes, size_t capacity) {
 }
 
 void board_write(const uint8_t *bytes, size_t count) {
-    (void)simcall(CALL_WRITE, STANDARD_OUTPUT, bytes, count);
+    while (count != 0u) {
+        const int32_t written = simcall(CALL_WRITE, STANDARD_OUTPUT, bytes, count);
+        if (written > 0) {
+            bytes += written;
+            count -= (size_t)written;
+        }
+    }
 }
 
 void board_set_baud(uint32_t baud) {

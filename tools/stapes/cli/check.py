@@ -10,12 +10,15 @@ import typer
 from stapes.cli.common import (
     BundleArgument,
     DataOption,
+    GdbOption,
     JsonOption,
+    RenodeOption,
     console,
     note,
     progress_bar,
     save_file,
     save_json,
+    wish_of_renode,
     working,
 )
 
@@ -70,19 +73,25 @@ def check(
     uart_log: Annotated[
         Path | None, typer.Option("--uart-log", metavar="DIR", help="Write every byte of the line to DIR.")
     ] = None,
+    gdb: GdbOption = None,
+    renode: RenodeOption = None,
 ) -> None:
     """Run clips on a target and compare features, every layer, scores and decision with the Python reference."""
     from stapes.proof import proved_for_all_inputs
     from stapes.report import print_check
+    from stapes.targets import known_fault
 
     if update_baseline and baseline is None:
         raise typer.BadParameter("say which file: --baseline FILE", param_hint="--update-baseline")
     _sound_is_for_pages(sound, html)
+    wish_of_renode(target, gdb, renode)
     report, chosen = _check(bundle, target, data, clips, full=full, out=out, uart_log=uart_log)
     value = report.as_json()
     save_json(json, value)
     _save([report], chosen, html=html, sound=sound, metrics=metrics)
     print_check(report, console)
+    if report.first_difference is not None and (fault := known_fault(target)):
+        note("perhaps not the firmware's:", fault)
     _exit_unless_passed(report)
     shown = proved_for_all_inputs(report.bundle, target)
     if shown is not None:

@@ -121,6 +121,26 @@ DataOption = Annotated[
     ),
 ]
 
+GdbOption = Annotated[
+    int | None,
+    typer.Option("--gdb", min=1, max=65535, metavar="PORT", help="Renode: where a debugger can attach."),
+]
+RenodeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--renode", metavar="COMMAND", help="Renode: a command for its monitor before the start; repeatable."
+    ),
+]
+
+
+def wish_of_renode(target: str, gdb: int | None, commands: list[str] | None) -> None:
+    """Let the Renode that is opened next have a port for a debugger, and run commands of a person's."""
+    from stapes.targets.renode import WISHES, Wishes
+
+    if (gdb is not None or commands) and not target.startswith("renode:"):
+        raise typer.BadParameter("only with --target renode:PLATFORM", param_hint="--gdb, --renode")
+    WISHES.set(Wishes(gdb, tuple(commands or ())))
+
 
 def save_json(path: Path | None, value: dict[str, Any]) -> None:
     """Write `value` to `path` where one was given; a place that cannot be written is one clear error."""

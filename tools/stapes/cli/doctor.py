@@ -100,6 +100,7 @@ def _as_json(statuses: list[ToolStatus]) -> dict[str, object]:
                 },
                 "needed_for": status.tool.needed_for,
                 "path": status.path or None,
+                "problem": status.problem or None,
             }
             for status in statuses
         ]
@@ -128,7 +129,7 @@ def _version(status: ToolStatus) -> Text:
 
     tool = status.tool
     if not status.found:
-        return Text("missing", style="red")
+        return Text(status.problem or "missing", style="red")
     if status.is_too_old:
         return Text(f"{status.version}: too old, {tool.oldest} or later", style="red")
     known = not tool.tested or f"{status.version}.".startswith(f"{tool.tested}.")

@@ -194,7 +194,7 @@ def bench_frontend(
 def _verdict(result: dict[str, Any]) -> str:
     """Whether the front end is right, or why this target cannot tell."""
     if result["known"]:
-        return f"not shown to be the reference's, {result['known']}"
+        return f"not shown to be the reference's, {result['known']}; --portable builds without these instructions"
     return "equal to the reference" if result["equal"] else "DIFFERENT from the reference"
 
 

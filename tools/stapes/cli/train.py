@@ -51,7 +51,11 @@ def train(
     ] = False,
     start: Annotated[
         Path | None,
-        typer.Option("--from", metavar="BUNDLE", help="Begin with the weights of this bundle's networks."),
+        typer.Option(
+            "--from",
+            metavar="BUNDLE|NETWORK",
+            help="Begin with the weights of this bundle's networks, or with the first layers of this .tflite.",
+        ),
     ] = None,
     noise: Annotated[
         Path | None,
@@ -191,6 +195,7 @@ class _Run:
 
     def train(self, recipe: Recipe, out: Path, work: Path) -> tuple[Bundle, dict[str, Any]]:
         """The bundle and what training knows of it; first those of the recipes that it begins with or learns from."""
+        from stapes.adopt import Outside
         from stapes.training import metrics_of, train_folds, write_bundle
 
         setup = self.setup
@@ -198,7 +203,7 @@ class _Run:
             return self.train_head(recipe, out)
         others: dict[str, str] = {}
         if recipe.training.start and setup.start is None:
-            setup = replace(setup, start=self.first(recipe.training.start, recipe, work / "start", others))
+            setup = replace(setup, start=self.beginning(recipe, work / "start", others))
         if recipe.training.teachers and not setup.teachers:
             teachers = tuple(
                 self.first(name, recipe, work / f"teacher{number}", others)
@@ -209,18 +214,20 @@ class _Run:
             console.print(f"{self.path.name} now")
         if recipe.model.architecture != "forest":
             console.print(f"what TensorFlow says goes to {work / 'foldN.log'}", soft_wrap=True)
-        with _bars() as bars:
+        with _bars(recipe.training.steps) as bars:
             pool, results = train_folds(
                 recipe,
                 setup,
                 work,
                 features=bars.features,
                 progress=bars.training,
-                finished=_say_fold,
+                finished=bars.finished,
             )
         metrics = metrics_of(recipe, results, pool.content, pool.labels)
         if start := setup.open_start():
-            metrics["from"] = start.manifest.name
+            metrics["from"] = start.name if isinstance(start, Outside) else start.manifest.name
+            if isinstance(start, Outside):
+                metrics["from_sha256"] = start.sha256
         if setup.teachers:
             metrics["teachers"] = [teacher.manifest.name for teacher in setup.open_teachers()]
         text = self.path.read_text(encoding="utf-8")
@@ -256,6 +263,21 @@ class _Run:
         text = self.path.read_text(encoding="utf-8")
         return write_bundle(out, recipe, text, pool.labels, results, metrics), metrics
 
+    def beginning(self, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
+        """What `training.start` names: the outside network beside the recipe, or the bundle of a recipe trained now."""
+        from stapes.errors import RecipeError
+
+        name = recipe.training.start
+        path = self.path.with_name(name)
+        if path.suffix == ".toml":
+            return self.first(name, recipe, work, others)
+        if not path.is_file():
+            raise RecipeError(
+                f"training.start: there is no {name} beside {self.path}",
+                hint=f"give it with --from {name}, or put it there; the recipe says where it comes from",
+            )
+        return path
+
     def first(self, name: str, recipe: Recipe, work: Path, others: dict[str, str]) -> Path:
         """Train the recipe `name` beside this one with this one's seed: its bundle. Its text goes to `others`."""
         from stapes.errors import RecipeError
@@ -287,15 +309,24 @@ def _say_fold(result: FoldResult) -> None:
     )
 
 
+def _name(fold: int) -> str:
+    return f"fold {fold}" if fold else "all recordings"
+
+
 class _Bars:
     """What `train_folds` calls back; one bar for the features, one a fold."""
 
-    def __init__(self, features: Progress, training: Callable[[Report], None]) -> None:
-        self.features, self.training = features, training
+    def __init__(
+        self,
+        features: Progress,
+        training: Callable[[Report], None],
+        finished: Callable[[FoldResult], None],
+    ) -> None:
+        self.features, self.training, self.finished = features, training, finished
 
 
 @contextmanager
-def _bars() -> Iterator[_Bars]:
+def _bars(steps: int) -> Iterator[_Bars]:
     with progress_bars() as update:
         estimates: dict[int, str] = {}
 
@@ -303,10 +334,21 @@ def _bars() -> Iterator[_Bars]:
             update(what, what, done, total)
 
         def training(report: Report) -> None:
-            name = f"fold {report.fold}" if report.fold else "all recordings"
+            name = _name(report.fold)
+            if not report.step:
+                update(name, f"{name}: begins", 0, 0)
+                return
             if report.held_out is not None:
                 estimates[report.fold] = f", {report.held_out:.0%} of held-out clips so far"
             text = f"{name}: loss {report.loss:.3f}{estimates.get(report.fold, '')}"
-            update(name, text, report.step, report.steps)
+            if report.step == report.steps:
+                update(name, f"{text}; quantising", 0, 0)
+            else:
+                update(name, text, report.step, report.steps)
 
-        yield _Bars(features, training)
+        def finished(result: FoldResult) -> None:
+            name = _name(result.fold)
+            update(name, name, steps, steps)
+            _say_fold(result)
+
+        yield _Bars(features, training, finished)

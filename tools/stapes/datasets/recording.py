@@ -42,16 +42,20 @@ def recorded_clip(
 
 
 def padded(clip: Clip, seconds: float, sample_rate: int) -> Clip:
-    """The same clip, filled up with silence to `seconds` (at its own speed) where it is shorter."""
+    """The same clip, in the middle of `seconds` (at its own speed) of silence where it is shorter.
+
+    In the middle, because on a device silence comes before a sound as well, and several windows hear all of it.
+    """
     return replace(
         clip,
-        identity=lambda: f"{clip.identity()} padded {seconds}",
+        identity=lambda: f"{clip.identity()} within {seconds}",
         read=lambda speed: _pad(clip.read(speed), round(seconds * sample_rate / speed)),
     )
 
 
 def _pad(pcm: Pcm, samples: int) -> Pcm:
-    return np.concatenate([pcm, np.zeros(max(0, samples - len(pcm)), dtype=np.int16)])
+    missing = max(0, samples - len(pcm))
+    return np.pad(pcm, (missing // 2, missing - missing // 2))
 
 
 def _read(path: Path, sample_rate: int, span: Span | None, gain: float, speed: float) -> Pcm:

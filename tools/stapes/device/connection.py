@@ -15,7 +15,14 @@ from stapes.device.log import logged
 from stapes.errors import LinkError
 from stapes.link import Client, Hello, LiveClient
 from stapes.recipe import Bundle
-from stapes.targets import StandIn, counts_instructions, largest_payload, longest_wait, open_target
+from stapes.targets import (
+    StandIn,
+    counts_instructions,
+    largest_payload,
+    longest_wait,
+    open_target,
+    repeat_after,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +101,7 @@ def greet(
             timeout=wait,
             hello_timeout=hello_timeout or max(10.0, wait / 3),
             largest_payload=largest_payload(target),
+            repeat_after=repeat_after(target),
         )
         hello = client.hello()
         if hello.counter == "cycles" and counts_instructions(target):

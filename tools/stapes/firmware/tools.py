@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stapes.errors import ToolError
 from stapes.packages import PACKAGES, Package
+from stapes.programs import first_complaint
 
 _log = logging.getLogger(__name__)
 
@@ -55,15 +56,16 @@ class Tool:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """A tool as found here; `version` is empty where it is missing."""
+    """A tool as found here; `version` is empty where it is missing or does not start, which `problem` tells."""
 
     tool: Tool
     version: str
     path: str
+    problem: str = ""
 
     @property
     def found(self) -> bool:
-        """Whether it is there."""
+        """Whether it is there, and starts."""
         return bool(self.version)
 
     @property
@@ -177,7 +179,7 @@ PROGRAMS = (
         command="renode",
         variable="STAPES_RENODE",
         oldest="1.14",
-        tested="1.15.3",
+        tested="1.16.1",
     ),
     _flasher("pyocd", "flashing STM32 boards", "0.36", "0.46"),
     _program(
@@ -211,7 +213,7 @@ def find_program(command: str) -> str | None:
     beside = str(Path(sys.executable).parent)
     paths = list(dict.fromkeys(filter(None, (shutil.which(command), shutil.which(command, path=beside)))))
     oldest = tool.oldest if tool is not None else ""
-    if len(paths) > 1 and oldest and _is_before(_program_version(paths[0]), oldest):
+    if len(paths) > 1 and oldest and _is_before(_program_version(paths[0])[0], oldest):
         _log.debug("%s is older than %s: passed over", paths.pop(0), oldest)
     _log.debug("%s is %s", command, paths[0] if paths else "missing")
     return paths[0] if paths else None
@@ -247,7 +249,8 @@ def find_tools() -> list[ToolStatus]:
 def _find(tool: Tool) -> ToolStatus:
     if tool.command:
         path = find_program(tool.command)
-        return ToolStatus(tool, _program_version(path) if path else "", path or "")
+        version, problem = _program_version(path) if path else ("", "")
+        return ToolStatus(tool, version, path or "", problem)
     for name in (tool.package, f"{tool.package}-cpu"):
         try:
             return ToolStatus(tool, importlib.metadata.version(name), "")
@@ -256,11 +259,17 @@ def _find(tool: Tool) -> ToolStatus:
     return ToolStatus(tool, "", "")
 
 
-def _program_version(path: str) -> str:
+def _program_version(path: str) -> tuple[str, str]:
+    """The version, and why there is none where the program does not start."""
     try:
         word = "version" if Path(path).stem == "esptool" else "--version"
         answer = subprocess.run([path, word], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    match = re.search(r"\d+\.\d+(\.\d+)*", answer.stdout + answer.stderr)
-    return match.group() if match else "unknown"
+    except OSError as error:
+        return "", f"does not start: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return "", "does not start: no answer within 30 s"
+    match = re.search(r"\d+\.\d+(\.\d+)*", answer.stdout + ("" if answer.returncode else answer.stderr))
+    if answer.returncode and not match:
+        words = first_complaint(answer.stdout + answer.stderr)
+        return "", f"does not start: status {answer.returncode}{': ' + words if words else ''}"
+    return (match.group() if match else "unknown"), ""

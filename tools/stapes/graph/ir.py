@@ -69,6 +69,21 @@ class Tensor:
             raise ValueError(f"tensor {self.name!r} has no single zero point")
         return int(self.quantization.zero_point[0])
 
+    def real_values(self) -> npt.NDArray[np.float32]:
+        """What a constant, quantised or not, stands for; float32 of its shape. Raises ValueError for an activation."""
+        if self.data is None:
+            raise ValueError(f"tensor {self.name!r} is no constant")
+        values = self.data.astype(np.float32)
+        if self.quantization is None:
+            return values
+        scale, zero_point = self.quantization.scale, self.quantization.zero_point.astype(np.float32)
+        if len(scale) > 1:
+            shape = [1] * len(self.shape)
+            shape[self.quantization.axis or 0] = len(scale)
+            scale, zero_point = scale.reshape(shape), zero_point.reshape(shape)
+        real: npt.NDArray[np.float32] = ((values - zero_point) * scale).astype(np.float32)
+        return real
+
 
 @dataclass(frozen=True)
 class Op:

@@ -26,7 +26,17 @@ class DatasetSpec(Section):
     """Where clips come from and how they are divided. The layouts are described in docs/datasets.md."""
 
     later = frozenset(
-        {"labels", "other", "other_share", "folds", "split", "cut_seconds", "pad_seconds", "skip_folds"}
+        {
+            "labels",
+            "other",
+            "other_share",
+            "folds",
+            "split",
+            "cut_seconds",
+            "pad_seconds",
+            "skip_folds",
+            "credits",
+        }
     )
 
     kind: Literal["esc50", "urbansound8k", "speech_commands", "folders", "csv", "audacity", "synthetic"] = (
@@ -53,12 +63,20 @@ class DatasetSpec(Section):
         description="of folders, csv and audacity: longer clips are cut into pieces of about this; 0: never",
     )
     pad_seconds: float = Field(
-        0.0, ge=0.0, le=60.0, description="shorter clips are filled up to this with silence; 0: never"
+        0.0,
+        ge=0.0,
+        le=60.0,
+        description="shorter clips are heard in the middle of this much silence; 0: never",
     )
     skip_folds: tuple[int, ...] = Field(
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+    credits: str = Field(
+        "",
+        max_length=1000,
+        description="of folders, csv and audacity, for the model card: whose recordings they are, under which licence",
+    )
 
     def other_of(self, labels: Collection[str]) -> str:
         """Which of the classes `labels` means none of the others: `other`, else `nothing`; empty where none does."""
@@ -128,8 +146,13 @@ _PADDED = {
 }
 
 
+_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
+
+
 class ModelSpec(Section):
     """Which network, and how large."""
+
+    later = frozenset({"frequency"})
 
     architecture: Literal[
         "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
@@ -150,6 +173,11 @@ class ModelSpec(Section):
         "follow each other can share their rows",
     )
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of values dropped before the dense layer")
+    frequency: Literal["mean", "conv"] = Field(
+        "mean",
+        description="what ends the frequency axis: the mean over the bands that remain, or a convolution over all of "
+        "them, which knows where in frequency energy lies (words). crnn sees all bands by itself",
+    )
     recurrent: Literal["lstm", "gru"] = Field(
         "lstm",
         description="of crnn: lstm, one layer of the device whatever the window; gru: its steps one after the other",
@@ -181,6 +209,10 @@ class ModelSpec(Section):
             raise ValueError(
                 f'time_padding = "valid" is for plain_cnn and ds_cnn: {self.architecture} {_PADDED[self.architecture]}'
             )
+        if self.frequency != "mean" and self.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'frequency = "{self.frequency}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
         return self
 
     def unused(self) -> frozenset[str]:
@@ -193,7 +225,7 @@ class ModelSpec(Section):
             "dense": trees | layers | state,
             "imported": trees | layers | head | state,
         }
-        return frozenset(found.get(self.architecture, trees | head | state))
+        return super().unused() | found.get(self.architecture, trees | head | state)
 
 
 class TrainingSpec(Section):
@@ -203,6 +235,7 @@ class TrainingSpec(Section):
         {
             "optimizer",
             "silence",
+            "whole",
             "silent",
             "noise_sampled",
             "bag",
@@ -263,6 +296,11 @@ class TrainingSpec(Section):
         le=1.0,
         description="share of windows of which only a random piece is left between digital silence",
     )
+    whole: bool = Field(
+        False,
+        description="a sound between digital silence that fits into the window is heard whole, at a random place; "
+        "false: windows go round, so that it may be heard in two halves",
+    )
     silent: float = Field(
         0.05,
         ge=0.0,
@@ -273,8 +311,9 @@ class TrainingSpec(Section):
     mix: float = Field(0.75, ge=0.0, le=1.0, description="share of the batch that is mixed between two clips")
     start: str = Field(
         "",
-        pattern=r"^([a-z0-9_-]+\.toml)?$",
-        description="a recipe beside this one that is trained first; training goes on with its weights",
+        pattern=r"^([a-z0-9_-]+\.(toml|tflite))?$",
+        description="what lies beside this recipe and training begins with: a recipe, which is trained first, or an "
+        "outside network (.tflite), whose first layers are taken",
     )
     freeze: bool = Field(
         False,
@@ -390,9 +429,6 @@ def _bytes(size: str | None) -> int | None:
         return None
     number, unit = size.split()
     return int(number) * _UNITS[unit]
-
-
-_CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
 
 
 class Recipe(Section):

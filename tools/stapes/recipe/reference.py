@@ -87,7 +87,8 @@ def _kind(schema: dict[str, Any]) -> str:
     if schema.get("type") == "object":
         return f"table of {_kind(schema['additionalProperties'])}"
     if "pattern" in schema:
-        return f"text like `{schema['pattern']}`"
+        # A bar would end the table's cell.
+        return f"text like `{schema['pattern']}`".replace("|", "\\|")
     words = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from stapes.errors import TargetError
-from stapes.programs import end_group
+from stapes.programs import end_group, first_complaint
 
 _log = logging.getLogger(__name__)
 
@@ -45,15 +45,17 @@ class TargetProcess:
         *,
         pass_fds: Sequence[int] = (),
         read_output: bool = False,
+        standard: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`standard`: the descriptor that becomes its standard input and output."""
         self.name = Path(command[0]).name
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         try:
             self.process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if read_output else self._errors,
+                stdin=subprocess.DEVNULL if standard is None else standard,
+                stdout=subprocess.PIPE if read_output else self._errors if standard is None else standard,
                 stderr=self._errors,
                 pass_fds=pass_fds,
                 start_new_session=True,
@@ -74,17 +76,12 @@ class TargetProcess:
         status = self.process.poll()
         if status is None:
             return ""
-        words = self._complaint()
+        words = first_complaint(self.output())
         return f" ({self.name}, status {status}{': ' + words if words else ''})"
 
     def output(self) -> str:
         """What it wrote to standard error, and to standard output unless somebody reads that; the beginning."""
         return os.pread(self._errors.fileno(), LONGEST, 0).decode(errors="replace")
-
-    def _complaint(self) -> str:
-        """The first line that is more than a heading; what follows it are consequences and advice."""
-        lines = [line.strip() for line in self.output().splitlines()]
-        return next((line for line in lines if line and not line.endswith(":")), "")
 
     def stop(self) -> None:
         """End the whole process group, and wait for it."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from stapes.definitions import firmware_dir
-from stapes.errors import TargetError
+from stapes.errors import LinkError, TargetError
 from stapes.firmware import require_program
 from stapes.targets.process import TargetProcess
 from stapes.targets.stream import DescriptorStream
@@ -27,6 +29,9 @@ ATTEMPTS = 3
 START_SECONDS = 180.0
 ANSWER_SECONDS = 60.0
 GREETINGS = 20
+# The cycle counter moves on once a quantum, until 1.16 synchronised when it is read: 1 microsecond is 100 instructions.
+SYNCHRONISES = (1, 16)
+FINE_QUANTUM, QUANTUM = '"0.000001"', '"0.0001"'
 # Each waiting byte makes the next one slower: a burst of 2000 bytes arrives at a tenth of the speed of 100.
 LARGEST_PAYLOAD = 132
 
@@ -40,6 +45,8 @@ REFUSAL = re.compile(
     r"There was an error executing command|No such command or device|No such variable|Could not tokenize"
     r"|Could not find file|Bad parameters for command|Parameters did not match"
 )
+COMPLAINT = re.compile(r"\[ERROR\] (.*)")
+LOG_NAME = "renode.log"
 PORT_TAKEN = re.compile("AddressAlreadyInUse|already in use", re.IGNORECASE)
 
 
@@ -63,18 +70,60 @@ PLATFORMS = {
 }
 
 
+class Wishes(NamedTuple):
+    """What a person wants of the emulation besides: `gdb`, a port where a debugger can attach, and `commands` for the
+    monitor, before the machine starts.
+    """
+
+    gdb: int | None = None
+    commands: tuple[str, ...] = ()
+
+
+NONE = Wishes()
+WISHES: ContextVar[Wishes] = ContextVar("WISHES", default=NONE)
+"""Of whoever opens a Renode next; no layer between needs to know."""
+
+
 class PortTakenError(TargetError):
     """Somebody else took a port between its choice and its use; another attempt takes others."""
 
 
 def find_platform(name: str) -> Platform:
-    """The platform of that name; `TargetError` with the choices where there is none."""
+    """The platform of that name (`@PORT` behind it or not); `TargetError` with the choices where there is none."""
+    name = name.partition("@")[0]
     try:
         return PLATFORMS[name]
     except KeyError:
         raise TargetError(
             f"no board for Renode platform {name!r}", hint=f"choose one of {', '.join(sorted(PLATFORMS))}"
         ) from None
+
+
+def running_port(name: str) -> int | None:
+    """The port in `PLATFORM@PORT`: the line of a Renode that somebody else has started; None where stapes starts it."""
+    port = name.partition("@")[2]
+    if "@" in name and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise TargetError(
+            f"no port: {port!r}", hint="give renode:PLATFORM@PORT, the port of the board's line"
+        )
+    return int(port) if port else None
+
+
+@contextmanager
+def attach_renode(port: int) -> Iterator[DescriptorStream]:
+    """The emulated UART of a Renode that runs on this computer and stays."""
+    try:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=5.0)
+    except OSError as error:
+        raise TargetError(
+            f"nobody listens on port {port} of this computer", hint="start the machine in Renode first"
+        ) from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream = DescriptorStream(connection.detach())
+    try:
+        yield stream
+    finally:
+        stream.close()
 
 
 class Monitor:
@@ -159,25 +208,40 @@ class RenodeStream(DescriptorStream):
 
 @contextmanager
 def open_renode(name: str, program: Path) -> Iterator[RenodeStream]:
-    """Start Renode with `program` (an ELF) on the platform, yield its UART, end it afterwards."""
+    """Start Renode with `program` (an ELF) on the platform, yield its UART, end it afterwards.
+
+    Its log stays beside the program; the first error in it is part of what is raised meanwhile.
+    """
+    kept = program.with_name(LOG_NAME)
     platform = find_platform(name)
     for left in reversed(range(ATTEMPTS)):
         with ExitStack() as stack:
             try:
-                stream = _start(stack, name, platform, program)
+                stream, log = _start(stack, name, platform, program, kept)
             except PortTakenError as taken:
                 _log.debug("%s; %d attempts left", taken.message, left)
                 if left:
                     continue
                 raise
-            yield stream
+            try:
+                yield stream
+            except (LinkError, TargetError) as error:
+                if complaint := COMPLAINT.search(log.read_text(errors="replace")):
+                    error.message += f"; Renode says: {complaint[1].strip()}"
+                    error.hint = f"see {kept}"
+                raise
             return
 
 
-def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> RenodeStream:
+def _start(
+    stack: ExitStack, name: str, platform: Platform, program: Path, kept: Path
+) -> tuple[RenodeStream, Path]:
+    """The UART, and the file with the log, which becomes `kept` in the end."""
     # Killed, Renode leaves temporary files behind; here they go with the directory.
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="stapes-renode-")))
     (directory / "config").write_text(f"[general]\nhistory-path = {directory / 'history'}\n")
+    log = directory / LOG_NAME
+    stack.callback(_keep, log, kept)
     elf = directory / "firmware.elf"
     elf.symlink_to(program)
     monitor_port, line_port = _free_ports(2)
@@ -192,7 +256,8 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
     stack.callback(stream.close)
     monitor = Monitor(stream)
     monitor.greet(token, process)
-    _require_version(monitor.ask("version"))
+    version = _version(monitor.ask("version"))
+    _run(monitor, f"logFile {_path(log)} true", "its log")
     if platform.models:
         _run(monitor, f"include {_path(firmware_dir() / 'renode' / platform.models)}", platform.models)
     values = {
@@ -200,29 +265,47 @@ def _start(stack: ExitStack, name: str, platform: Platform, program: Path) -> Re
         "elf": _path(elf),
         "port": str(line_port),
         "uart": platform.uart,
+        "name": '"stapes"',
+        "line": '"line"',
+        "quantum": QUANTUM if version >= SYNCHRONISES else FINE_QUANTUM,
     }
     _run_script(monitor, firmware_dir() / "renode" / "stapes.resc", values)
     line = RenodeStream(_connect(line_port, process), process, monitor)
     stack.callback(line.close)
-    return line
+    return line, log
+
+
+def _keep(log: Path, kept: Path) -> None:
+    with suppress(OSError):  # none yet, or nowhere to keep it
+        shutil.copyfile(log, kept)
 
 
 def _run_script(monitor: Monitor, script: Path, values: dict[str, str]) -> None:
     for number, line in enumerate(script.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
+        if line == "start":
+            _grant(monitor, WISHES.get())
         _run(monitor, Template(line).substitute(values), f"line {number} of {script.name} (`{line}`)")
 
 
-def _run(monitor: Monitor, command: str, name: str) -> None:
+def _grant(monitor: Monitor, wishes: Wishes) -> None:
+    for command in wishes.commands:
+        _run(monitor, command, f"`{command}`", "see the command of --renode")
+    if wishes.gdb is not None:
+        _run(monitor, f"machine StartGdbServer {wishes.gdb}", f"port {wishes.gdb} for a debugger", "free it")
+
+
+def _run(monitor: Monitor, command: str, name: str, hint: str = "") -> None:
     """Run a command; `TargetError` with its name where Renode refuses it."""
     answer = monitor.ask(command)
     if any(REFUSAL.search(said) for said in answer):
         text = _reason(answer)
-        if PORT_TAKEN.search(text):
+        if PORT_TAKEN.search(text) and not hint:
             raise PortTakenError(f"Renode could not open its port: {text}", hint="try again")
         raise TargetError(
-            f"Renode refused {name}: {text}", hint="see whether this Renode is 1.14 or later and complete"
+            f"Renode refused {name}: {text}",
+            hint=hint or "see whether this Renode is 1.14 or later and complete",
         )
 
 
@@ -232,14 +315,17 @@ def _reason(answer: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(lines or answer))
 
 
-def _require_version(answer: Sequence[str]) -> None:
+def _version(answer: Sequence[str]) -> tuple[int, int]:
+    """Major and minor number; `TargetError` where that is older than what we know."""
     text = " ".join(answer)
     found = re.search(r"version (\d+)\.(\d+)(\.\d+)?", text)
     if found is None:
         raise TargetError(f"Renode told no version: {text}", hint="install Renode 1.14 or later")
     _log.debug("Renode: %s", found.group())
-    if (int(found[1]), int(found[2])) < OLDEST:
+    version = int(found[1]), int(found[2])
+    if version < OLDEST:
         raise TargetError(f"Renode is too old: {found.group()}", hint="install Renode 1.14 or later")
+    return version
 
 
 def _free_ports(count: int) -> list[int]:

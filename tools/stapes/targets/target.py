@@ -1,4 +1,4 @@
-"""Targets by name: `host`, `qemu:MACHINE`, `renode:PLATFORM`, `board:NAME@PORT`, or a pyserial URL."""
+"""Targets by name: `host`, `qemu:MACHINE`, `renode:PLATFORM[@PORT]`, `board:NAME@PORT`, or a pyserial URL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from stapes.firmware.build import require_board, require_compiler
 from stapes.targets.microphone import StandIn
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
-from stapes.targets.renode import LARGEST_PAYLOAD, find_platform, open_renode
+from stapes.targets.renode import (
+    LARGEST_PAYLOAD,
+    WISHES,
+    attach_renode,
+    find_platform,
+    open_renode,
+    running_port,
+)
 from stapes.targets.serial_line import open_serial
 from stapes.targets.stream import DescriptorStream, Stream
 from stapes.targets.turns import turn
@@ -29,13 +36,13 @@ _log = logging.getLogger(__name__)
 START_SECONDS = 10.0
 
 
-SMLALD_CORES = ("Cortex-M4", "Cortex-M7", "Cortex-M33")
+DSP_CORES = ("Cortex-M4", "Cortex-M7", "Cortex-M33")
 """Cores with DSP instructions."""
 
 
 class Machine(NamedTuple):
     """An emulated board: how QEMU calls it, its folder in firmware/boards, the index of the UART it uses, and whether
-    its semihosting talks through that.
+    its line is the emulator's own standard input and output.
     """
 
     emulator: str
@@ -43,7 +50,7 @@ class Machine(NamedTuple):
     board: str
     uart: int = 0
     options: tuple[str, ...] = ()
-    by_serial: bool = False
+    standard: bool = False
 
 
 MACHINES = {
@@ -57,7 +64,7 @@ MACHINES = {
     "mps3-an547": Machine("qemu-system-arm", "mps3-an547", "mps3_an547"),
     "riscv32-virt": Machine("qemu-system-riscv32", "virt", "riscv32_virt", options=("-bios", "none")),
     "xtensa-sim": Machine(
-        "qemu-system-xtensa", "sim", "xtensa_sim", options=("-cpu", "lx106"), by_serial=True
+        "qemu-system-xtensa", "sim", "xtensa_sim", options=("-cpu", "lx106"), standard=True
     ),
 }
 
@@ -90,7 +97,7 @@ def require_target(target: str) -> None:
         require_compiler(board)
     if target.startswith("qemu:"):
         require_program(_machine(target.removeprefix("qemu:")).emulator)
-    if target.startswith("renode:"):
+    if target.startswith("renode:") and running_port(target.removeprefix("renode:")) is None:
         require_program("renode")
 
 
@@ -124,10 +131,10 @@ def counts_instructions(target: str) -> bool:
 def known_fault(target: str) -> str | None:
     """What the target's emulator itself is known to compute wrongly in our firmware; docs/emulators.md has it all."""
     board = board_for_target(target)
-    if target.startswith("renode:") and board and Board.load(board).core.startswith(SMLALD_CORES):
+    if target.startswith("renode:") and board and Board.load(board).core.startswith(DSP_CORES):
         return (
-            "known of Renode: its SMLALD adds both products in 32 bits (1.15.3, 1.16.1), QEMU's and silicon's do not; "
-            "--portable builds without it (docs/emulators.md)"
+            "known of Renode: its SMLALD adds both products in 32 bits (1.15.3, 1.16.1), before 1.16 its SSUB8 sets "
+            "wrong flags for SEL (docs/emulators.md)"
         )
     return None
 
@@ -151,9 +158,19 @@ def require_stand_in(target: str) -> None:
         )
 
 
+def repeat_after(target: str) -> float | None:
+    """Seconds before a request is sent again where the line loses nothing and answers take long; None elsewhere.
+
+    A repeated request interrupts the network, and what that takes is counted as the network's.
+    """
+    return 30.0 if target.startswith("renode:") else None
+
+
 def longest_wait(target: str) -> float:
     """Seconds that a request may go without an answer: an emulator on a busy computer takes long for a window."""
-    return 300.0 if target.startswith("renode:") else 30.0
+    if not target.startswith("renode:"):
+        return 30.0
+    return 300.0 if WISHES.get().gdb is None else 86400.0  # whoever debugs stops for as long as it takes
 
 
 @contextmanager
@@ -196,7 +213,9 @@ def _line(
         with _qemu(machine, _program(target, elf), microphone, uart=uart, counts=counts) as stream:
             yield stream
     elif target.startswith("renode:"):
-        with open_renode(target.removeprefix("renode:"), _program(target, elf)) as stream:
+        name = target.removeprefix("renode:")
+        running = running_port(name)
+        with attach_renode(running) if running else open_renode(name, _program(target, elf)) as stream:
             yield stream
     else:
         port = line_of(target)
@@ -264,15 +283,22 @@ def _qemu(
         # One instruction is one virtual nanosecond: the same counts on every run.
         command += ["-icount", "shift=0"]
     command += ["-kernel", str(program)]
-    command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
-    by_serial = uart or emulated.by_serial
-    console = "" if by_serial else ",chardev=line,arg=stapes-console"
+    console = "" if uart or emulated.standard else ",chardev=line,arg=stapes-console"
     console += f",arg=stapes-microphone={microphone.path}" if microphone else ""
     command += ["-semihosting-config", f"enable=on,target=native{console}"]
-    command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if by_serial else "null"]
+    if emulated.standard:
+        # Through a character device, which the main loop fills while the core reads, bytes get lost.
+        theirs.setblocking(False)
+    else:
+        command += ["-chardev", f"socket,id=line,fd={theirs.fileno()}"]
+        command += ["-serial", "null"] * emulated.uart + ["-serial", "chardev:line" if uart else "null"]
     try:
         heard = [microphone.descriptor] if microphone else []
-        process = TargetProcess(command, pass_fds=[theirs.fileno(), *heard])
+        process = TargetProcess(
+            command,
+            pass_fds=[theirs.fileno(), *heard],
+            standard=theirs.fileno() if emulated.standard else None,
+        )
     except BaseException:
         ours.close()
         raise

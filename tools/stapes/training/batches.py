@@ -25,6 +25,7 @@ from stapes.training.augment import (
     to_power,
     window_energies,
 )
+from stapes.training.placing import extent, place
 from stapes.training.pool import FeaturePool
 
 _KNOTS = 5
@@ -55,6 +56,11 @@ class Batches:
                 for i, log_mel in clips.items()
             }
             for speed, clips in self._log_mel.items()
+        }
+        whole = recipe.training.whole
+        self._extents = {
+            speed: {i: extent(pool.clips[speed][i]) for i in self._train} if whole else {}
+            for speed in self._log_mel
         }
         counts = self._labels[self._train].sum(axis=0)
         self.class_weights: Float32 = (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(
@@ -155,17 +161,26 @@ class Batches:
         speeds, spec = settings.speeds, self._recipe.frontend
         frames = self._recipe.window.frames
         drawn = np.empty((len(clips), frames, spec.n_mels), dtype=np.float32)
-        for place, clip in zip(drawn, clips, strict=True):
+        for window, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
-            log_mel, energies = self._log_mel[speed][clip], self._energies[speed][clip]
             if settings.stretch:
                 heard = round(frames * rng.uniform(1.0 - settings.stretch, 1.0 + settings.stretch))
-                place[:] = stretch(to_power(crop(log_mel, energies, heard, rng), spec), frames)
+                window[:] = stretch(self._window(clip, speed, heard, rng), frames)
             else:
-                to_power(crop(log_mel, energies, frames, rng), spec, out=place)
+                self._window(clip, speed, frames, rng, window)
             if settings.silence and rng.random() < settings.silence:
-                cut(place, rng)
+                cut(window, rng)
         return drawn
+
+    def _window(
+        self, clip: int, speed: float, frames: int, rng: np.random.Generator, out: Float32 | None = None
+    ) -> Float32:
+        """Powers [frames, n_mels] of a random piece of a clip, in `out` if given."""
+        spec, log_mel = self._recipe.frontend, self._log_mel[speed][clip]
+        first, last = self._extents[speed].get(clip, (0, frames + 1))
+        if last - first <= frames:
+            return place(to_power(log_mel[first:last], spec), frames, rng, out)
+        return to_power(crop(log_mel, self._energies[speed][clip], frames, rng), spec, out=out)
 
 
 def normalize(log_mel: Float32, recipe: Recipe) -> Float32:

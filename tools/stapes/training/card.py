@@ -50,16 +50,17 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         if "backbone" in metrics
         else _grown(recipe)
         if recipe.model.architecture == "forest"
-        else f"{_BEGINNING[training.freeze].format(metrics['from']) if 'from' in metrics else ''}"
+        else f"{_begun(recipe, metrics)}"
         f"{_taught(recipe, metrics)}"
         f"{training.steps} steps of {training.batch} windows{_judged(recipe)}, {_OPTIMIZERS[training.optimizer]}, "
         f"seed {training.seed}"
         f"{_rehearsed(recipe)}; playing speeds {speeds}; {training.mix:.0%} of the windows mixed from two "
         f"clips; random gain, equaliser and masks. `recipe.toml` holds every value. Again: "
-        f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''} "
+        f"`stapes train recipe.toml --data DIR{' --noise DIR' if training.noise_sampled else ''}"
+        f"{' --from ' + metrics['from'] if 'from_sha256' in metrics else ''} "
         f"--out BUNDLE --folds all{' --final' if metrics.get('final') else ''}`.",
         "## Data",
-        describe(recipe.dataset),
+        describe(recipe.dataset, len(folds)),
         "## Limits",
         f"{_NAMES[recipe.tagging]}; it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "
@@ -187,6 +188,22 @@ def _grown(recipe: Recipe) -> str:
         "Which statistics and how many trees was chosen by people who had seen results on the same folds. Again: "
         "`stapes train recipe.toml --data DIR --out BUNDLE --folds all`."
     )
+
+
+def _begun(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    """What training began with; nothing where that was random."""
+    if "from" not in metrics:
+        return ""
+    freeze = recipe.training.freeze
+    if "from_sha256" not in metrics:
+        return _BEGINNING[freeze].format(metrics["from"])
+    layers = f"the first {len(recipe.model.filters)} layers of {metrics['from']} (SHA-256 {metrics['from_sha256']})"
+    begun = (
+        f"The network in front of the dense layer is {layers}, unchanged"
+        if freeze
+        else f"Began with {layers}"
+    )
+    return f"{begun}, a network of others: how it was trained, on what and under which licence, its origin says. "
 
 
 _BEGINNING = {

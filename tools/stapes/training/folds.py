@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stapes.adopt import Outside
 from stapes.errors import DataError, RecipeError, ToolError
 from stapes.files import canonical_json, sha256, write_atomic, write_json
 from stapes.progress import Progress, no_progress
@@ -31,7 +32,7 @@ from stapes.training.networks import require_network
 from stapes.training.pool import NONE_LEFT_OUT, FeaturePool, build_pool
 from stapes.training.setup import Setup
 from stapes.training.teachers import Teacher, open_teacher
-from stapes.training.transfer import start_network
+from stapes.training.transfer import Start, start_of
 
 _FORMAT = 1
 
@@ -59,7 +60,7 @@ def train_fold(
     fold: int,
     work: Path,
     *,
-    start: Bundle | None = None,
+    start: Bundle | Outside | None = None,
     teachers: Sequence[Bundle] = (),
     progress: Callable[[Report], None] = lambda report: None,
     stop: Callable[[], bool] = lambda: False,
@@ -72,9 +73,9 @@ def train_fold(
     from stapes.training.networks import count_macs
     from stapes.training.quantize import calibration_windows, int8_accuracy, quantize
 
-    network = start_network(start, fold) if start else None
+    begun = start_of(start, fold)
     taught_by = [open_teacher(bundle, recipe, pool.labels, fold) for bundle in teachers]
-    identity = _identity(recipe, pool, fold, network, taught_by)
+    identity = _identity(recipe, pool, fold, begun, taught_by)
     done = _finished(work, fold, identity)
     if done is not None:
         return done
@@ -86,7 +87,7 @@ def train_fold(
         recipe,
         pool,
         fold,
-        start=network,
+        start=begun,
         teachers=taught_by,
         checkpoint=checkpoint,
         identity=identity,
@@ -136,6 +137,11 @@ def train_folds(
     """
     require_network(recipe)
     first, ensemble, folds = setup.open_start(), setup.open_teachers(), setup.folds
+    if recipe.training.start and first is None:
+        raise RecipeError(
+            f"training.start: {recipe.training.start} is not there to begin with",
+            hint="train with `stapes train`, or leave training.start out",
+        )
     if recipe.training.teachers and not ensemble:
         raise RecipeError(
             f"training.teachers: {', '.join(recipe.training.teachers)} would have to be trained first",
@@ -155,9 +161,8 @@ def train_folds(
     chosen += [NONE_LEFT_OUT] if setup.final else []
     results: dict[int, FoldResult] = {}
     for fold in chosen:
-        network = start_network(first, fold) if first else None
         taught_by = [open_teacher(bundle, recipe, pool.labels, fold) for bundle in ensemble]
-        done = _finished(work, fold, _identity(recipe, pool, fold, network, taught_by))
+        done = _finished(work, fold, _identity(recipe, pool, fold, start_of(first, fold), taught_by))
         if done is not None:
             results[fold] = done
             finished(done)
@@ -198,6 +203,7 @@ def _work(
 ) -> FoldResult:
     if stop():
         raise Interrupted
+    report(Report(fold, 0, recipe.training.steps, float("nan")))
     with _said_in(work / f"fold{fold}.log"):
         pool = build_pool(recipe, setup.open_dataset(recipe), setup.cache, noise=setup.open_noise(recipe))
         return train_fold(
@@ -231,13 +237,16 @@ def _said_in(path: Path) -> Iterator[None]:
 
 
 def _identity(
-    recipe: Recipe, pool: FeaturePool, fold: int, start: bytes | None, teachers: Sequence[Teacher] = ()
+    recipe: Recipe, pool: FeaturePool, fold: int, start: Start | None, teachers: Sequence[Teacher] = ()
 ) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(
-        mode="json", exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold"}}
+        mode="json",
+        exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold", "credits"}},
     )
-    first: list[object] = [sha256(start)] if start is not None else []
+    first: list[object] = []
+    if start is not None:
+        first.append({"outside": start.sha256} if isinstance(start, Outside) else sha256(start))
     if teachers:
         first.append({"teachers": [sha256(teacher.network) for teacher in teachers]})
     return sha256(canonical_json([_FORMAT, asked, pool.key, fold, *first]))

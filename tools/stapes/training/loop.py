@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stapes.adopt import Outside
 from stapes.files import write_atomic
 from stapes.recipe import Recipe, TrainingSpec
 from stapes.training.backend import import_keras, make_deterministic
@@ -24,10 +25,12 @@ from stapes.training.pool import FeaturePool
 from stapes.training.quantize import calibration_windows
 from stapes.training.rehearsal import Rehearsal
 from stapes.training.teachers import Teacher, Teachers
-from stapes.training.transfer import freeze, transfer
+from stapes.training.transfer import Start, begin_with, freeze, transfer
 
 CHECKPOINT_STEPS = 200
 AVERAGE_STEPS = 10
+_START_BATCHES = 2
+"""With whose statistics the batch normalisation of an outside network is put back."""
 
 
 class Interrupted(Exception):
@@ -36,7 +39,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Where training stands: recent mean loss, accuracy of the held-out clips (for the eye only)."""
+    """Where training stands: recent mean loss (NaN at step 0), accuracy of the held-out clips (for the eye only)."""
 
     fold: int
     step: int
@@ -58,7 +61,7 @@ def train_network(
     pool: FeaturePool,
     fold: int,
     *,
-    start: bytes | None = None,
+    start: Start | None = None,
     teachers: Sequence[Teacher] = (),
     checkpoint: Path | None = None,
     identity: str = "",
@@ -67,7 +70,8 @@ def train_network(
 ) -> Any:
     """The Keras model after the last step, trained on every fold but `fold`.
 
-    It begins with random weights, or with those of the int8 network `start`. `teachers` answer for every batch
+    It begins with random weights, with those of the int8 network `start`, or with the first layers of an outside one.
+    `teachers` answer for every batch
     as it is, augmented and mixed. With `training.average` it is the running average of the weights (and of the
     statistics of the batch normalisation) over the steps, whatever the accuracies. The held-out fold is looked
     at for the progress report only; nothing is chosen by it. With `checkpoint`, weights and optimiser are kept
@@ -77,7 +81,11 @@ def train_network(
     settings = recipe.training
     make_deterministic(settings.seed * 1000 + fold)
     model = build_network(recipe, len(pool.labels))
-    if start is not None:
+    batches = Batches(recipe, pool, fold)
+    if isinstance(start, Outside):
+        seen = [batches.batch(step)[0] for step in range(_START_BATCHES)]
+        begin_with(model, start, recipe, np.concatenate(seen))
+    elif start is not None:
         transfer(model, start, calibration_windows(recipe, pool, fold))
     if settings.freeze:
         freeze(model)
@@ -92,7 +100,6 @@ def train_network(
     variables = [*model.variables, *optimizer.variables, *(average.variables if average else ())]
     variables += rehearsal.variables if rehearsal else []
     step = _restore(checkpoint, identity, variables) if checkpoint else 0
-    batches = Batches(recipe, pool, fold)
     # Built after the student: its random weights are those that it has without teachers.
     ensemble = (
         Teachers(teachers, recipe, len(pool.labels), calibration_windows(recipe, pool, fold))

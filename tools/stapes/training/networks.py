@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from stapes.errors import RecipeError
@@ -34,8 +35,9 @@ def build_network(
     """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or `probabilities`.
 
     A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
-    over frequency; then mean and maximum over time side by side, which lets a short event count as much as a
-    steady sound (of `crnn` instead the last state of a recurrent layer over the rows); then one dense layer.
+    over frequency, or a convolution over all bands; then mean and maximum over time side by side, which lets a
+    short event count as much as a steady sound (of `crnn` instead the last state of a recurrent layer over the
+    rows); then one dense layer.
     With a `batch`, the layers are those that are converted. Raises `RecipeError` when the strides leave no map to pool.
     """
     keras = import_keras()
@@ -57,7 +59,7 @@ def build_network(
         x = layers.Reshape((height, width * channels), name="rows")(x)
         x = recurrent(x, spec, converting=batch is not None)
     else:
-        x = layers.AveragePooling2D((1, width), name="mean_frequency")(x)
+        x = _end_frequency(x, spec)
         mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
         peak = layers.MaxPooling2D((height, 1), name="max_time")(x)
         x = layers.Concatenate(name="mean_and_max")([mean, peak])
@@ -67,6 +69,17 @@ def build_network(
     if probabilities:
         x = layers.Activation(spec.scores, name="probabilities")(x)
     return keras.Model(inputs, x, name=recipe.name)
+
+
+def _end_frequency(x: Any, spec: ModelSpec) -> Any:
+    """[batch, rows, bands, channels] → [batch, rows, 1, channels]."""
+    layers = import_keras().layers
+    width, channels = x.shape[2:]
+    if spec.frequency == "mean":
+        return mean_over_bands()(name="mean_frequency")(x)
+    name = "all_bands"
+    x = layers.Conv2D(channels, (1, width), use_bias=False, name=name)(x)
+    return _relu(_normalize(x, name), name)
 
 
 def _plain(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:
@@ -114,7 +127,7 @@ def _broadcast(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) 
         kernel, strides=stride, padding="same", use_bias=False, name=f"frequency{number}"
     )(x)
     x = _normalize(x, f"frequency{number}")
-    y = layers.AveragePooling2D((1, x.shape[2]), name=f"mean{number}")(x)
+    y = mean_over_bands()(name=f"mean{number}")(x)
     y = layers.DepthwiseConv2D((3, 1), padding="same", use_bias=False, name=f"time{number}")(y)
     y = _relu(_normalize(y, f"time{number}"), f"time{number}")
     y = _relu(_pointwise(y, filters, f"pointwise{number}"), f"pointwise{number}")
@@ -163,6 +176,23 @@ def _normalize(x: Any, name: str) -> Any:
 
 def _relu(x: Any, name: str) -> Any:
     return import_keras().layers.ReLU(name=f"{name}_relu")(x)
+
+
+@cache
+def mean_over_bands() -> Any:
+    """The class of a layer [batch, rows, bands, channels] → [batch, rows, 1, channels]: the mean.
+
+    It becomes MEAN, whose two ends have scales of their own. An AVERAGE_POOL_2D has one scale, and the converter takes
+    that of the means: of the map before, every value above the largest mean would be lost.
+    """
+    keras = import_keras()
+    base: Any = keras.layers.Layer
+
+    class MeanOverBands(base):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return keras.ops.mean(inputs, axis=2, keepdims=True)
+
+    return MeanOverBands
 
 
 def _batch_normalization() -> Any:

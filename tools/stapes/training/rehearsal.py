@@ -20,6 +20,7 @@ import numpy as np
 from stapes.graph.int4 import CLIPS, GREATEST, largest
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
+from stapes.training.networks import mean_over_bands
 
 _LEVELS = 255
 _LEAST = 1e-8
@@ -57,12 +58,11 @@ class Rehearsal:
                 return made.RoundedConvolution(layer, _next(layer), layer in narrow)(x)
             if isinstance(layer, layers.Dense):
                 return rounding(layer.output)(made.RoundedDense(layer)(x))
-            if isinstance(layer, layers.ReLU):
-                # Before a mean it has the mean's scale, as the converter chooses: what is larger is clipped.
-                after = _next(layer)
-                mean = isinstance(after, layers.AveragePooling2D)
-                return rounding(after.output if mean else layer.output)(layer(x))
-            if isinstance(layer, layers.AveragePooling2D):
+            if isinstance(layer, layers.ReLU | mean_over_bands()):
+                return rounding(layer.output)(layer(x))
+            if isinstance(
+                layer, layers.AveragePooling2D
+            ):  # over time; with the scale of the maximum beside it
                 return self._points[-1][1](layer(x))
             return layer(x, **options)
 

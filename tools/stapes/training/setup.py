@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stapes.adopt import Backbone, open_backbone
+from stapes.adopt import Backbone, Outside, open_backbone, open_outside
 from stapes.datasets import Clip, Dataset, open_dataset
 from stapes.recipe import Bundle, Recipe
 from stapes.training.noise import open_noise
@@ -30,7 +30,7 @@ class Setup:
     jobs: int = 1
     """Folds trained at the same time."""
     start: Path | None = None
-    """A bundle whose weights training begins with."""
+    """What training begins with: a bundle, or the .tflite of an outside network."""
     teachers: tuple[Path, ...] = ()
     """Bundles whose networks it learns from."""
     noise: Path | None = None
@@ -48,9 +48,11 @@ class Setup:
         """The recordings of noise, where the recipe uses them."""
         return open_noise(recipe, self.noise)
 
-    def open_start(self) -> Bundle | None:
-        """The bundle that training begins with."""
-        return Bundle.load(self.start) if self.start else None
+    def open_start(self) -> Bundle | Outside | None:
+        """What training begins with; raises `BundleError` and `ModelError`."""
+        if self.start is None:
+            return None
+        return open_outside(self.start) if self.start.suffix == ".tflite" else Bundle.load(self.start)
 
     def open_backbone(self, recipe: Recipe) -> Backbone | None:
         """The network without its classifier, checked against the recipe."""

@@ -16,6 +16,7 @@ from stapes.training.head import untrained_head
 from stapes.training.networks import require_network
 
 _CALIBRATION_WINDOWS = 4
+_LEAST_SPREAD = 1e-4
 
 
 def untrained_network(recipe: Recipe, classes: int, backbone: Path | None = None) -> bytes:
@@ -46,4 +47,10 @@ def _build(recipe: Recipe, classes: int) -> bytes:
 
     shape = (_CALIBRATION_WINDOWS, recipe.window.frames, recipe.frontend.n_mels, 1)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    return quantize(build_network(recipe, classes), recipe, windows)
+    model = build_network(recipe, classes)
+    # Random weights of many layers leave next to nothing of their input, too little for the scale of a softmax's input.
+    spread = float(np.std(model.predict_on_batch(windows)))
+    if 0 < spread < _LEAST_SPREAD:
+        scores = model.layers[-1]
+        scores.kernel.assign(scores.kernel / spread)
+    return quantize(model, recipe, windows)

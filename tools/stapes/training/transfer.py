@@ -1,6 +1,7 @@
-"""Begin from another bundle: its int8 weights, as floats, in a network that can be trained again.
+"""Begin from another bundle, or with the first layers of an outside network: its weights, as floats, in a network that
+can be trained again.
 
-The weights of an int8 network have their batch normalisation folded in. It is taken out again with the
+The weights of a converted network have their batch normalisation folded in. It is taken out again with the
 statistics of training windows: a layer that gives `z + bias` with folded weights gives the same with
 `mean = E[z]`, `variance = Var[z]`, `gamma = sqrt(variance + epsilon)`, `beta = bias + mean`, and a batch of
 training sees normalised values as it would have without the folding.
@@ -11,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from stapes.adopt import Outside
 from stapes.errors import RecipeError
 from stapes.graph import Graph, Op, read_tflite, simplify
 from stapes.int8.recurrent import BIASES, GATES, RECURRENT
-from stapes.recipe import Bundle
+from stapes.recipe import Bundle, Recipe
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
 
@@ -28,9 +29,18 @@ _KINDS = {
 }
 
 
+Start = bytes | Outside
+"""What a network begins with: an int8 network of its architecture, or the first layers of an outside one."""
+
+
 def start_network(bundle: Bundle, fold: int) -> bytes:
     """The bundle's network that left out the same fold, so that no fold meets its own clips; else its only one."""
     return bundle.files.get(f"folds/fold{fold}.tflite", bundle.model)
+
+
+def start_of(start: Bundle | Outside | None, fold: int) -> Start | None:
+    """What the network of `fold` begins with."""
+    return start_network(start, fold) if isinstance(start, Bundle) else start
 
 
 def transfer(model: Any, network: bytes, windows: Float32) -> None:
@@ -66,16 +76,50 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
             if kernel.shape == tuple(layer.kernel.shape):
                 layer.set_weights([kernel, bias])
             continue
-        layer.set_weights([kernel])
-        normalization = next(
-            node.operation for node in layer._outbound_nodes if "norm" in node.operation.name
+        _set_layer(model, layer, kernel, bias, windows)
+
+
+def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -> None:
+    """Put the first layers of an outside network into all of `model` in front of its dense layer, which stays as it is.
+
+    `windows` are normalised windows [n, frames, n_mels, 1] as training sees them, augmented: what the batch
+    normalisation is put back with. The padding along time and the stride of the last layer may differ. Raises
+    `RecipeError` where the layers or the features are others than the recipe's, `ModelError` for a file that is no such
+    network.
+    """
+    outside.check_frontend(recipe)
+    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS][:-1]
+    found = outside.layers(len(layers))
+    wanted = [(_KINDS[type(layer).__name__], tuple(_weights_of(layer).shape)) for layer in layers]
+    given = [(layer.kind, layer.kernel.shape) for layer in found]
+    if given != wanted:
+        raise RecipeError(
+            f"--from {outside.name}: it begins with the layers {_listed(given)}, the recipe's are {_listed(wanted)}",
+            hint="give [model] the architecture and the filters that this network begins with",
         )
-        before = keras.Model(model.input, layer.output)
-        parts = [before(windows[i : i + 100], training=False) for i in range(0, len(windows), 100)]
-        sums = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
-        mean, variance = sums.mean(axis=(0, 1, 2)), sums.var(axis=(0, 1, 2))
-        gamma = np.sqrt(variance + normalization.epsilon)
-        normalization.set_weights([gamma, bias + mean, mean, variance])
+    # Behind the last layer come means and a maximum, which a map with fewer places has too.
+    last = layers.index(next(layer for layer in reversed(layers) if max(layer.kernel.shape[:2]) > 1))
+    strides = [tuple(layer.strides) for layer in layers]
+    if any(strides[i] != found[i].strides for i in range(len(layers)) if i != last):
+        raise RecipeError(
+            f"--from {outside.name}: its layers have the strides {_joined(found)}, the recipe's {_joined(layers)}",
+            hint="give [model] the strides that this network begins with",
+        )
+    for layer, given_layer in zip(layers, found, strict=True):
+        _set_layer(model, layer, given_layer.kernel, given_layer.bias, windows)
+
+
+def _set_layer(model: Any, layer: Any, kernel: Float32, bias: Float32, windows: Float32) -> None:
+    """Folded weights into a convolution and the batch normalisation behind it: see the top of this file."""
+    keras = import_keras()
+    layer.set_weights([kernel])
+    normalization = next(node.operation for node in layer._outbound_nodes if "norm" in node.operation.name)
+    before = keras.Model(model.input, layer.output)
+    parts = [before(windows[i : i + 100], training=False) for i in range(0, len(windows), 100)]
+    sums = np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+    mean, variance = sums.mean(axis=(0, 1, 2)), sums.var(axis=(0, 1, 2))
+    gamma = np.sqrt(variance + normalization.epsilon)
+    normalization.set_weights([gamma, bias + mean, mean, variance])
 
 
 def freeze(model: Any) -> None:
@@ -89,13 +133,13 @@ def _kernel(graph: Graph, op: Op) -> Float32:
     [in, 4 * units] of an LSTM."""
     if op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
         return np.ascontiguousarray(_gates(graph, op, 1).T)
-    weights = _real(graph, op.inputs[1])
+    weights = graph.tensor(op.inputs[1]).real_values()
     return np.ascontiguousarray(weights.transpose(1, 2, 3, 0) if weights.ndim == 4 else weights.T)
 
 
 def _gates(graph: Graph, op: Op, first: int) -> Float32:
     """Weights or biases of the gates of an LSTM, in the order that Keras has too."""
-    return np.concatenate([_real(graph, op.inputs[first + gate]) for gate in range(len(GATES))])
+    return np.concatenate([graph.tensor(op.inputs[first + gate]).real_values() for gate in range(len(GATES))])
 
 
 def _weights_of(layer: Any) -> Any:
@@ -105,21 +149,12 @@ def _weights_of(layer: Any) -> Any:
 def _bias(graph: Graph, op: Op) -> Float32:
     if len(op.inputs) < 3 or op.inputs[2] < 0:
         return np.zeros(graph.tensor(op.outputs[0]).shape[-1], dtype=np.float32)
-    return _real(graph, op.inputs[2])
-
-
-def _real(graph: Graph, index: int) -> Float32:
-    """The real values of a constant, float32 of its shape."""
-    tensor = graph.tensor(index)
-    assert tensor.data is not None and tensor.quantization is not None, tensor.name
-    scale: npt.NDArray[np.float32] = tensor.quantization.scale
-    if len(scale) > 1:
-        shape = [1] * len(tensor.shape)
-        shape[tensor.quantization.axis or 0] = len(scale)
-        scale = scale.reshape(shape)
-    real: Float32 = (tensor.data.astype(np.float32) * scale).astype(np.float32)
-    return real
+    return graph.tensor(op.inputs[2]).real_values()
 
 
 def _listed(layers: list[tuple[str, tuple[int, ...]]]) -> str:
     return ", ".join(f"{kind} {'x'.join(map(str, shape))}" for kind, shape in layers)
+
+
+def _joined(layers: Any) -> str:
+    return ", ".join("x".join(map(str, layer.strides)) for layer in layers)

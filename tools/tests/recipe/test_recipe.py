@@ -92,6 +92,10 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         ('name = "x"\n[budget]\nram = "64 kB"', "budget.ram: "),
         ('name = "x"\n[budget]\nram = 65536', "budget.ram: "),
         ('name = "x"\n[budget]\ncpu = 1.5', "budget.cpu: "),
+        (
+            'name = "x"\n[model]\narchitecture = "crnn"\nfrequency = "conv"',
+            'frequency = "conv" is for plain_cnn',
+        ),
         ('name = "x"\nname = "y"', "is not TOML"),
     ],
 )
@@ -119,8 +123,11 @@ def test_a_budget_is_read_and_changes_no_hash(tmp_path: Path) -> None:
 def test_later_options_are_written_where_they_are_used_only() -> None:
     plain = Recipe(name="x")
     assert {"silence", "noise_sampled"}.isdisjoint(plain.model_dump(mode="json")["training"])
-    used = Recipe.model_validate({"name": "x", "training": {"silence": 0.1, "noise_sampled": 0.2}})
+    assert "frequency" not in plain.model_dump(mode="json")["model"]
+    training = {"silence": 0.1, "noise_sampled": 0.2}
+    used = Recipe.model_validate({"name": "x", "training": training, "model": {"frequency": "conv"}})
     written = used.model_dump(mode="json")
+    assert written["model"]["frequency"] == "conv"
     assert (written["training"]["silence"], written["training"]["noise_sampled"]) == (0.1, 0.2)
     assert Recipe.model_validate(written, strict=False) == used
 

@@ -24,6 +24,15 @@ TELNET = bytes([255, 253, 0, 255, 251, 1, 255, 251, 3, 255, 252, 34])
 WRONG = os.environ.get("FAKE_RENODE", "")
 
 
+QUANTA = {"1.13.2.5": "", "1.15.3.20210": '"0.000001"', "1.16.1.12345": '"0.0001"'}
+COMPLAINT = "cpu: CPU abort [PC=0xFFFFFFFE]: Trying to execute code outside RAM or ROM at 0xFFFFFFFE."
+
+
+def release() -> str:
+    """The version that is played."""
+    return {"old": "1.13.2.5", "1.16": "1.16.1.12345"}.get(WRONG, "1.15.3.20210")
+
+
 class RefusedError(Exception):
     """A command that the real one would answer in red."""
 
@@ -38,6 +47,7 @@ class Emulation:
         self.reset = ""
         self.listener: socket.socket | None = None
         self.connected = False
+        self.gdb = ""
 
     def execute(self, command: str) -> list[str]:
         """What the monitor prints; `RefusedError` with what it prints in red."""
@@ -51,10 +61,8 @@ class Emulation:
             case ["echo", text]:
                 return [text.strip('"')]
             case ["version"]:
-                release = "1.13.2.5" if WRONG == "old" else "1.15.3.20210"
-                return (
-                    [] if WRONG == "versionless" else [f"Renode, version {release} (abcdef01-202409190922)"]
-                )
+                told = f"Renode, version {release()} (abcdef01-202409190922)"
+                return [] if WRONG == "versionless" else [told]
             case ["include", path]:
                 if "namespace Antmicro.Renode." not in Path(self.path(command, path)).read_text():
                     raise self.failed(command, "Could not compile assembly")
@@ -62,23 +70,32 @@ class Emulation:
                 self.prompt = name.strip('"')
             case ["machine", "LoadPlatformDescription", path]:
                 text = Path(self.path(command, path)).read_text()
-                if 'using "platforms/' not in text and "cpu: CPU." not in text:
+                if "cpu: CPU." not in text:
                     raise self.failed(command, "Error E07: Could not resolve 'using'.")
-            case ["emulation", "SetGlobalQuantum", '"0.000001"']:
+            case ["logFile", path, "true"]:
+                complains = f"12:00:00.0000 [INFO] cpu: started\n12:00:00.0001 [ERROR] {COMPLAINT}\n"
+                Path(path.removeprefix("@").replace("\\ ", " ")).write_text(
+                    complains if WRONG == "complains" else ""
+                )
+            case ["emulation", "SetGlobalQuantum", quantum] if quantum == QUANTA[release()]:
                 pass
+            case ["machine", "StartGdbServer", port]:
+                self.gdb = port
             case ["sysbus", "LoadELF", path]:
                 self.image = self.path(command, path)
             case ["macro", "reset", script]:
                 self.reset = script
             case ["emulation", "CreateServerSocketTerminal", port, '"line"', "false"]:
                 self.listen(command, int(port))
-            case ["connector", "Connect", uart, "line"] if uart.startswith("sysbus."):
+            case ["connector", "Connect", uart, '"line"'] if uart.startswith("sysbus."):
                 self.connected = True
             case ["start"]:
                 threading.Thread(target=self.run, daemon=True).start()
                 return ["Starting emulation..."]
             case ["sysbus.cpu", "ExecutedInstructions"]:
                 return ["0x00000000000F4240"] if WRONG != "countless" else []
+            case ["wish"]:
+                print("granted", file=sys.stderr, flush=True)
             case _:
                 raise RefusedError(f"No such command or device: {words[0]}")
         return []
@@ -126,7 +143,8 @@ class Emulation:
 
         threading.Thread(target=send, daemon=True).start()
         while data := client.recv(4096):
-            os.write(line, data)
+            if WRONG != "complains":
+                os.write(line, data)
 
 
 def starts(*, one_more: bool = False) -> int:
@@ -166,6 +184,9 @@ def talk(connection: socket.socket, injected: list[str]) -> None:
 def main(arguments: list[str]) -> int:
     if "FAKE_RENODE_STATE" in os.environ:
         starts(one_more=True)
+    if WRONG == "dies at once":
+        print("Fatal error:\nSystem.DllNotFoundException: libfoo.so", file=sys.stderr)
+        return 134
     if arguments == ["--version"]:
         print(
             "Renode v1.15.3.20210\n  build: abcdef01-202409190922\n  build type: Release\n  runtime: .NET 6.0"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import socket
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,12 +22,21 @@ from small_bundle import make_small_bundle
 from stapes.check import check_bundle, select_clips
 from stapes.codegen import Generated, generate
 from stapes.device import Prepared, connect
-from stapes.errors import TargetError, ToolError
+from stapes.errors import LinkError, TargetError, ToolError
 from stapes.firmware import BuildResult, build_firmware, find_program, find_tools, firmware_dir
 from stapes.firmware.boards import all_boards
 from stapes.link import Client, Hello
+from stapes.link.messages import Message
 from stapes.recipe import Bundle
-from stapes.targets import board_for_target, counts_instructions, open_target, renode, require_target
+from stapes.targets import (
+    board_for_target,
+    counts_instructions,
+    longest_wait,
+    open_target,
+    renode,
+    repeat_after,
+    require_target,
+)
 
 TARGET = "renode:stm32f4_discovery"
 FAKE = Path(__file__).with_name("fake_renode.py")
@@ -154,7 +165,7 @@ def test_an_interrupt_while_starting_leaves_nothing(
         raise KeyboardInterrupt
 
     fake("")
-    monkeypatch.setattr(renode, "_require_version", interrupt)
+    monkeypatch.setattr(renode, "_version", interrupt)
     with pytest.raises(KeyboardInterrupt), open_target(TARGET, program.elf):
         pass
 
@@ -172,7 +183,7 @@ def test_an_interrupt_while_starting_leaves_nothing(
             "refuse:LoadELF",
             r"Renode refused line 7 of stapes.resc \(`sysbus LoadELF \$elf`\): Parameters did not match",
         ),
-        ("refuse:connector", r"line 12 of stapes.resc \(`connector Connect \$uart line`\)"),
+        ("refuse:connector", r"line 12 of stapes.resc \(`connector Connect \$uart \$line`\)"),
         ("mute", "monitor gave no prompt within"),
         ("stuck", r"monitor did not answer `sysbus LoadELF @\S+` within"),
         ("dies later", r"the target ended \(renode, status -9: System.OutOfMemoryException"),
@@ -261,6 +272,96 @@ def test_no_count_is_an_error(program: BuildResult, fake: Fake) -> None:
             stream.monitor.instructions()
 
 
+def test_the_quantum_follows_the_version(program: BuildResult, fake: Fake) -> None:
+    fake("1.16")
+    with open_target(TARGET, program.elf) as stream:
+        assert Client(stream).hello().build_id == program.build_id
+
+
+def test_its_log_is_kept_and_its_first_error_told(program: BuildResult, fake: Fake) -> None:
+    fake("complains")
+    with (
+        pytest.raises(
+            LinkError, match=r"no answer to HELLO .*; Renode says: cpu: CPU abort \[PC=0xFFFFFFFE\]"
+        ) as error,
+        open_target(TARGET, program.elf) as stream,
+    ):
+        Client(stream, hello_timeout=0.2).hello()
+    kept = program.elf.with_name("renode.log")
+    assert str(kept) in error.value.hint and "\n" not in error.value.message
+    assert "cpu: started" in kept.read_text()
+
+
+def test_wishes_are_granted_before_the_start(program: BuildResult, fake: Fake) -> None:
+    fake("")
+    token = renode.WISHES.set(renode.Wishes(gdb=3333, commands=("wish", "wish")))
+    try:
+        with open_target(TARGET, program.elf) as stream:
+            assert isinstance(stream, renode.RenodeStream)
+            assert Client(stream).hello().build_id == program.build_id
+            assert longest_wait(TARGET) > 3600.0
+        renode.WISHES.set(renode.Wishes(commands=("frobnicate it",)))
+        with (
+            pytest.raises(TargetError, match="refused `frobnicate it`: No such command") as error,
+            open_target(TARGET, program.elf),
+        ):
+            pass
+        assert "--renode" in error.value.hint
+    finally:
+        renode.WISHES.reset(token)
+
+
+def test_wishes_are_for_renode(run_stapes: Callable[..., tuple[int, str]]) -> None:
+    code, said = run_stapes("check", "models/esc10-nano", "--gdb", "3333")
+    assert code == 2 and "only with --target renode:PLATFORM" in said
+
+
+def test_no_request_is_repeated_early(
+    program: BuildResult, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert repeat_after("qemu:netduinoplus2") is repeat_after("host") is None
+    fake("")
+    with open_target(TARGET, program.elf) as stream:
+        client = Client(stream, repeat_after=repeat_after(TARGET))
+        client.hello()
+        write, sent = stream.write, []
+        monkeypatch.setattr(stream, "write", lambda data: sent.append(time.monotonic()))
+        with pytest.raises(LinkError, match="no answer to STATS"):
+            client._request(Message.STATS, timeout=3.0)  # the usual wait is over after less than 0.1 s
+        assert len(sent) == 1
+        monkeypatch.setattr(stream, "write", write)
+        client.hello()
+
+
+def test_one_that_runs_already_is_attached_to(
+    program: BuildResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STAPES_RENODE", str(tmp_path / "absent"))
+    find_program.cache_clear()
+    with open_target("host", program.elf) as device, socket.create_server(("127.0.0.1", 0)) as server:
+        target = f"{TARGET}@{server.getsockname()[1]}"
+        assert board_for_target(target) == "stm32f4_discovery" and counts_instructions(target)
+
+        def carry() -> None:
+            connection, _ = server.accept()
+            with connection:
+                device.timeout = 5.0
+                device.write(connection.recv(4096))
+                connection.sendall(device.read(4096))
+                connection.recv(1)  # until the other end has gone
+
+        carrier = threading.Thread(target=carry)
+        carrier.start()
+        with open_target(target) as stream:
+            assert Client(stream).hello().build_id == program.build_id
+        carrier.join()
+    find_program.cache_clear()
+    with pytest.raises(TargetError, match="nobody listens on port"), open_target(target):
+        pass
+    with pytest.raises(TargetError, match="no port: 'x'"), open_target(f"{TARGET}@x"):
+        pass
+
+
 def test_names() -> None:
     assert board_for_target(TARGET) == "stm32f4_discovery"
     assert counts_instructions(TARGET)
@@ -294,8 +395,7 @@ def test_boards_and_platforms_name_each_other() -> None:
 
 
 REPL_LINE = re.compile(
-    r"""using\ "(platforms/(boards|cpus)/\w+\.repl)"       # another description
-    |\w+:(\ (\w+\.)?\w+\ )?(\ ?@\ .+)?                  # an entry, new or added to, with its place
+    r"""\w+:(\ (\w+\.)?\w+\ )?(\ ?@\ .+)?                  # an entry, new or added to, with its place
     |\ {4}(\w+:\ .+|init:|[\w\[\], -]*->\ \S+)             # an attribute
     |\ {8}\S.*|\ {4}\}                                    # a line of init, or of many places
     |//\ .*|""",
@@ -309,8 +409,10 @@ def test_every_platform_has_its_description(name: str) -> None:
     for line in text.splitlines():
         assert REPL_LINE.fullmatch(line), line
     mips = int(text.split("PerformanceInMips: ")[1].split()[0])
-    if "frequency: " in text:  # of what counts cycles: it must count instructions
-        assert int(text.split("frequency: ")[1].split()[0]) == 1_000_000 * mips
+    if counter := re.search(
+        r"\n(?:dwt|timer2): .*\n    frequency: (\d+)\n", text
+    ):  # it must count instructions
+        assert int(counter[1]) == 1_000_000 * mips
     else:
         assert "ExecutedInstructions" in text
     models = re.findall(r": Stapes\.(\w+) @", text)
@@ -372,3 +474,15 @@ def test_doctor_knows_its_version(fake: Fake) -> None:
     status = next(status for status in find_tools() if status.tool.name == "renode")
     assert status.found
     assert status.version == "1.15.3.20210"
+
+
+def test_doctor_tells_one_that_does_not_start(
+    fake: Fake, run_stapes: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    fake("dies at once")
+    code, said = run_stapes("doctor", "--json", str(tmp_path / "doctor.json"))
+    tools = json.loads((tmp_path / "doctor.json").read_text())["tools"]
+    told = next(tool for tool in tools if tool["name"] == "renode")
+    assert code == 0 and not told["found"]
+    assert told["problem"] == "does not start: status 134: System.DllNotFoundException: libfoo.so"
+    assert "does not" in said

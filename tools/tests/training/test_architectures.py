@@ -21,6 +21,8 @@ FRAMES, BANDS = 63, 20
 MODELS = {
     "plain": {"architecture": "plain_cnn"},
     "plain, sliding": {"architecture": "plain_cnn", "time_padding": "valid"},
+    "all bands": {"frequency": "conv"},
+    "all bands, sliding": {"frequency": "conv", "time_padding": "valid"},
     "separable": {"architecture": "ds_cnn"},
     "separable, sliding": {"architecture": "ds_cnn", "time_padding": "valid"},
     "residual": {"architecture": "res_ds_cnn", "filters": (8, 12, 12), "strides": (2, 2, 1)},
