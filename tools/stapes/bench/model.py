@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,11 @@ class CycleEstimate:
         """Of one window."""
         assert self.bench.cycles is not None
         return self.bench.cycles
+
+    @property
+    def uncounted(self) -> ModelBench:
+        """All of `bench` that is not estimated."""
+        return replace(self.bench, cycles=None, layer_cycles=())
 
     def as_json(self) -> dict[str, Any]:
         """The key `estimate` of `stapes bench --json`."""

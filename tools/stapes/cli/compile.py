@@ -102,8 +102,13 @@ def _explain(plan: Plan) -> None:
 def bench(
     model: ModelArgument,
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT")
-    ] = "host",
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="T",
+            help="host, qemu:MACHINE or board:NAME@PORT; host by default, none with --cycles.",
+        ),
+    ] = None,
     inputs: Annotated[int, typer.Option("--inputs", min=1, metavar="N", help="Random windows to run.")] = 200,
     cycles: Annotated[
         str,
@@ -116,15 +121,18 @@ def bench(
     from stapes.bench.model import bench_model, estimate_cycles
 
     data, hop = read_model(model)
-    directory, estimate = out / model.stem, None
+    where = out / model.stem
+    estimate = None
+    if target is None and not cycles:
+        target = "host"
     with progress_bar() as progress:
         if cycles:
-            estimate = estimate_cycles(
-                data, cycles, directory / "cycles", name=model.name, hop=hop, progress=progress
+            estimate = estimate_cycles(data, cycles, where, name=model.name, hop=hop, progress=progress)
+            result = estimate.uncounted
+        if target is not None:
+            result = bench_model(
+                data, target, where, name=model.name, hop=hop, inputs=inputs, progress=progress
             )
-        result = bench_model(
-            data, target, directory, name=model.name, hop=hop, inputs=inputs, progress=progress
-        )
     _print_bench(result, estimate)
     values = {"target": target, **result.as_json()}
     save_json(json, {**values, "estimate": estimate.as_json()} if estimate else values)
