@@ -7,7 +7,7 @@
  *   S  every sum from the lowest to the highest through a kernel's requantisation: sums are biases
  *   T  the engine's schedule with kernels that only look at which rows they get
  *   X  exponentials of a softmax
- *   Y  reciprocals of a softmax
+ *   Y  reciprocals or logarithms of a softmax's sums
  *   E  an input row for the network as it is; behind a window's last the CRCs of all rows of each layer */
 #include "prove.h"
 #include "crc32.h"
@@ -231,6 +231,12 @@ static uint32_t make_sweep(sweep_t *s, uint32_t index, family_t family, uint32_t
     }
     stapes_requantize_t *q = &s->copy.parameters.requantize;
     stapes_depthwise_conv_2d_t *d = &s->copy.parameters.depthwise;
+#if STAPES_MVE
+    if (family == DEPTHWISE && d->kernel_height > 4u) {
+        /* Such kernels run through one loop over taps, whose number is no constant: fewer are sooner done. */
+        d->kernel_width = 1;
+    }
+#endif
     const uint32_t height = family == DEPTHWISE ? d->kernel_height : 1u;
     const uint32_t taps = family == DEPTHWISE ? height * d->kernel_width : 4u;
     const uint32_t width = family == DEPTHWISE ? d->kernel_width : 1u;
@@ -668,35 +674,53 @@ static void run_schedule(void) {
 #undef stapes_softmax
 #undef stapes_log_softmax
 
-/* Of `count` differences from the greatest input, from 0 down, the exponentials; -1 where there is none. */
+/* Of `count` differences from the greatest input, from 0 down, the exponentials; -1 where there is none.
+ * Behind them a LOG_SOFTMAX has its way back from exponentials to differences. */
 static void exponentials(void) {
-    const stapes_softmax_t *p = stapes_app_model.layers[get(2)].parameters;
+    const uint32_t is_log = get(1);
+    const void *parameters = stapes_app_model.layers[get(2)].parameters;
     const int32_t count = (int32_t)get(4);
-    begin_answer(0, 4u * (size_t)count);
+    stapes_log_softmax_t p = {0};
+    uint8_t four[4];
+    if (is_log != 0u) {
+        p = *(const stapes_log_softmax_t *)parameters;
+    } else {
+        const stapes_softmax_t *q = parameters;
+        p.multiplier = q->multiplier;
+        p.shift = q->shift;
+        p.minimum_difference = q->minimum_difference;
+    }
+    begin_answer(0, 4u * (size_t)count + 8u);
     for (int32_t i = 0; i > -count; i--) {
-        uint8_t four[4];
-        const int exists = i >= p->minimum_difference;
-        put(four, exists ? (uint32_t)exp_negative(stapes_multiply(i, p->multiplier, p->shift)) : UINT32_MAX);
+        const int exists = i >= p.minimum_difference;
+        put(four, exists ? (uint32_t)exp_negative(stapes_multiply(i, p.multiplier, p.shift)) : UINT32_MAX);
         board_write(four, sizeof four);
     }
+    put(four, (uint32_t)p.reverse_multiplier);
+    board_write(four, sizeof four);
+    put(four, (uint32_t)(int32_t)p.reverse_shift);
+    board_write(four, sizeof four);
 }
 
-/* Of `count` sums the reciprocals: that of the first, then by how much each is less than the one before (16
- * bits; where they are too few, all are 0xffff). */
-static void reciprocals(void) {
+/* Of `count` sums of exponentials the reciprocals or the logarithms: that of the first, then by how much each
+ * is more than the one before (16 bits; -32768 where they are too few). */
+static void of_sums(void) {
     static uint8_t piece[2u * 128u];
-    const uint32_t first = get(4), count = get(4);
-    uint32_t filled = 0, before = 0;
+    const uint32_t is_log = get(1), first = get(4), count = get(4);
+    uint32_t filled = 0;
+    int32_t before = 0;
     begin_answer(0, 2u * (size_t)count + 2u);
     for (uint32_t sum = first; sum - first < count; sum++) {
         const uint32_t fraction = (sum << leading_zeros(sum)) - 0x80000000u;
-        const uint32_t value = (uint32_t)reciprocal((int32_t)fraction), less = before - value;
+        const int32_t value = is_log != 0u ? logarithm((int32_t)sum) : reciprocal((int32_t)fraction);
+        const int32_t more = value - before;
         if (sum == first) {
-            put(piece, value);
+            put(piece, (uint32_t)value);
             filled = 4;
         } else {
-            piece[filled++] = less > 0xffffu ? 0xffu : (uint8_t)less;
-            piece[filled++] = less > 0xffffu ? 0xffu : (uint8_t)(less >> 8);
+            const uint32_t half = more == (int16_t)more ? (uint32_t)more : 0x8000u;
+            piece[filled++] = (uint8_t)half;
+            piece[filled++] = (uint8_t)(half >> 8);
         }
         before = value;
         if (filled == sizeof piece) {
@@ -755,7 +779,7 @@ static void serve(uint8_t letter) {
     } else if (letter == 'X') {
         exponentials();
     } else if (letter == 'Y') {
-        reciprocals();
+        of_sums();
     } else if (letter == 'E') {
         push_row();
     } else {

@@ -1,5 +1,6 @@
 """The front end in C equals the one in Python in every bit, whatever the chunks."""
 
+import math
 import subprocess
 from pathlib import Path
 
@@ -114,6 +115,37 @@ def test_without_a_long_multiply(name: str, tmp_path: Path) -> None:
     for pcm in extremes(6000).values():
         expected = FixedFrontend(built.spec).features(pcm, built.output)
         np.testing.assert_array_equal(built.run(pcm, 0), expected)
+
+
+def test_roots_of_magnitudes_are_exact(tmp_path: Path) -> None:
+    """Of squares and their neighbours, where a root is off if anywhere, and of the ends of each half."""
+    random = np.random.default_rng(7)
+    roots = [1 << 31, (1 << 32) - 1, *(int(root) for root in random.integers(1 << 31, 1 << 32, 20000))]
+    uppers = [1 << 30, (1 << 32) - 1, *(int(root) ** 2 for root in random.integers(1 << 15, 1 << 16, 5000))]
+    values = {root * root + off for root in roots for off in (-1, 0, 1, 2 * root)}
+    values |= {
+        (upper + off) << 32 | low for upper in uppers for off in (-1, 0, 1) for low in (0, 1, (1 << 32) - 1)
+    }
+    asked = np.array(sorted(value for value in values if 1 << 62 <= value < 1 << 64), np.uint64)
+    source = tmp_path / "main.c"
+    source.write_text(
+        """#include <stdio.h>
+        #include "frontend_magnitude.c"
+        int main(void) {
+            uint64_t value;
+            while (fread(&value, sizeof value, 1, stdin) == 1) {
+                const uint32_t root = root_of(value);
+                fwrite(&root, sizeof root, 1, stdout);
+            }
+            return 0;
+        }"""
+    )
+    program = tmp_path / "roots"
+    subprocess.run(
+        ["cc", "-O1", *WARNINGS, f"-I{ROOT / 'runtime/src'}", str(source), "-o", str(program)], check=True
+    )
+    found = subprocess.run([program], input=asked.tobytes(), capture_output=True, check=True).stdout
+    assert np.frombuffer(found, np.uint32).tolist() == [math.isqrt(value) for value in asked.tolist()]
 
 
 def test_bad_arguments_are_refused(tmp_path: Path) -> None:

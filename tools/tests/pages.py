@@ -15,6 +15,9 @@ NEEDS_A_BOARD = ("stapes flash", "stapes record", "--target board:")
 WAITS = ("stapes review",)
 """What runs until Ctrl-C; tools/tests/review runs it."""
 
+CHATTER = re.compile(r"oneDNN|absl|XNNPACK|cpu_feature_guard|^[IWE]0000 |Warning:", re.MULTILINE)
+"""What TensorFlow and Python's warnings put on a terminal that they were not asked for."""
+
 
 def commands(page: str) -> list[list[str]]:
     """Arguments of `stapes` of every indented command but those that need a board or wait; fenced ones are none."""
@@ -31,7 +34,7 @@ def without_stapes(cache: Path) -> dict[str, str]:
 
 
 def run(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> None:
-    """One command in `directory`; it must not fail."""
+    """One command in `directory`; it must not fail, and no library may talk in between."""
     done = subprocess.run(
         [sys.executable, "-m", "stapes", *arguments],
         cwd=directory,
@@ -41,3 +44,4 @@ def run(arguments: list[str], directory: Path, environment: Mapping[str, str]) -
         timeout=500,
     )
     assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    assert not CHATTER.search(done.stdout + done.stderr), done.stderr

@@ -14,7 +14,7 @@ from stapes.adopt.torchaudio import TABLES, from_torchaudio
 from stapes.errors import RecipeError
 from stapes.files import read_file
 from stapes.recipe import MICRO, Bundle, FrontendSpec, Recipe
-from stapes.recipe.recipe import explain
+from stapes.recipe.recipe import Normalization, explain
 
 _MOST_BYTES = 1 << 20
 
@@ -69,6 +69,9 @@ _KNOWN = {
     "kws": "kws: training scaled every clip so that its largest sample is 1, which a device that listens cannot do: "
     "quiet sounds stay quiet; record at a level that uses the range",
 }
+
+_OF_A_RECIPE = ("name", "model", "training", "budget")
+"""What a whole recipe has besides the sections below."""
 
 _SECTIONS = ("frontend", "normalization", "window", "decision", "live", "dataset")
 
@@ -161,7 +164,7 @@ def _of_file(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     # A whole recipe is a file of settings too; how another network was trained does not matter.
     sections = {key: value for key, value in read.items() if key in _SECTIONS}
     tables = {key: value for key, value in read.items() if key in TABLES}
-    unknown = [key for key in read if key not in (*_SECTIONS, *TABLES, "name", "model", "training", "budget")]
+    unknown = [key for key in read if key not in (*_SECTIONS, *TABLES, *_OF_A_RECIPE)]
     wrong = [key for key, value in {**sections, **tables}.items() if not isinstance(value, dict)]
     if unknown or wrong:
         raise RecipeError(
@@ -169,6 +172,9 @@ def _of_file(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
             hint=f"the sections are {', '.join(_SECTIONS)}, torchaudio's {', '.join(TABLES)}",
         )
     if not tables:
+        if any(key in read for key in _OF_A_RECIPE):
+            # What a recipe leaves out is what it means when `stapes train` reads it.
+            sections["normalization"] = {**Normalization().model_dump(), **sections.get("normalization", {})}
         return sections, []
     if "frontend" in sections:
         raise RecipeError(

@@ -95,6 +95,7 @@ def evaluate_bundle(
         reference = Reference(candidate)
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         clips = opened.clips(fold)
+        progress("building", len(seen), opened.total)
         with (
             _firmware(candidate, directory / _build_of(bundle, fold)) as client,
             worked_ahead(partial(_expected, reference), clips) as references,
@@ -168,6 +169,7 @@ def evaluate_robustness(
     for fold in opened.folds:
         candidate = opened.bundle(fold)
         reference = Reference(candidate)
+        progress("building", done, total)
         scale = reference.graph.tensor(reference.graph.outputs[0]).scale
         with _firmware(candidate, directory / _build_of(bundle, fold)) as client:
             hits = dict.fromkeys(right, 0)

@@ -82,6 +82,9 @@ def sweep(
         f"trials are judged by fold {base.dataset.test_fold}; fold {asked.dataset.test_fold} stays unseen"
     )
 
+    if asked.model.architecture != "forest":
+        console.print(f"what TensorFlow says goes to {out / 'trial-*/foldN.log'}", soft_wrap=True)
+
     def tell(number: int, changed: dict[str, Any], score: float | None) -> None:
         verdict = "refused" if score is None else f"{score:.1%}"
         values = ", ".join(f"{key} = {value}" for key, value in changed.items())

@@ -214,14 +214,14 @@ class _Run:
             console.print(f"{self.path.name} now")
         if recipe.model.architecture != "forest":
             console.print(f"what TensorFlow says goes to {work / 'foldN.log'}", soft_wrap=True)
-        with _bars() as bars:
+        with _bars(recipe.training.steps) as bars:
             pool, results = train_folds(
                 recipe,
                 setup,
                 work,
                 features=bars.features,
                 progress=bars.training,
-                finished=_say_fold,
+                finished=bars.finished,
             )
         metrics = metrics_of(recipe, results, pool.content, pool.labels)
         if start := setup.open_start():
@@ -309,15 +309,24 @@ def _say_fold(result: FoldResult) -> None:
     )
 
 
+def _name(fold: int) -> str:
+    return f"fold {fold}" if fold else "all recordings"
+
+
 class _Bars:
     """What `train_folds` calls back; one bar for the features, one a fold."""
 
-    def __init__(self, features: Progress, training: Callable[[Report], None]) -> None:
-        self.features, self.training = features, training
+    def __init__(
+        self,
+        features: Progress,
+        training: Callable[[Report], None],
+        finished: Callable[[FoldResult], None],
+    ) -> None:
+        self.features, self.training, self.finished = features, training, finished
 
 
 @contextmanager
-def _bars() -> Iterator[_Bars]:
+def _bars(steps: int) -> Iterator[_Bars]:
     with progress_bars() as update:
         estimates: dict[int, str] = {}
 
@@ -325,10 +334,21 @@ def _bars() -> Iterator[_Bars]:
             update(what, what, done, total)
 
         def training(report: Report) -> None:
-            name = f"fold {report.fold}" if report.fold else "all recordings"
+            name = _name(report.fold)
+            if not report.step:
+                update(name, f"{name}: begins", 0, 0)
+                return
             if report.held_out is not None:
                 estimates[report.fold] = f", {report.held_out:.0%} of held-out clips so far"
             text = f"{name}: loss {report.loss:.3f}{estimates.get(report.fold, '')}"
-            update(name, text, report.step, report.steps)
+            if report.step == report.steps:
+                update(name, f"{text}; quantising", 0, 0)
+            else:
+                update(name, text, report.step, report.steps)
 
-        yield _Bars(features, training)
+        def finished(result: FoldResult) -> None:
+            name = _name(result.fold)
+            update(name, name, steps, steps)
+            _say_fold(result)
+
+        yield _Bars(features, training, finished)

@@ -83,9 +83,9 @@ PUBLISHED = (
 )
 
 _OWN = {
-    "folders": "Own recordings, one folder a label",
-    "csv": "Own recordings, listed in a table",
-    "audacity": "Own recordings with Audacity label tracks",
+    "folders": "one folder a label",
+    "csv": "listed in a table",
+    "audacity": "with Audacity label tracks",
 }
 
 
@@ -100,8 +100,8 @@ def published(name: str) -> Published:
     )
 
 
-def describe(spec: DatasetSpec) -> str:
-    """What a model card says of the data: origin, licence, division; one paragraph."""
+def describe(spec: DatasetSpec, folds: int) -> str:
+    """What a model card says of the data: origin, licence, division into `folds` (of own recordings); one paragraph."""
     if spec.kind == "synthetic":
         return "Sounds made by arithmetic (`stapes.datasets.synthetic_clips`): for tests, not for use."
     if spec.kind in _OWN:
@@ -110,7 +110,10 @@ def describe(spec: DatasetSpec) -> str:
             if spec.split == "recording"
             else "folds are stretches of time of the same recordings, so the figures are optimistic"
         )
-        return f"{_OWN[spec.kind]}, divided into {spec.folds} folds; {rule}."
+        whose = spec.credits or "Own recordings."
+        return (
+            f"{whose} They are {_OWN[spec.kind]}, in {folds} folds; {rule}. They are not part of this bundle."
+        )
     source = next(item for item in PUBLISHED if item.kind == spec.kind)
     title = "ESC-10, part of ESC-50" if spec.kind == "esc50" and spec.subset == "esc10" else source.title
     return (

@@ -65,6 +65,11 @@ def effective_scales(
     return np.float64(input_scale) * filter_scales.astype(np.float64) / np.float64(output_scale)
 
 
+def bit_length(x: IntArray) -> npt.NDArray[np.int64]:
+    """Bits of each value from 0 to 2^53."""
+    return np.frexp(x.astype(np.float64))[1].astype(np.int64)
+
+
 def wrap_int32(x: IntArray) -> npt.NDArray[np.int64]:
     """`x` modulo 2^32 as a signed 32-bit value, in int64."""
     return x.astype(np.int64).astype(np.int32).astype(np.int64)

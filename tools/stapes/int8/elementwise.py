@@ -16,6 +16,7 @@ from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     activation_range,
+    bit_length,
     limits_of,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
@@ -139,8 +140,7 @@ def div(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     multiplier, shift = quotient_constants(graph, op)
     table = reciprocals(right)[inputs[1].astype(np.int64) + 128]
     dividend = (inputs[0].astype(np.int64) - left.zero_point) * table[..., 2]
-    bits = np.vectorize(int.bit_length, otypes=[np.int64])
-    headroom = 31 - bits(np.where(dividend < 0, ~dividend, dividend))
+    headroom = 31 - bit_length(np.where(dividend < 0, ~dividend, dividend))
     quotient = saturating_rounding_doubling_high_mul(dividend << headroom, table[..., 0])
     total = table[..., 1] + headroom - shift
     high = saturating_rounding_doubling_high_mul(quotient, multiplier)
@@ -378,7 +378,7 @@ def softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     values = inputs[0].astype(np.int64)
     exponentials = constants.exponentials.astype(np.int64)[values.max(axis=-1, keepdims=True) - values]
     total = rounding_divide_by_pot(exponentials, 12).sum(axis=-1, keepdims=True)  # Q12
-    headroom = 32 - np.vectorize(int.bit_length, otypes=[np.int64])(total)
+    headroom = 32 - bit_length(total)
     reciprocal = one_over_one_plus_x((total << headroom) - (1 << 31))
     product = saturating_rounding_doubling_high_mul(exponentials, reciprocal)
     scaled = rounding_divide_by_pot(product, 12 - headroom + 31 - 8)

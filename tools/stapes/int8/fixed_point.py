@@ -15,6 +15,7 @@ from stapes.int8.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     IntArray,
+    bit_length,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
@@ -89,11 +90,10 @@ def log_of_sum(x: Fixed) -> Fixed:
     """log(x) in Q5 of x ≥ 1 in Q12 (`log_x_for_x_greater_than_or_equal_to_1`)."""
     mul = saturating_rounding_doubling_high_mul
     root_half, fourth_root_half, quarter = 1518500250, 1805811301, 1 << 23
-    bits = np.vectorize(int.bit_length, otypes=[np.int64])
-    headroom = 32 - bits(x)
+    headroom = 32 - bit_length(x)
     first = shift_left_saturating(mul(_shifted(x, headroom - 1), root_half), 1)
     first_power = ((12 - headroom) << 25) + quarter
-    other_headroom = 31 - bits(mul(x, root_half))
+    other_headroom = 31 - bit_length(mul(x, root_half))
     second = _shifted(x, other_headroom)
     second_power = ((12 - other_headroom) << 25) - quarter
     r = np.minimum(first, second)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stapes.graph import Graph, Op, Tensor
 from stapes.int8.arithmetic import (
     activation_range,
+    bit_length,
     limits_of,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
@@ -141,7 +142,7 @@ def softmax(graph: Graph, op: Op, inputs: Arrays) -> Arrays:
     differences = multiply_by_quantized_multiplier(values - values.max(axis=-1, keepdims=True), *scaling)
     terms = lookup(np.clip(differences + 32767, -32768, 32767), exponentials())
     total = terms.sum(axis=-1, keepdims=True)
-    bits = np.vectorize(int.bit_length, otypes=[np.int64])(total)
+    bits = bit_length(total)
     shifted = ((total << (31 - bits)) + (1 << 13)) >> 14
     reciprocal = lookup(np.clip(shifted - (1 << 15) - (1 << 16), -32768, 32767), reciprocals())
     right = bits - 1

@@ -140,16 +140,20 @@ class ProofDevice(ProofLine):
                 begins = 0
         return np.frombuffer(answer, "<u4")
 
-    def exponentials(self, layer: Layer, count: int) -> npt.NDArray[np.int32]:
-        """Of the differences from 0 down in a softmax, Q31; -1 where it takes none."""
-        return np.frombuffer(self.request("X", struct.pack("<HI", layer.index, count)), "<i4")
-
-    def reciprocals(self, first: int, count: int) -> tuple[int, npt.NDArray[np.uint16]]:
-        """Of `count` sums of a softmax from `first` on (Q12): the first one's, Q31, and by how much each is less than
-        the one before; 65535: it is more than that.
+    def exponentials(self, layer: Layer, count: int) -> tuple[npt.NDArray[np.int32], tuple[int, int]]:
+        """Of the differences from 0 down in a softmax, Q31; -1 where it takes none. Of a LOG_SOFTMAX also the
+        multiplier and shift from a logarithm to a difference.
         """
-        answer = self.request("Y", struct.pack("<II", first, count))
-        return int.from_bytes(answer[:4], "little", signed=True), np.frombuffer(answer[4:], "<u2")
+        is_log = layer.kernel == "log_softmax"
+        words = np.frombuffer(self.request("X", struct.pack("<BHI", is_log, layer.index, count)), "<i4")
+        return words[:count], (int(words[count]), int(words[count + 1]))
+
+    def of_sums(self, first: int, count: int, *, logarithms: bool) -> tuple[int, npt.NDArray[np.int16]]:
+        """Of `count` sums of a softmax from `first` on (Q12), the reciprocals (Q31) or the logarithms (Q26): the first
+        one's, and by how much each is more than the one before; -32768: by more than that.
+        """
+        answer = self.request("Y", struct.pack("<BII", logarithms, first, count))
+        return int.from_bytes(answer[:4], "little", signed=True), np.frombuffer(answer[4:], "<i2")
 
     def schedule(self, plan: Plan, windows: int, *, slides: bool = False) -> tuple[str, int]:
         """Run the engine with kernels that only look at their rows: what is wrong ("": nothing), and the calls.

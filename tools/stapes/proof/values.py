@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from stapes.compiler import Layer, Plan
 from stapes.compiler.builder import ALIASES
-from stapes.features.arithmetic import bit_length
 from stapes.graph import Graph, Op
-from stapes.int8.arithmetic import multiply_by_quantized_multiplier, padding_before
+from stapes.int8.arithmetic import bit_length, multiply_by_quantized_multiplier, padding_before
 from stapes.int8.elementwise import UNARY
-from stapes.int8.fixed_point import exp_on_negative_values, one_over_one_plus_x
+from stapes.int8.fixed_point import exp_on_negative_values, log_of_sum, one_over_one_plus_x
 from stapes.int8.run import KERNELS
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim
 from stapes.proof.device import ProofDevice, Row
@@ -40,8 +39,8 @@ MOVES = (
     "UNPACK",
 )
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
-MOST_CLASSES = 1024
-"""Of a softmax whose sums are all tried: 2^28 of them."""
+MOST_SUMS = 1 << 28
+"""Of a softmax's exponentials, all of which are tried: of 1,024 classes, or 512 whose logarithms are asked for."""
 SUMS_AT_ONCE = 1 << 20
 MOST_CALLS = 60_000
 """Of a kernel for one layer: where more were needed, the layer is only tested."""
@@ -216,7 +215,7 @@ def check_values(runner: Runner) -> Claim:
         maps, how = _pool(runner)
     elif kind == "REDUCE_MAX":
         maps, how = _greatest(runner), "every pair of inputs, and every input of an output alone"
-    elif kind == "SOFTMAX":
+    elif kind in ("SOFTMAX", "LOG_SOFTMAX"):
         maps = _softmax(runner)
         verdict, how, counted = _softmax_parts(runner)
     else:
@@ -395,53 +394,55 @@ def _greatest(runner: Runner) -> Iterator[list[Int8]]:
 
 def _softmax_parts(runner: Runner) -> tuple[str, str, int]:
     """Verdict, how and number of what a row's outputs are made of: an exponential for each difference from the row's
-    greatest value, and a reciprocal for each sum of exponentials.
+    greatest value, and a reciprocal, or a logarithm, for each sum of exponentials.
     """
-    layer, channels = runner.layer, runner.shape[-1]
-    if channels > MOST_CLASSES:
+    layer, channels, is_log = runner.layer, runner.shape[-1], runner.op.kind == "LOG_SOFTMAX"
+    # The greatest input's exponential is one, 2^19. A reciprocal is that of the sum's leading bits: that of a sum is
+    # that of its double, so those of the greater half are all.
+    last = channels << 19
+    first = 1 << 19 if is_log else max(1 << 19, last // 2 + 1)
+    if last - first >= MOST_SUMS:
         return TESTED, f"differences and random rows: too many sums of {channels} exponentials", 0
     source = runner.graph.tensor(runner.op.inputs[0])
-    real = min(runner.op.real("beta") * source.scale * 2.0**26, 2.0**31 - 1)
-    multiplier, shift = quantized_multiplier(real)
+    beta = 1.0 if is_log else runner.op.real("beta")
+    multiplier, shift = quantized_multiplier(min(beta * source.scale * 2.0**26, 2.0**31 - 1))
     differences = -np.arange(256, dtype=np.int64)
     scaled = multiply_by_quantized_multiplier(differences, multiplier, shift)
     least = -int(31.0 * 2.0**26 / 2.0**shift)
     wanted = np.where(
         differences >= least, exp_on_negative_values(np.where(differences >= least, scaled, 0)), -1
     )
-    got = runner.device.exponentials(layer, 256)
+    got, back = runner.device.exponentials(layer, 256)
     if not np.array_equal(got, wanted):
         at = int(np.flatnonzero(got != wanted)[0])
         return FAILED, f"the exponential of the difference {-at} is {got[at]}, not {wanted[at]}", at
-    # The greatest input's exponential is one, 2^19. A reciprocal is that of the sum's leading bits: that of a sum is
-    # that of its double, so those of the greater half are all.
-    last = channels << 19
-    first = max(1 << 19, last // 2 + 1)
+    right = quantized_multiplier(2.0 ** (31 - shift) / multiplier) if is_log else (0, 0)
+    if back != right:
+        return FAILED, f"from a logarithm to a difference by {back}, not {right}", 256
+    what, function = ("logarithm", log_of_sum) if is_log else ("reciprocal", _reciprocals)
     start = first
     while start <= last:
         # Up to a power of two: there they begin from above again.
         end = min(start + SUMS_AT_ONCE, 1 << start.bit_length(), last + 1)
-        sums = np.arange(start, end, dtype=np.int64)
-        wanted = _reciprocals(sums)
-        got_first, less = runner.device.reciprocals(start, len(sums))
-        same = np.concatenate([[got_first == wanted[0]], less == wanted[:-1] - wanted[1:]])
+        # A piece at a time, which stays in the cache.
+        pieces = np.array_split(np.arange(start, end, dtype=np.int64), -(-(end - start) >> 14))
+        wanted = np.concatenate([function(piece) for piece in pieces])
+        got_first, more = runner.device.of_sums(start, end - start, logarithms=is_log)
+        same = np.concatenate([[got_first == wanted[0]], more == np.diff(wanted)])
         if not same.all():
             at = start + int(np.flatnonzero(~same)[0])
-            return FAILED, f"the reciprocal of the sum {at:,} is not {wanted[at - start]}", at - first
+            return FAILED, f"the {what} of the sum {at:,} is not {wanted[at - start]}", at - first
         start = end
     how = (
-        "every difference's exponential and every sum's reciprocal by the kernel's source; their product by "
+        f"every difference's exponential and every sum's {what} by the kernel's source; their product by "
         "docs/proof-runs.md; rows of two values and random rows by the kernel"
     )
-    return PROVED, how, 256 + last - first + 1
+    return PROVED, how.replace("product", "difference") if is_log else how, 256 + last - first + 1
 
 
 def _reciprocals(sums: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Of sums of exponentials in Q12, a piece at a time, which stays in the cache."""
-    pieces = np.array_split(sums, -(-len(sums) >> 14))
-    return np.concatenate(
-        [one_over_one_plus_x((each << 32 - bit_length(each)) - (1 << 31)) for each in pieces]
-    )
+    """Of sums of exponentials in Q12."""
+    return one_over_one_plus_x((sums << 32 - bit_length(sums)) - (1 << 31))
 
 
 def _softmax(runner: Runner) -> Iterator[list[Int8]]:

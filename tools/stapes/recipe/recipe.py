@@ -26,7 +26,17 @@ class DatasetSpec(Section):
     """Where clips come from and how they are divided. The layouts are described in docs/datasets.md."""
 
     later = frozenset(
-        {"labels", "other", "other_share", "folds", "split", "cut_seconds", "pad_seconds", "skip_folds"}
+        {
+            "labels",
+            "other",
+            "other_share",
+            "folds",
+            "split",
+            "cut_seconds",
+            "pad_seconds",
+            "skip_folds",
+            "credits",
+        }
     )
 
     kind: Literal["esc50", "urbansound8k", "speech_commands", "folders", "csv", "audacity", "synthetic"] = (
@@ -62,6 +72,11 @@ class DatasetSpec(Section):
         (), strict=False, description="folds that are neither trained on nor tested with"
     )
     test_fold: int = Field(1, ge=1, le=20, description="the fold that model.tflite was never trained on")
+    credits: str = Field(
+        "",
+        max_length=1000,
+        description="of folders, csv and audacity, for the model card: whose recordings they are, under which licence",
+    )
 
     def other_of(self, labels: Collection[str]) -> str:
         """Which of the classes `labels` means none of the others: `other`, else `nothing`; empty where none does."""

@@ -60,7 +60,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         f"{' --from ' + metrics['from'] if 'from_sha256' in metrics else ''} "
         f"--out BUNDLE --folds all{' --final' if metrics.get('final') else ''}`.",
         "## Data",
-        describe(recipe.dataset),
+        describe(recipe.dataset, len(folds)),
         "## Limits",
         f"{_NAMES[recipe.tagging]}; it has never "
         "heard anything else. Clips were recorded close to their source; other microphones, rooms, levels "

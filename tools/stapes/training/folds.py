@@ -203,6 +203,7 @@ def _work(
 ) -> FoldResult:
     if stop():
         raise Interrupted
+    report(Report(fold, 0, recipe.training.steps, float("nan")))
     with _said_in(work / f"fold{fold}.log"):
         pool = build_pool(recipe, setup.open_dataset(recipe), setup.cache, noise=setup.open_noise(recipe))
         return train_fold(
@@ -240,7 +241,8 @@ def _identity(
 ) -> str:
     """Hash of everything that a fold's network follows from."""
     asked = recipe.model_dump(
-        mode="json", exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold"}}
+        mode="json",
+        exclude={"name": True, "budget": True, "live": True, "dataset": {"test_fold", "credits"}},
     )
     first: list[object] = []
     if start is not None:

@@ -39,7 +39,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Where training stands: recent mean loss, accuracy of the held-out clips (for the eye only)."""
+    """Where training stands: recent mean loss (NaN at step 0), accuracy of the held-out clips (for the eye only)."""
 
     fold: int
     step: int

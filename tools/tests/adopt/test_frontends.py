@@ -16,6 +16,7 @@ from stapes.datasets import synthetic_clips
 from stapes.errors import RecipeError
 from stapes.features import FixedFrontend, OutputQuantization, band_weights, librosa_values
 from stapes.recipe import FrontendSpec, Recipe
+from stapes.recipe.recipe import Normalization
 
 LEAST_EQUAL = 0.9999
 """Of int8 cells, and none of the others may be two steps off."""
@@ -72,6 +73,14 @@ def test_named_front_ends_are_their_publishers(name: str, sounds: np.ndarray) ->
     assert_equal_steps(sounds, recipe, theirs)
     ours = librosa_values(sounds, recipe.frontend)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_recipe_means_what_it_means_to_training(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "whole"\n[normalization]\nstd = 3.0\n[model]\nfilters = [8]\n')
+    assert read_settings(str(path)).recipe("named", 49).normalization == Normalization(mean=-8.0, std=3.0)
+    path.write_text("[normalization]\nstd = 3.0\n")
+    assert read_settings(str(path)).recipe("named", 49).normalization == Normalization(mean=0.0, std=3.0)
 
 
 def test_bands_over_mel_are_tensorflows() -> None:

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import stapes
 from stapes.cli.app import app
@@ -101,3 +103,19 @@ def test_a_command_that_is_not_known_is_seen() -> None:
         "",
     ]
     assert len([line for page in PAGES for line in told(page.read_text(encoding="utf-8"))]) > 150
+
+
+def every_command(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, each in getattr(command, "commands", {}).items():
+        yield from every_command(each, (*path, name))
+
+
+def test_help_shows_all_that_is_written() -> None:
+    """Rich takes `[build/NAME]` for a style, and leaves it out."""
+    for path, command in every_command(get_command(app)):
+        shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"}).output
+        squeezed = re.sub(r"[\s│]+", "", shown)
+        for text in [command.help or "", *(getattr(each, "help", None) or "" for each in command.params)]:
+            for part in re.findall(r"\[[^\]]*\]|(?<=`)[^`]*(?=`)", text):
+                assert re.sub(r"\s+", "", part) in squeezed, f"stapes {' '.join(path)}: {part}"

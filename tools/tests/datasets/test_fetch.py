@@ -334,8 +334,10 @@ def test_every_published_data_set_can_be_opened_and_described() -> None:
         kind, _, digest = item.known_hash.partition(":")
         assert len(digest) == {"md5": 32, "sha256": 64}[kind]
         assert "Creative Commons" in item.licence
-        assert item.citation in describe(DatasetSpec(kind=item.kind, subset="all"))  # type: ignore[arg-type]
+        assert item.citation in describe(DatasetSpec(kind=item.kind, subset="all"), 5)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no published data set 'imagenet'"):
         published("imagenet")
     for kind in ("synthetic", "folders", "csv", "audacity"):
-        assert describe(DatasetSpec(kind=kind))  # type: ignore[arg-type]
+        assert describe(DatasetSpec(kind=kind), 5)  # type: ignore[arg-type]
+    said = describe(DatasetSpec(kind="csv", credits="Words of six speakers, CC BY 4.0."), 6)
+    assert said.startswith("Words of six speakers, CC BY 4.0. They are listed in a table, in 6 folds;")

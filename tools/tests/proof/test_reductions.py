@@ -1,4 +1,4 @@
-"""Proofs of MEAN, SUM, REDUCE_MAX and of four-bit weights; and that no planted fault passes."""
+"""Proofs of MEAN, SUM, REDUCE_MAX, LOG_SOFTMAX and of four-bit weights; and that no planted fault passes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def network() -> bytes:
     maker.reduce("SUM", (2,), scale=0.2).reduce("MEAN", (1,))  # rows of columns, then all rows
     mean = maker.last
     maker.reduce("REDUCE_MAX", (2,), source=kept).reduce("MEAN", (1,))
-    return maker.binary("ADD", mean, maker.last, scale=0.1).fully_connected(5).build()
+    maker.binary("ADD", mean, maker.last, scale=0.1).fully_connected(5)
+    return maker.unary("LOG_SOFTMAX", 1 / 16, 127).build()
 
 
 FAULTS: dict[int, tuple[str, Alter, str]] = {
@@ -42,6 +43,7 @@ FAULTS: dict[int, tuple[str, Alter, str]] = {
     3: (MODEL, field("layer_3", "multiplier", "1234567890"), "multiplier 1234567890"),
     4: (MODEL, field("layer_4", "inner", "63"), "finds"),
     5: (MODEL, field("layer_5", "added", "4"), "row 0"),
+    9: (MODEL, field("layer_9", "reverse_shift", "-4"), "from a logarithm to a difference"),
 }
 
 
@@ -82,6 +84,9 @@ def test_every_reachable_sum_was_compared(sound: Proof) -> None:
     }
     assert swept[3] == 255 * 5 + 1  # five columns
     assert swept[4] == 255 * 4 + 1  # four rows
+    assert (
+        sound.layers[9].claims[0].count > (4 << 19) + 256
+    )  # one to five exponentials of one, and differences
 
 
 def test_planted_faults_are_named(sound: Proof, workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
