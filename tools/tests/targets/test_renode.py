@@ -30,6 +30,7 @@ from stapes.link.messages import Message
 from stapes.recipe import Bundle
 from stapes.targets import (
     board_for_target,
+    known_fault,
     longest_wait,
     open_target,
     renode,
@@ -441,16 +442,34 @@ def test_the_c3_counts_instructions_whatever_a_request_is_called(is_read: str, v
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(renode.PLATFORMS))
-def test_with_the_real_one(name: str, generated: Generated, tmp_path: Path) -> None:
+def test_with_the_real_one(
+    name: str,
+    bundle: Bundle,
+    generated: Generated,
+    tmp_path: Path,
+    run_stapes: Callable[..., tuple[int, str]],
+) -> None:
+    target = f"renode:{name}"
     try:
-        require_target(f"renode:{name}")
+        require_target(target)
     except ToolError as error:
         pytest.skip(str(error))
     build = build_firmware(generated.directory, renode.PLATFORMS[name].board, tmp_path)
-    with open_target(f"renode:{name}", build.elf) as stream:
+    with open_target(target, build.elf) as stream:
+        assert isinstance(stream, renode.RenodeStream)
         client = Client(stream, timeout=300.0, hello_timeout=100.0)
         assert client.hello().build_id == build.build_id
         assert client.reboot().build_id == build.build_id
+        version = renode._version(stream.monitor.ask("version"))
+    report = check_bundle(
+        bundle, target, select_clips(bundle, None, 1), tmp_path, prepared=Prepared(target, generated, build)
+    )
+    fault = known_fault(target)
+    assert report.passed or (fault is not None and version < renode.SYNCHRONISES)
+    assert report.link["retries"] == 0
+    portable = ("--portable",) if fault else ()
+    code, said = run_stapes("bench", "frontend", "--target", target, "--out", str(tmp_path / "f"), *portable)
+    assert code == 0 and "instructions a frame" in said and "equal to the reference" in said
 
 
 def test_where_renode_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
