@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-NEEDS_A_BOARD = ("stapes flash", "stapes record", "--target board:")
+NEEDS_A_BOARD = ("stapes flash", "stapes record", "--target board:", "--port auto")
 WAITS = ("stapes review",)
 """What runs until Ctrl-C; tools/tests/review runs it."""
 

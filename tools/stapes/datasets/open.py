@@ -98,7 +98,7 @@ def chosen(
     """
     known = sorted({label for clip in clips for label in clip.labels})
     absent = [label for label in spec.labels if label not in known]
-    if absent and (for_training or (len(absent) == len(spec.labels) and not spec.other)):
+    if absent and (for_training or (known and len(absent) == len(spec.labels) and not spec.other)):
         raise DataError(f"no clip has the label {some(absent)}", hint=f"the labels are {', '.join(known)}")
     kept = [clip for clip in clips if clip.fold not in spec.skip_folds]
     if not kept:

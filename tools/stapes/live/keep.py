@@ -126,8 +126,10 @@ class Uncertain:
     """Windows that the network was unsure of, for labelling by hand: at most one of any moment.
 
     A window is uncertain when the best class is known by less than `margin` from the second, or lies within `margin` of
-    its threshold; `scores` are 0 to 1. `windows.csv` in the directory lists them as `clips.csv` of a data set does: the
-    best class as `label`, to be corrected, and `group`, which keeps windows of one session in one fold.
+    its threshold; where classes are judged each by itself (`multi_label`), when any class does the latter. `scores` are
+    0 to 1. `windows.csv` in the directory lists them as `clips.csv` of a data set does: the best class (with
+    `multi_label` all that reach their thresholds) as `label`, to be corrected, and `group`, which keeps windows of one
+    session in one fold.
     """
 
     def __init__(
@@ -138,11 +140,12 @@ class Uncertain:
         window: int,
         margin: float = 0.15,
         group: str = "",
+        multi_label: bool = False,
     ) -> None:
         self._directory, self._labels, self._thresholds = directory, labels, thresholds
         self._window = window
         self._margin = margin
-        self._group = group
+        self._group, self._multi_label = group, multi_label
         self._last = -window
         self.saved = 0
         self._table = directory / "windows.csv"
@@ -159,10 +162,13 @@ class Uncertain:
         """The scores of the window that ended before sample `end`."""
         order = sorted(range(len(scores)), key=lambda index: -scores[index])
         best, second = order[0], order[min(1, len(order) - 1)]
-        is_unsure = (
-            scores[best] - scores[second] < self._margin
-            or abs(scores[best] - self._thresholds[best]) < self._margin
-        )
+        close = [abs(a - b) < self._margin for a, b in zip(scores, self._thresholds, strict=True)]
+        is_unsure = close[best] or scores[best] - scores[second] < self._margin
+        said = self._labels[best]
+        if self._multi_label:
+            is_unsure = any(close)
+            reached = zip(self._labels, scores, self._thresholds, strict=True)
+            said = ";".join(label for label, score, least in reached if score >= least)
         if not is_unsure or end - self._last < self._window:
             return
         moment = f"{end / history.sample_rate:010.2f}"
@@ -176,4 +182,4 @@ class Uncertain:
             if table.tell() == 0:
                 rows.writerow(self._columns)
             figures = [f"{score:.4f}" for score in scores]
-            rows.writerow([path.name, self._labels[best], self._group, *figures])
+            rows.writerow([path.name, said, self._group, *figures])

@@ -71,7 +71,14 @@ class Session:
         self._cut_directory = cut_directory
         window = manifest.frontend.samples(manifest.window.frames)
         self._uncertain = (
-            Uncertain(uncertain_directory, manifest.labels, thresholds, window, group=group)
+            Uncertain(
+                uncertain_directory,
+                manifest.labels,
+                thresholds,
+                window,
+                group=group,
+                multi_label=manifest.live.multi_label,
+            )
             if uncertain_directory
             else None
         )

@@ -162,8 +162,11 @@ def test_what_a_test_is_not(tmp_path: Path) -> None:
         bundle.directory, bundle.manifest, bundle.files | {"metrics.json": json.dumps(metrics).encode()}
     )
     write_noise(tmp_path / "others" / "crow" / "a.wav", 1.0)
+    write_noise(tmp_path / "negatives" / "a.wav", 1.0)
+    (tmp_path / "negatives" / "clips.csv").write_text("filename,label\na.wav,\n")
     for arguments, problem in (
         ([], "no recordings given"),
+        (["--test", str(tmp_path / "negatives")], "1 clips have no label: a.wav"),
         (["--test", str(later)], "these are recordings that it was trained on"),
         (["--test", str(later), "--folds", "1"], "recordings made later have no folds"),
         (["--test", str(tmp_path / "none")], "no data directory"),

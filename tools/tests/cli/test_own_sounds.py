@@ -12,6 +12,7 @@ import pytest
 from pages import DOCS, commands, run, without_stapes
 
 from stapes.datasets import synthetic_clips
+from stapes.datasets.audacity import read_label_track
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'train')")
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
@@ -44,6 +45,7 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     (recipe,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     assert "steps = 1500" in recipe
     quick = recipe.replace("steps = 1500", "steps = 50\nspeeds = [1.0]\nbatch = 32")
+    quick = quick.replace("cut_seconds = 2.0", "cut_seconds = 1.0")  # eight clips to calibrate with
     (tmp_path / "recipe.toml").write_text(quick)
     environment = without_stapes(tmp_path / "cache")
 
@@ -57,6 +59,8 @@ def test_the_page_is_true(tmp_path: Path) -> None:
         "generate own-sounds",
         "build own-sounds",
         "check own-sounds",
+        "label later/april.wav",
+        "calibrate own-sounds",
     ]
     for arguments in listed:
         run(arguments, tmp_path, environment)
@@ -69,7 +73,12 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     assert (tmp_path / "generated" / "stapes_own_sounds_model.c").is_file()
     check = json.loads((tmp_path / "check.json").read_text())
     assert check["passed"]
-    assert check["clips"] == 18
+    assert check["clips"] == 36
     assert check["features_equal"] and check["layers_equal"] and check["scores_equal"]
     assert check["accuracy"] is None, "nothing is left that the final network has not heard"
+    live = json.loads((tmp_path / "own-sounds" / "bundle.json").read_text())["live"]
+    assert live["other"] == "nothing", "its name says so"
+    assert set(live["thresholds"]) == {"doorbell", "kettle"}
+    events = read_label_track(tmp_path / "later" / "april.labels.txt")
+    assert {event.text for event in events} <= {"doorbell", "kettle"}
     assert "own recordings" in (tmp_path / "own-sounds" / "MODEL_CARD.md").read_text().lower()

@@ -344,6 +344,19 @@ def test_uncertain_windows_are_a_table_of_clips(tmp_path: Path) -> None:
         Uncertain(tmp_path / "u", LABELS, (0.5,) * 4, RATE)
 
 
+def test_uncertain_windows_of_tags_have_all_that_was_said(tmp_path: Path) -> None:
+    """Two tags at a time are nothing odd; a tag near its threshold is, and none may be reached."""
+    history = History(RATE)
+    history.add(0, sound(10.0))
+    uncertain = Uncertain(tmp_path / "u", LABELS, (0.5,) * 4, RATE, multi_label=True)
+    for second, scores in enumerate(
+        [(0.9, 0.9, 0.1, 0.1), (0.9, 0.8, 0.45, 0.1), (0.4, 0.1, 0.1, 0.1)], start=1
+    ):
+        uncertain.add(history, 2 * second * RATE, scores)
+    rows = (tmp_path / "u/windows.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["bell;dog", ""]
+
+
 @pytest.mark.parametrize(
     "label", ["door/close", "../../etc/x", "..", "", "a\0b", "x" * 300, "Türglocke", "CON", "a\nb"]
 )

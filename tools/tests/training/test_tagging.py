@@ -84,6 +84,7 @@ def test_digital_silence_is_nothing_in_every_batch(tmp_path: Path) -> None:
     assert len(build_pool(chooses, Dataset(sounds, RATE), tmp_path).targets) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 def test_tags_are_scored_each_by_itself_and_silence_has_none(tmp_path: Path) -> None:
     data, bundle = tmp_path / "data", tmp_path / "bundle"
