@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.metadata
 import re
 import sys
@@ -15,12 +14,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import stapes.cycles.trace
 from stapes import packages
 from stapes.bench import events
 from stapes.bench.features import bench_features
 from stapes.check.tags import require_tag_packages
 from stapes.cli.app import app
+from stapes.cycles import Flash, Trace
 from stapes.datasets import read_audio
 from stapes.datasets.catalogue import PUBLISHED
 from stapes.datasets.fetch import fetch
@@ -75,7 +74,7 @@ WHO_NEEDS: dict[str, list[Callable[[], object]]] = {
     "sed_eval": [events._packages],
     "dcase_util": [events._packages],
     "scipy": [pdm._half_band],
-    "unicorn": [lambda: importlib.reload(stapes.cycles.trace)],
+    "unicorn": [lambda: Trace(NOWHERE, Flash(8, 128, 32), {})],
 }
 
 

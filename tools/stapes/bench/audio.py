@@ -8,7 +8,7 @@ from typing import Any
 from stapes.bench.frontend import COUNTERS, read_answer
 from stapes.errors import TargetError
 from stapes.firmware import build_firmware
-from stapes.targets import board_for_target, open_target, require_target
+from stapes.targets import board_for_target, open_target, require_target, unit_of_counter
 
 SOURCES = ("pdm64", "pdm128", "i2s", "adc8")
 
@@ -22,7 +22,10 @@ def bench_audio(target: str, out_dir: Path, host_dir: Path | None = None) -> dic
     """
     board = board_for_target(target)
     if board is None:
-        raise TargetError(f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME")
+        raise TargetError(
+            f"{target} runs a program of its own",
+            hint="give host, qemu:MACHINE, renode:PLATFORM or board:NAME",
+        )
     require_target(target)
     answer = _run(target, board, out_dir)
     reference = _run("host", "host", host_dir or out_dir / "host")
@@ -30,7 +33,7 @@ def bench_audio(target: str, out_dir: Path, host_dir: Path | None = None) -> dic
     return {
         "target": target,
         "equal": answer["status"] == reference["status"] == 0 and answer["hash"] == reference["hash"],
-        "counter": COUNTERS[answer["counter"]],
+        "counter": unit_of_counter(target, COUNTERS[answer["counter"]]),
         "samples": answer["samples"],
         "sources": {name: round(answer[name] * scale, 1) for name in SOURCES},
     }

@@ -20,7 +20,7 @@ from stapes.errors import TargetError
 from stapes.features import FixedFrontend, OutputQuantization, build_tables
 from stapes.firmware import build_firmware
 from stapes.recipe import FrontendSpec
-from stapes.targets import board_for_target, known_fault, open_target, require_target
+from stapes.targets import board_for_target, known_fault, open_target, require_target, unit_of_counter
 
 _SAMPLES = 2048
 _REPETITIONS = 8
@@ -45,7 +45,10 @@ def bench_frontend(
     """
     board = board_for_target(target)
     if board is None:
-        raise TargetError(f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME")
+        raise TargetError(
+            f"{target} runs a program of its own",
+            hint="give host, qemu:MACHINE, renode:PLATFORM or board:NAME",
+        )
     require_target(target)
     generated = out_dir / "generated"
     generate_frontend(build_tables(spec, output), generated, Provenance({"front end": spec.hash}), name="app")
@@ -57,7 +60,7 @@ def bench_frontend(
     frames = max(answer["frames"], 1)
     code, tables = _flash(out_dir, build.elf)
     stack = answer["stack"]
-    counter = COUNTERS[answer["counter"]]
+    counter = unit_of_counter(target, COUNTERS[answer["counter"]])
     equal = answer["status"] == 0 and answer["hash"] == _fnv1a(expected.tobytes())
     counts = round(answer["ticks"] * answer["numerator"] / answer["denominator"] / frames)
     return {

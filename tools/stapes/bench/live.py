@@ -23,7 +23,7 @@ from stapes.firmware import build_firmware
 from stapes.link import LiveClient, LiveStatus
 from stapes.recipe import Bundle
 from stapes.reference import LiveEvent, LiveReference, Reference
-from stapes.targets import board_for_target, open_target, require_target
+from stapes.targets import board_for_target, open_target, require_target, unit_of_counter
 
 MHZ = 80
 """Clock to which instructions per second are compared: one instruction a cycle is a stand-in, not a measurement."""
@@ -52,7 +52,8 @@ def bench_live(
     board = board_for_target(target)
     if board is None:
         raise TargetError(
-            f"{target} runs a program of its own", hint="give host, qemu:MACHINE or board:NAME@PORT"
+            f"{target} runs a program of its own",
+            hint="give host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT",
         )
     require_target(target)
     prepared = prepare(bundle, target, directory, "live")
@@ -132,7 +133,7 @@ def _network(
             round(answer["scratch_ticks"] * scale),
             round(answer["worst_row"] * scale * answer["hops"]) if slide else None,
         ),
-        COUNTERS[answer["counter"]],
+        unit_of_counter(target, COUNTERS[answer["counter"]]),
     )
 
 

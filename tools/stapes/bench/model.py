@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stapes.compiler import Layer, Plan, compile_graph, layer_costs
+from stapes.cycles import BoardTrace, KnownError, known_error
 from stapes.errors import ModelError, TargetError
 from stapes.firmware import build_network
+from stapes.firmware.boards import Board
 from stapes.graph import Graph, read_tflite, simplify
 from stapes.int8 import initial_state, run_graph
 from stapes.progress import Progress, no_progress
 from stapes.reference import TflmOracle
-from stapes.targets import board_for_target, open_target
+from stapes.targets import Stream, board_for_target, open_target
 
 WINDOW_SECONDS = 60.0
 """Longest wait for the next line of the target."""
@@ -27,7 +31,9 @@ Window = list[npt.NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class ModelBench:
-    """Costs of one window; instructions are None where the target counts none (the host)."""
+    """Costs of one window. Instructions are None where the target does not count them: only QEMU does; cycles where it
+    counts none: a board does, an estimate too.
+    """
 
     plan: Plan
     inputs: int
@@ -36,6 +42,8 @@ class ModelBench:
     """Layers whose rows differ in the first window."""
     instructions: int | None
     layer_instructions: tuple[int, ...]
+    cycles: int | None
+    layer_cycles: tuple[int, ...]
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
@@ -50,7 +58,8 @@ class ModelBench:
     def as_json(self) -> dict[str, Any]:
         """The keys of `stapes bench --json`."""
         plan = self.plan
-        counted = self.layer_instructions or (None,) * len(plan.layers)
+        uncounted = (None,) * len(plan.layers)
+        counted = zip(self.layer_instructions or uncounted, self.layer_cycles or uncounted, strict=True)
         return {
             "equal_to_reference": self.equal,
             "reference": self.reference,
@@ -59,6 +68,7 @@ class ModelBench:
             "different_layers": list(self.different_layers),
             "macs": plan.macs,
             "instructions": self.instructions,
+            "cycles": self.cycles,
             "flash_bytes": {
                 "code": self.flash_bytes - plan.weights_bytes,
                 "weights": plan.weights_bytes,
@@ -71,9 +81,46 @@ class ModelBench:
                 "total": self.ram_bytes + self.stack_bytes,
             },
             "layers": [
-                {**cost, "instructions": count}
-                for cost, count in zip(layer_costs(plan), counted, strict=True)
+                {**cost, "instructions": instructions, "cycles": cycles}
+                for cost, (instructions, cycles) in zip(layer_costs(plan), counted, strict=True)
             ],
+        }
+
+
+@dataclass(frozen=True)
+class CycleEstimate:
+    """Cycles that one window would take on a board at `mhz`, and how wrong the same estimate was where it is known."""
+
+    board: str
+    bench: ModelBench
+    mhz: int
+    known: KnownError
+
+    @property
+    def cycles(self) -> int:
+        """Of one window."""
+        assert self.bench.cycles is not None
+        return self.bench.cycles
+
+    @property
+    def uncounted(self) -> ModelBench:
+        """All of `bench` that is not estimated."""
+        return replace(self.bench, cycles=None, layer_cycles=())
+
+    def as_json(self) -> dict[str, Any]:
+        """The key `estimate` of `stapes bench --json`."""
+        return {
+            "board": self.board,
+            "cycles": self.cycles,
+            "mhz": self.mhz,
+            "milliseconds": self.cycles / (1e3 * self.mhz),
+            "layer_cycles": list(self.bench.layer_cycles),
+            "equal_to_reference": self.bench.equal,
+            "known_error": {
+                "figures": self.known.figures,
+                "median_percent": self.known.median,
+                "worst_percent": self.known.worst,
+            },
         }
 
 
@@ -93,7 +140,55 @@ def bench_model(
     """
     board = board_for_target(target)
     if board is None:
-        raise TargetError(f"no benchmark on {target}", hint="give host, qemu:MACHINE or board:NAME@PORT")
+        raise TargetError(
+            f"no benchmark on {target}", hint="give host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT"
+        )
+
+    def start(elf: Path) -> AbstractContextManager[Stream]:
+        return open_target(target, elf)
+
+    counter = {"qemu": "instructions", "renode": "instructions", "board": "cycles"}.get(
+        target.partition(":")[0]
+    )
+    return _bench(model, board, directory, start, counter, target, name, hop, inputs, progress)
+
+
+def estimate_cycles(
+    model: bytes,
+    board: str,
+    directory: Path,
+    *,
+    name: str = "model",
+    hop: int | None = None,
+    progress: Progress = no_progress,
+) -> CycleEstimate:
+    """What one window takes on a board that is not there: `bench_model` of its image in a trace. Raises `TargetError`
+    where the trace is not known to be right (`stapes.cycles.known_error`).
+    """
+    known = known_error(Board.load(board))
+    traces: list[BoardTrace] = []
+
+    def start(elf: Path) -> AbstractContextManager[Stream]:
+        traces.append(BoardTrace(elf, Board.load(board)))
+        return nullcontext(traces[0])
+
+    bench = _bench(model, board, directory, start, "cycles", f"the trace of {board}", name, hop, 1, progress)
+    return CycleEstimate(board, bench, traces[0].mhz, known)
+
+
+def _bench(
+    model: bytes,
+    board: str,
+    directory: Path,
+    start: Callable[[Path], AbstractContextManager[Stream]],
+    counter: str | None,
+    where: str,
+    name: str,
+    hop: int | None,
+    inputs: int,
+    progress: Progress,
+) -> ModelBench:
+    """Build the benchmark, run what `start` makes of its image, and compare. `counter` is what its ticks are."""
     graph = simplify(read_tflite(model, name))
     plan = compile_graph(graph, name, hop)
     macro = f"STAPES_BENCH_WINDOWS={inputs}"
@@ -104,7 +199,7 @@ def bench_model(
     different = 0
     ticks: list[int] = []
     layers: list[tuple[int, int]] = []
-    with open_target(target, result.elf) as stream:
+    with start(result.elf) as stream:
         for words in _lines(stream):
             if words[0] == "output":
                 window = windows[len(ticks)]
@@ -123,7 +218,7 @@ def bench_model(
                 break
     if status != 1 or len(ticks) != inputs:
         raise TargetError(
-            f"{target} stopped with status {status - (status >> 31 << 32)}", hint="build it again"
+            f"{where} stopped with status {status - (status >> 31 << 32)}", hint="build it again"
         )
     first = run_graph(graph, windows[0])
     wrong = tuple(
@@ -131,14 +226,18 @@ def bench_model(
         for layer, (_, rows) in zip(plan.layers, layers, strict=True)
         if rows != _row_hash(first, layer)
     )
-    counts = target.startswith("qemu:")
+    total = round(sum(ticks) / inputs * numerator / denominator)
+    each = tuple(round(t * numerator / denominator) for t, _ in layers)
+    has_instructions, has_cycles = counter == "instructions", counter == "cycles"
     return ModelBench(
         plan,
         inputs,
         different,
         wrong,
-        round(sum(ticks) / inputs * numerator / denominator) if counts else None,
-        tuple(round(t * numerator / denominator) for t, _ in layers) if counts else (),
+        total if has_instructions else None,
+        each if has_instructions else (),
+        total if has_cycles else None,
+        each if has_cycles else (),
         result.flash_bytes,
         result.ram_bytes,
         stack,

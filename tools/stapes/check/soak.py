@@ -107,8 +107,8 @@ def soak(
     largest_payload: int | None = None,
     progress: Progress = no_progress,
 ) -> SoakReport:
-    """Send `frames` frames (both ways together) over `stream`, each hit by one of `faults` with probability
-    `rate`.
+    """Send `frames` frames (both ways together; a clean and a faulty round at least) over `stream`, each of the faulty
+    rounds hit by one of `faults` with probability `rate`.
 
     The device's results are compared with those that it gave on the clean line at the start. Every fifth
     round is clean. A restart of the device (a fault of its own) ends the session; the round starts again.
@@ -122,7 +122,7 @@ def soak(
     expected = work.run(client, seed)
     connected = True
     speed = {False: _Speed(), True: _Speed()}
-    while not report.crashes and line.frames < frames:
+    while not report.crashes and (line.frames < frames or report.rounds < 2):
         progress("soak", line.frames, frames)
         # Clean rounds in between are what the throughput is compared with: the machine's mood is the same
         # for both.

@@ -12,7 +12,8 @@ from stapes.cli.common import JsonOption, console, save_json, working
 
 def bench_audio(
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT.")
+        str,
+        typer.Option("--target", metavar="T", help="host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT."),
     ] = "qemu:mps2-an386",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Build directory [build/bench_audio/T].")

@@ -63,9 +63,9 @@ def _show(table: TextTable) -> None:
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False)
-    for column in table.columns:
-        shown.add_column(column, overflow="fold")
+    for number, column in enumerate(table.columns):
+        shown.add_column(column, overflow="fold", no_wrap=number == 0)  # the name, to be copied
     for row in table.rows:
-        shown.add_row(*(cell.replace("`", "").replace("[", "\\[") for cell in row))
+        shown.add_row(*(cell.replace("`", "") for cell in row))
     console.print(shown)
     console.print()

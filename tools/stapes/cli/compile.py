@@ -10,7 +10,7 @@ import typer
 from stapes.cli.common import JsonOption, console, progress_bar, save_json
 
 if TYPE_CHECKING:
-    from stapes.bench.model import ModelBench
+    from stapes.bench.model import CycleEstimate, ModelBench
     from stapes.compiler import Plan
 
 ModelArgument = Annotated[
@@ -102,43 +102,69 @@ def _explain(plan: Plan) -> None:
 def bench(
     model: ModelArgument,
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT")
-    ] = "host",
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="T",
+            help="host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT; host by default, none with --cycles.",
+        ),
+    ] = None,
     inputs: Annotated[int, typer.Option("--inputs", min=1, metavar="N", help="Random windows to run.")] = 200,
+    cycles: Annotated[
+        str,
+        typer.Option("--cycles", metavar="BOARD", help="Estimate cycles and time of a board, without one."),
+    ] = "",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Build directory.")] = Path("build/bench"),
     json: JsonOption = None,
 ) -> None:
     """Measure a network on a target, and compare every output with the TFLM interpreter."""
-    from stapes.bench.model import bench_model
+    from stapes.bench.model import bench_model, estimate_cycles
 
     data, hop = read_model(model)
+    where = out / model.stem
+    estimate = None
+    if target is None and not cycles:
+        target = "host"
     with progress_bar() as progress:
-        result = bench_model(
-            data, target, out / model.stem, name=model.name, hop=hop, inputs=inputs, progress=progress
-        )
-    _print_bench(result)
-    save_json(json, {"target": target, **result.as_json()})
-    if not result.equal:
+        if cycles:
+            estimate = estimate_cycles(data, cycles, where, name=model.name, hop=hop, progress=progress)
+            result = estimate.uncounted
+        if target is not None:
+            result = bench_model(
+                data, target, where, name=model.name, hop=hop, inputs=inputs, progress=progress
+            )
+    _print_bench(result, estimate)
+    values = {"target": target, **result.as_json()}
+    save_json(json, {**values, "estimate": estimate.as_json()} if estimate else values)
+    if not result.equal or (estimate is not None and not estimate.bench.equal):
         raise typer.Exit(1)
 
 
-def _print_bench(result: ModelBench) -> None:
+def _print_bench(result: ModelBench, estimate: CycleEstimate | None) -> None:
     from rich.table import Table
 
     plan = result.plan
-    table = Table("layer", "op", "multiplications", "instructions", "each")
-    counts = result.layer_instructions or (None,) * len(plan.layers)
-    for layer, count in zip(plan.layers, counts, strict=True):
-        each = f"{count / layer.macs:.2f}" if count and layer.macs else ""
-        shown = f"{count:,}" if count is not None else ""
-        table.add_row(layer.name.split(";")[0], layer.op, f"{layer.macs:,}", shown, each)
+    columns = {
+        "instructions": result.layer_instructions,
+        "cycles": result.layer_cycles,
+        "estimated cycles": estimate.bench.layer_cycles if estimate else (),
+    }
+    counted = {name: counts for name, counts in columns.items() if counts}
+    headings = [heading for name in counted for heading in (name, "each")]
+    table = Table("layer", "op", "multiplications", *headings)
+    for number, layer in enumerate(plan.layers):
+        cells = [f"{layer.macs:,}"]
+        for count in (counts[number] for counts in counted.values()):
+            cells += [f"{count:,}", f"{count / layer.macs:.2f}" if layer.macs else ""]
+        table.add_row(layer.name.split(";")[0], layer.op, *cells)
     console.print(table)
     values = result.as_json()
-    if result.instructions is not None:
-        console.print(
-            f"{result.instructions:,} instructions a window, "
-            f"{result.instructions / max(1, plan.macs):.2f} per multiplication",
-        )
+    for unit in ("instructions", "cycles"):
+        if (count := values[unit]) is not None:
+            each = count / max(1, plan.macs)
+            console.print(f"{count:,} {unit} a window, {each:.2f} per multiplication")
+    if estimate is not None:
+        _print_estimate(estimate)
     for what in ("flash_bytes", "ram_bytes"):
         parts = ", ".join(f"{name} {size:,}" for name, size in values[what].items())
         console.print(f"{what.partition('_')[0]}: {parts} B")
@@ -146,3 +172,15 @@ def _print_bench(result: ModelBench) -> None:
     console.print(f"{result.inputs} windows against {result.reference}: {verdict}", soft_wrap=True)
     for name in result.different_layers:
         console.print(f"  different: {name}")
+
+
+def _print_estimate(estimate: CycleEstimate) -> None:
+    known, values = estimate.known, estimate.as_json()
+    console.print(
+        f"{estimate.board}, estimated and not measured: {estimate.cycles:,} cycles a window, "
+        f"{values['milliseconds']:.1f} ms at {estimate.mhz} MHz; for {known.figures} published figures the estimate "
+        f"was wrong by {known.median:.1f} % in the median, {known.worst:.1f} % at most (docs/cycles.md)",
+        soft_wrap=True,
+    )
+    if not estimate.bench.equal:
+        console.print(f"{estimate.board}, estimated: outputs DIFFERENT", soft_wrap=True)

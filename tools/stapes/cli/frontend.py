@@ -160,7 +160,8 @@ def _print_gate(result: dict[str, Any]) -> None:
 
 def bench_frontend(
     target: Annotated[
-        str, typer.Option("--target", metavar="T", help="host, qemu:MACHINE or board:NAME@PORT.")
+        str,
+        typer.Option("--target", metavar="T", help="host, qemu:MACHINE, renode:PLATFORM or board:NAME@PORT."),
     ] = "qemu:mps2-an386",
     bundle: BundleOption = None,
     out: Annotated[

@@ -16,15 +16,10 @@ from stapes.cycles.flash import Flash
 from stapes.errors import TargetError
 from stapes.packages import needed_for
 
-with needed_for("an estimate of cycles", "unicorn"):
-    unicorn: Any = import_module("unicorn")
-    arm: Any = import_module("unicorn.arm_const")
-
 CODE_END = 0x20000000
 """Below lies what the core reads through its buses for code (Armv7-M, B3.1)."""
 _PAGE = 0x1000
 _RETURN = CODE_END - _PAGE
-_ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
 
 
 @dataclass
@@ -46,12 +41,20 @@ class Trace:
 
     def __init__(self, elf: Path, flash: Flash, memories: Mapping[int, int]) -> None:
         """`memories` gives the bytes at an address; the image is loaded where a flash tool would write it."""
+        with needed_for("an estimate of cycles", "unicorn"):
+            unicorn: Any = import_module("unicorn")
+            arm: Any = import_module("unicorn.arm_const")
         self.cycles = self.instructions = 0
         self._flash = flash
         self._code = disassemble(elf)
         self._blocks: dict[int, _Block] = {}
         self._block: _Block | None = None
-        self.core = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self._arguments = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM_REG_R3)
+        self._sp, self._lr, self._pc = arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC
+        self._error = unicorn.UcError
+        self._code_hook, self._read_hook = unicorn.UC_HOOK_CODE, unicorn.UC_HOOK_MEM_READ
+        self._write_hook = unicorn.UC_HOOK_MEM_WRITE
+        self.core: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.core.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         for address, size in {**memories, _RETURN: _PAGE}.items():
             self.core.mem_map(address, -(-size // _PAGE) * _PAGE)
@@ -64,43 +67,62 @@ class Trace:
             for segment in image.iter_segments("PT_LOAD"):
                 self.core.mem_write(segment["p_paddr"], segment.data())
         self.core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
-        self.core.hook_add(unicorn.UC_HOOK_MEM_READ, self._on_read, begin=0, end=CODE_END - 1)
+        self.core.hook_add(self._read_hook, self._on_read, begin=0, end=CODE_END - 1)
 
     def on_call(self, function: str, action: Callable[..., None]) -> None:
         """Call `action` with the first arguments whenever a function of the image is entered."""
         address = self.symbols[function] & ~1
 
         def act(*_: Any) -> None:
-            action(*(self.core.reg_read(register) for register in _ARGUMENTS))
+            action(*(self.core.reg_read(register) for register in self._arguments))
 
-        self.core.hook_add(unicorn.UC_HOOK_CODE, act, begin=address, end=address)
+        self.core.hook_add(self._code_hook, act, begin=address, end=address)
+
+    def on_access(
+        self,
+        address: int,
+        *,
+        read: Callable[[], None] | None = None,
+        write: Callable[[int], None] | None = None,
+    ) -> None:
+        """Call `read` before a word of a memory is read, `write` with what is written there."""
+        first_and_last = {"begin": address, "end": address + 3}
+        if read is not None:
+            self.core.hook_add(self._read_hook, lambda *_: read(), **first_and_last)
+        if write is not None:
+            self.core.hook_add(self._write_hook, lambda *call: write(call[4]), **first_and_last)
 
     def return_now(self, result: int = 0) -> None:
         """Leave the function that was just entered; it takes no time."""
-        self.core.reg_write(arm.UC_ARM_REG_R0, result)
-        self.core.reg_write(arm.UC_ARM_REG_PC, self.core.reg_read(arm.UC_ARM_REG_LR))
+        self.core.reg_write(self._arguments[0], result)
+        self.core.reg_write(self._pc, self.core.reg_read(self._lr))
 
     def call(self, function: str, *arguments: int, stack: int) -> int:
         """What a function returns; its stack ends at `stack`."""
-        for register, value in zip(_ARGUMENTS, arguments, strict=False):
+        for register, value in zip(self._arguments, arguments, strict=False):
             self.core.reg_write(register, value)
-        self.core.reg_write(arm.UC_ARM_REG_SP, stack)
-        self.core.reg_write(arm.UC_ARM_REG_LR, _RETURN | 1)
+        self.set_stack(stack)
+        self.core.reg_write(self._lr, _RETURN | 1)
         self.run(self.symbols[function])
         if self._block is not None:
             self.cycles += refill(self._block.last, None)
-        return int(self.core.reg_read(arm.UC_ARM_REG_R0))
+        return int(self.core.reg_read(self._arguments[0]))
 
-    def run(self, start: int) -> None:
-        """From an address until `call`'s function returns, or until something stops the core."""
+    def set_stack(self, end: int) -> None:
+        """The address above the stack."""
+        self.core.reg_write(self._sp, end)
+
+    def run(self, start: int) -> int:
+        """From an address until `call`'s function returns or something stops the core; where it is then."""
         self._block = None
         try:
             self.core.emu_start(start | 1, _RETURN)
-        except unicorn.UcError as error:
-            place = self.core.reg_read(arm.UC_ARM_REG_PC)
+        except self._error as error:
+            place = self.core.reg_read(self._pc)
             raise TargetError(
                 f"the emulated core stopped at 0x{place:08x}: {error}", hint="report this with the image"
             ) from error
+        return int(self.core.reg_read(self._pc))
 
     def word(self, address: int) -> int:
         """32 bits of a memory."""

@@ -17,11 +17,11 @@ from stapes.link import Client, Hello, LiveClient
 from stapes.recipe import Bundle
 from stapes.targets import (
     StandIn,
-    counts_instructions,
     largest_payload,
     longest_wait,
     open_target,
     repeat_after,
+    unit_of_counter,
 )
 
 _log = logging.getLogger(__name__)
@@ -104,6 +104,4 @@ def greet(
             repeat_after=repeat_after(target),
         )
         hello = client.hello()
-        if hello.counter == "cycles" and counts_instructions(target):
-            hello = replace(hello, counter="instructions")
-        yield client, hello
+        yield client, replace(hello, counter=unit_of_counter(target, hello.counter))

@@ -42,6 +42,15 @@ class Protection(_Table):
     unlocked: int = Field(ge=0, le=0xFFFFFFFF)
 
 
+class FlashTiming(_Table):
+    """What code and data in flash wait for; the wait states themselves are what the firmware writes to `control`."""
+
+    control: int = Field(ge=0, le=0xFFFFFFFF, description="address of FLASH_ACR")
+    row_bytes: int = Field(ge=4, description="read at once")
+    instruction_rows: int = Field(ge=0, description="that the cache of instructions keeps")
+    data_rows: int = Field(ge=0, description="that the cache of data keeps")
+
+
 class Usb(_Table):
     """A USB device that the board shows: its probe or its serial port."""
 
@@ -77,6 +86,7 @@ class Board(_Table):
     device_id_address: int | None = Field(None, ge=0, le=0xFFFFFFFF, description="address of DBGMCU_IDCODE")
     flashers: Flashers = Flashers()
     protection: Protection | None = Field(None, description="read protection (RDP); None: not known")
+    flash_timing: FlashTiming | None = Field(None, description="for estimates of cycles; None: not known")
     usb: tuple[Usb, ...] = Field((), strict=False)
     qemu: str | None = Field(None, description="machine of the target qemu:MACHINE")
     renode: str | None = Field(None, description="platform of the target renode:PLATFORM")

@@ -4,7 +4,6 @@ from stapes.targets.microphone import StandIn, stand_in
 from stapes.targets.stream import DescriptorStream, Stream
 from stapes.targets.target import (
     board_for_target,
-    counts_instructions,
     known_fault,
     largest_payload,
     line_of,
@@ -14,6 +13,7 @@ from stapes.targets.target import (
     require_stand_in,
     require_target,
     runs_here,
+    unit_of_counter,
 )
 from stapes.targets.turns import turn
 
@@ -22,7 +22,6 @@ __all__ = [
     "StandIn",
     "Stream",
     "board_for_target",
-    "counts_instructions",
     "known_fault",
     "largest_payload",
     "line_of",
@@ -34,4 +33,5 @@ __all__ = [
     "runs_here",
     "stand_in",
     "turn",
+    "unit_of_counter",
 ]

@@ -121,11 +121,11 @@ def line_of(target: str) -> str | None:
     return find_port(port)
 
 
-def counts_instructions(target: str) -> bool:
-    """Whether the target's cycle counter counts instructions: an emulator that models the counter, not the time
-    that instructions take.
+def unit_of_counter(target: str, said: str) -> str:
+    """What the target's counter counts, `said` by the device: Renode models the cycle counter so that it counts
+    instructions, not the time that they take, and the device cannot tell.
     """
-    return target.startswith("renode:")
+    return "instructions" if said == "cycles" and target.startswith("renode:") else said
 
 
 def known_fault(target: str) -> str | None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from stapes.check.soak import soak
 from stapes.errors import LinkError, TargetError
+from stapes.link.client import Client
 from stapes.link.faults import FAULTS, FaultyStream, parse_faults
 from stapes.link.frame import Receiver, encode
 from stapes.link.messages import Message
@@ -89,6 +90,11 @@ def test_a_sound_device_passes() -> None:
     assert report.frames >= 4000 and report.rounds > 5
 
 
+def test_a_few_frames_are_hit_too() -> None:
+    report = soak(FakeDevice(), faults=HARMLESS, frames=1, rate=0.2)
+    assert report.rounds == 2 and sum(report.injected.values()) > 0 and report.throughput_ratio > 0
+
+
 def test_a_result_that_changes_is_found() -> None:
     device = FakeDevice()
     device.lies_after = 200
@@ -104,10 +110,8 @@ def test_a_request_carried_out_twice_is_found() -> None:
 
 
 def test_silence_is_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "stapes.link.client.Client.__init__.__kwdefaults__",
-        {"timeout": 0.3, "hello_timeout": 0.3, "largest_payload": None},
-    )
+    for name in ("timeout", "hello_timeout"):
+        monkeypatch.setitem(Client.__init__.__kwdefaults__, name, 0.3)
     device = FakeDevice()
     device.silent_after = 300
     report = soak(device, faults=(), frames=620)

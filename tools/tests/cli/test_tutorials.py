@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -23,8 +22,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the models, labels and a recording; pages share what they build."""
     directory = tmp_path_factory.mktemp("tutorials")
     (directory / "models").symlink_to(DOCS.parent / "models")
-    bundle = json.loads((directory / "models/esc10-nano/bundle.json").read_text())
-    (directory / "labels.txt").write_text("".join(f"{label}\n" for label in bundle["labels"]))
+    (labels,) = re.findall(
+        r"```text\n(.*?)```", (DOCS / "tutorials/own-network.md").read_text(), flags=re.DOTALL
+    )
+    (directory / "labels.txt").write_text(labels)
     noise = np.random.default_rng(1).normal(0, 3000, 5 * 44100).astype(np.int16)
     soundfile.write(directory / "dog.wav", noise, 44100)
     return directory

@@ -30,12 +30,13 @@ from stapes.link.messages import Message
 from stapes.recipe import Bundle
 from stapes.targets import (
     board_for_target,
-    counts_instructions,
+    known_fault,
     longest_wait,
     open_target,
     renode,
     repeat_after,
     require_target,
+    unit_of_counter,
 )
 
 TARGET = "renode:stm32f4_discovery"
@@ -340,7 +341,10 @@ def test_one_that_runs_already_is_attached_to(
     find_program.cache_clear()
     with open_target("host", program.elf) as device, socket.create_server(("127.0.0.1", 0)) as server:
         target = f"{TARGET}@{server.getsockname()[1]}"
-        assert board_for_target(target) == "stm32f4_discovery" and counts_instructions(target)
+        assert (
+            board_for_target(target) == "stm32f4_discovery"
+            and unit_of_counter(target, "cycles") == "instructions"
+        )
 
         def carry() -> None:
             connection, _ = server.accept()
@@ -364,8 +368,9 @@ def test_one_that_runs_already_is_attached_to(
 
 def test_names() -> None:
     assert board_for_target(TARGET) == "stm32f4_discovery"
-    assert counts_instructions(TARGET)
-    assert not counts_instructions("board:stm32f4_discovery@/dev/ttyACM0")
+    assert unit_of_counter(TARGET, "cycles") == "instructions"
+    assert unit_of_counter(TARGET, "nanoseconds") == "nanoseconds"
+    assert unit_of_counter("board:stm32f4_discovery@/dev/ttyACM0", "cycles") == "cycles"
     with pytest.raises(TargetError, match="no board for Renode platform 'vax'") as caught:
         board_for_target("renode:vax")
     assert "stm32f4_discovery" in caught.value.hint
@@ -437,16 +442,34 @@ def test_the_c3_counts_instructions_whatever_a_request_is_called(is_read: str, v
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(renode.PLATFORMS))
-def test_with_the_real_one(name: str, generated: Generated, tmp_path: Path) -> None:
+def test_with_the_real_one(
+    name: str,
+    bundle: Bundle,
+    generated: Generated,
+    tmp_path: Path,
+    run_stapes: Callable[..., tuple[int, str]],
+) -> None:
+    target = f"renode:{name}"
     try:
-        require_target(f"renode:{name}")
+        require_target(target)
     except ToolError as error:
         pytest.skip(str(error))
     build = build_firmware(generated.directory, renode.PLATFORMS[name].board, tmp_path)
-    with open_target(f"renode:{name}", build.elf) as stream:
+    with open_target(target, build.elf) as stream:
+        assert isinstance(stream, renode.RenodeStream)
         client = Client(stream, timeout=300.0, hello_timeout=100.0)
         assert client.hello().build_id == build.build_id
         assert client.reboot().build_id == build.build_id
+        version = renode._version(stream.monitor.ask("version"))
+    report = check_bundle(
+        bundle, target, select_clips(bundle, None, 1), tmp_path, prepared=Prepared(target, generated, build)
+    )
+    fault = known_fault(target)
+    assert report.passed or (fault is not None and version < renode.SYNCHRONISES)
+    assert report.link["retries"] == 0
+    portable = ("--portable",) if fault else ()
+    code, said = run_stapes("bench", "frontend", "--target", target, "--out", str(tmp_path / "f"), *portable)
+    assert code == 0 and "instructions a frame" in said and "equal to the reference" in said
 
 
 def test_where_renode_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from stapes.recipe import (
     Recipe,
     TrainingSpec,
     WindowSpec,
+    load_recipe,
 )
 from stapes.training import FeaturePool, Setup, build_pool, train_fold, train_folds
 from stapes.training.batches import Batches
@@ -253,3 +255,14 @@ def test_what_the_recipe_begins_with_must_be_there(tmp_path: Path) -> None:
         train_folds(
             make_recipe().model_copy(update={"training": training}), Setup(None, tmp_path, (1,)), tmp_path
         )
+
+
+def test_the_committed_recipe_begins_with_yamnet() -> None:
+    models = os.environ.get("STAPES_MODELS")
+    if not models or not (Path(models) / "teacher/yamnet.tflite").exists():
+        pytest.skip("STAPES_MODELS=DIR with teacher/yamnet.tflite is not set")
+    recipe = load_recipe(Path(__file__).parents[3] / "models/esc10-pretrained/recipe.toml")
+    network = open_outside(Path(models) / "teacher/yamnet.tflite")
+    network.check_frontend(recipe)
+    assert [layer.kernel.shape for layer in network.layers(11)][-1] == (1, 1, 256, 256)
+    assert recipe.training.start == network.name
