@@ -22,7 +22,7 @@ from stapes.int8 import initial_state, run_graph
 from stapes.int8.arithmetic import limits_of
 from stapes.progress import Progress, no_progress
 from stapes.proof.claim import FAILED, PROVED, TESTED, Claim, LayerProof
-from stapes.proof.device import FAMILIES, ProofDevice, work_bytes
+from stapes.proof.device import FAMILIES, ProofDevice, description_of, work_bytes
 from stapes.proof.frontend import Frontend, prove_frontend
 from stapes.proof.line import NoRoomError
 from stapes.proof.linear import (
@@ -174,8 +174,10 @@ def prove_model(
             today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
             proof = Proof(sha256(model), target, core, compiler_version(board), key, today)
         _prove_layers(device, graph, plan, proof, kept, progress)
-        proof.wiring = _wiring(device, graph, plan)
-        proof.schedule = _schedule(device, plan)
+        another = _described(device, plan)
+        # Of another network than the plan's no window can be run.
+        proof.wiring = Claim("wiring", FAILED, another) if another else _wiring(device, graph, plan)
+        proof.schedule = Claim("schedule", FAILED, another) if another else _schedule(device, plan)
         write_json(kept, proof.as_json())
     if frontend is not None:
         proof.frontend = prove_frontend(frontend, target, board, directory, progress)
@@ -279,6 +281,27 @@ def _prove_layers(
             claims.append(Claim("values", TESTED, f"by check and bench only: {error.message}"))
         proof.layers.append(LayerProof(layer.index, layer.name, layer.kernel, tuple(claims)))
         write_json(kept, proof.as_json())
+
+
+def _described(device: ProofDevice, plan: Plan) -> str:
+    """Where the image's model says something else of itself than the plan; "" where it does not."""
+    found = device.description()
+    wanted = description_of(plan, int(found[4]))
+    for (name, right), got in zip(wanted, found.tolist(), strict=False):
+        if got != right:
+            return f"{name} is {got}, not {right}"
+    for layer in plan.layers:
+        for number, window in enumerate(layer.inputs):
+            if window.fills_outside:
+                source = plan.storages[window.tensor]
+                row = device.outside_row(layer, number, window.left + source.row_bytes + window.right)
+                if (row != source.zero_point).any():
+                    at = int(np.flatnonzero(row != source.zero_point)[0])
+                    return (
+                        f"layer {layer.index} ({layer.name}): byte {at} of a row outside of the map is {row[at]}, "
+                        f"not {source.zero_point}"
+                    )
+    return ""
 
 
 def _wiring(device: ProofDevice, graph: Graph, plan: Plan) -> Claim:

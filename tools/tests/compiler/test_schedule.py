@@ -265,6 +265,7 @@ def test_deep_networks_take_time_in_proportion() -> None:
 ARENAS = {
     "esc10": 15_244,
     "esc10-forest": 1_260,
+    "esc10-pretrained": 37_516,
     "esc10-small": 6_900,
     "esc10-tiny": 3_636,
     "esc10-nano": 2_156,

@@ -466,7 +466,7 @@ def test_with_the_real_one(
     )
     fault = known_fault(target)
     assert report.passed or (fault is not None and version < renode.SYNCHRONISES)
-    assert report.link["retries"] == 0
+    assert report.link["retries"] <= 3  # HELLO, while the machine starts
     portable = ("--portable",) if fault else ()
     code, said = run_stapes("bench", "frontend", "--target", target, "--out", str(tmp_path / "f"), *portable)
     assert code == 0 and "instructions a frame" in said and "equal to the reference" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from stapes.recipe import (
     Recipe,
     TrainingSpec,
     WindowSpec,
+    load_recipe,
 )
 from stapes.training import FeaturePool, Setup, build_pool, train_fold, train_folds
 from stapes.training.batches import Batches
@@ -147,15 +149,19 @@ def test_a_batch_of_training_is_normalised_as_it_was(outside: Outside, pool: Fea
     assert np.abs(trained - plain).mean() < 0.05 * plain.std()
 
 
-@pytest.mark.parametrize("model", [{"time_padding": "valid"}, {"strides": (2, 1, 4)}, {"filters": (8, 32)}])
-def test_padding_the_last_stride_and_fewer_layers_are_fine(
+@pytest.mark.parametrize(
+    "model",
+    [{"time_padding": "valid"}, {"strides": (2, 1, 4)}, {"filters": (8, 32)}, {"frequency": "conv"}],
+)
+def test_padding_the_last_stride_fewer_layers_and_another_end_are_fine(
     outside: Outside, pool: FeaturePool, model: dict[str, object]
 ) -> None:
     recipe = make_recipe(**({"strides": (2, 1)} if "filters" in model else {}) | model)
     network = build_network(recipe, 3)
     begin_with(network, outside, recipe, windows(recipe, pool))
     kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
-    for kernel, layer in zip(kernels[:-1], outside.layers(9), strict=False):
+    count = 2 * len(recipe.model.filters) - 1
+    for kernel, layer in zip(kernels[:count], outside.layers(count), strict=True):
         np.testing.assert_array_equal(kernel, layer.kernel)
 
 
@@ -253,3 +259,14 @@ def test_what_the_recipe_begins_with_must_be_there(tmp_path: Path) -> None:
         train_folds(
             make_recipe().model_copy(update={"training": training}), Setup(None, tmp_path, (1,)), tmp_path
         )
+
+
+def test_the_committed_recipe_begins_with_yamnet() -> None:
+    models = os.environ.get("STAPES_MODELS")
+    if not models or not (Path(models) / "teacher/yamnet.tflite").exists():
+        pytest.skip("STAPES_MODELS=DIR with teacher/yamnet.tflite is not set")
+    recipe = load_recipe(Path(__file__).parents[3] / "models/esc10-pretrained/recipe.toml")
+    network = open_outside(Path(models) / "teacher/yamnet.tflite")
+    network.check_frontend(recipe)
+    assert [layer.kernel.shape for layer in network.layers(11)][-1] == (1, 1, 256, 256)
+    assert recipe.training.start == network.name
