@@ -348,11 +348,18 @@ def test_one_that_runs_already_is_attached_to(
 
         def carry() -> None:
             connection, _ = server.accept()
+            device.timeout = 0.1
+            connection.settimeout(0.01)
             with connection:
-                device.timeout = 5.0
-                device.write(connection.recv(4096))
-                connection.sendall(device.read(4096))
-                connection.recv(1)  # until the other end has gone
+                while True:
+                    try:
+                        data = connection.recv(4096)
+                    except TimeoutError:
+                        connection.sendall(device.read(4096))
+                        continue
+                    if not data:
+                        break
+                    device.write(data)
 
         carrier = threading.Thread(target=carry)
         carrier.start()
