@@ -4,6 +4,8 @@
  *   H  which kernels these are
  *   C  one call of a layer's kernel on given rows; requantisation may be the identity
  *   R  constants of a layer's requantisation
+ *   D  what the model says of itself: sizes, outputs, each layer's steps and windows, each tensor's rows
+ *   O  a row outside of a map
  *   S  every sum from the lowest to the highest through a kernel's requantisation: sums are biases
  *   T  the engine's schedule with kernels that only look at which rows they get
  *   X  exponentials of a softmax
@@ -176,6 +178,60 @@ static void read_constants(void) {
         }
     }
     answer(0, out, 20u + 9u * channels);
+}
+
+static void answer_word(uint32_t value) {
+    uint8_t four[4];
+    put(four, value);
+    board_write(four, sizeof four);
+}
+
+/* In the order of description_of in tools/stapes/proof/device.py. */
+static void describe(void) {
+    const stapes_model_t *m = &stapes_app_model;
+    const uint32_t tensors = (uint32_t)m->input_count + m->layer_count;
+    uint32_t words = 8u + m->output_count + 3u * m->layer_count + 3u * tensors;
+    for (uint32_t i = 0; i < m->layer_count; i++) {
+        words += 6u * m->layers[i].input_count;
+    }
+    begin_answer(0, 4u * (size_t)words);
+    answer_word(m->input_count);
+    answer_word(m->layer_count);
+    answer_word(m->output_count);
+    answer_word(m->arena_bytes);
+    answer_word(sizeof(void *));
+    answer_word(m->output_bytes);
+    answer_word(m->rows);
+    answer_word(m->row_bytes);
+    for (uint32_t i = 0; i < m->output_count; i++) {
+        answer_word(m->outputs[i]);
+    }
+    for (uint32_t i = 0; i < m->layer_count; i++) {
+        const stapes_layer_t *layer = &m->layers[i];
+        answer_word(layer->steps);
+        answer_word(layer->accumulates);
+        answer_word(layer->input_count);
+        for (uint32_t k = 0; k < layer->input_count; k++) {
+            const stapes_input_t *input = &layer->inputs[k];
+            answer_word(input->tensor);
+            answer_word(input->height);
+            answer_word(input->stride);
+            answer_word(input->dilation);
+            answer_word((uint32_t)input->before);
+            answer_word((uint32_t)input->left);
+        }
+    }
+    for (uint32_t i = 0; i < tensors; i++) {
+        answer_word(m->tensors[i].rows);
+        answer_word(stapes_row_bytes(&m->tensors[i]));
+        answer_word((uint32_t)(int32_t)m->tensors[i].zero_point);
+    }
+}
+
+static void outside_row(void) {
+    const stapes_layer_t *layer = &stapes_app_model.layers[get(2)];
+    const int8_t *row = layer->inputs[get(1)].outside;
+    answer(row == NULL ? NOT_THERE : 0u, row, get(4));
 }
 
 /* One kernel whose sums are its biases, those of column j plus j. */
@@ -515,6 +571,34 @@ static int holds(const stapes_tensor_t *tensor, uint32_t number, const int8_t *b
     return has_tags(bytes, count, number_of(tensor), number);
 }
 
+static int meet(const void *one, uint32_t bytes, const void *other, uint32_t others) {
+    const uintptr_t a = (uintptr_t)one, b = (uintptr_t)other;
+    return bytes != 0u && others != 0u && a < b + others && b < a + bytes;
+}
+
+/* What a call reads, keeps and writes lies apart. */
+static int is_apart(const stapes_call_t *call, uint32_t state, uint32_t scratch, uint32_t output) {
+    const int8_t *const *rows = call->rows;
+    if (meet(call->state, state, call->scratch, scratch) || meet(call->output, output, call->state, state) ||
+        meet(call->output, output, call->scratch, scratch)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < call->layer->input_count; i++) {
+        const stapes_input_t *input = &call->layer->inputs[i];
+        const uint32_t bytes = stapes_row_bytes(&seen.model.tensors[input->tensor]);
+        for (uint32_t k = 0; k < input->height; k++) {
+            const int8_t *row = *rows++;
+            if (row != NULL && row != input->outside &&
+                (meet(row + input->left, bytes, call->state, state) ||
+                 meet(row + input->left, bytes, call->scratch, scratch) ||
+                 meet(row + input->left, bytes, call->output, output))) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
 /* In the place of every kernel: the rows are those that the layer's windows ask for, with what made them
  * last. */
 static void look(const stapes_call_t *call) {
@@ -554,6 +638,13 @@ static void look(const stapes_call_t *call) {
     next = seen.about + ABOUT_BYTES * index;
     const uint32_t state = get(4), scratch = get(4), grows = get(1);
     const uint32_t before = seen.window * layer->steps + step;
+    const stapes_tensor_t *made = stapes_layer_output(&seen.model, index);
+    const uint32_t bytes = stapes_row_bytes(made), tensor = seen.model.input_count + index;
+    const int writes = !layer->accumulates || step + 1u == layer->steps || grows != 0u;
+    if (!is_apart(call, call->state == NULL ? 0u : state, call->scratch == NULL ? 0u : scratch,
+                  writes ? bytes : 0u)) {
+        is_wrong(OVERLAP, index, step, 0, 0);
+    }
     const int is_first = step == 0u && (layer->accumulates || before == 0u);
     if (call->state != NULL && state != 0u) {
         if (!is_first && !has_tags(call->state, state, 7u * index, before)) {
@@ -564,8 +655,6 @@ static void look(const stapes_call_t *call) {
     if (call->scratch != NULL) {
         memset(call->scratch, 0x5a, scratch);
     }
-    const stapes_tensor_t *made = stapes_layer_output(&seen.model, index);
-    const uint32_t bytes = stapes_row_bytes(made), tensor = seen.model.input_count + index;
     if (grows != 0u && step != 0u && !has_tags(call->output, bytes, tensor + 1u, before)) {
         is_wrong(OUTPUT_ROW, index, step, 0, 0);
     }
@@ -772,6 +861,10 @@ static void serve(uint8_t letter) {
         call_once();
     } else if (letter == 'R') {
         read_constants();
+    } else if (letter == 'D') {
+        describe();
+    } else if (letter == 'O') {
+        outside_row();
     } else if (letter == 'S') {
         sweep();
     } else if (letter == 'T') {

@@ -71,5 +71,15 @@ def tensor(index: int, name: str, value: str) -> Alter:
     return alter
 
 
+def layer(name: str, member: str, value: str) -> Alter:
+    """Give a member of the layer of that name another value."""
+
+    def alter(text: str) -> str:
+        start = text.index(f'STAPES_LAYER_NAME("{name}")')
+        return text[:start] + re.sub(rf"\.{member} = [^,}}]+", f".{member} = {value}", text[start:], count=1)
+
+    return alter
+
+
 def more(value: int) -> int:
     return value + max(1, abs(value) // 8)

@@ -182,8 +182,8 @@ typedef int16_t stapes_element_t;
 #define STAPES_MANY_REGISTERS 0
 #endif
 
-/* No load is moved over this: there are not registers for more than one pair's. */
-#if defined(__GNUC__)
+/* No load is moved over this: there are not registers for more than one pair's, but on 64-bit hosts. */
+#if defined(__GNUC__) && UINTPTR_MAX <= 0xFFFFFFFFu
 #define STAPES_NO_EARLIER __asm__ volatile("" : : : "memory")
 #else
 #define STAPES_NO_EARLIER (void)0

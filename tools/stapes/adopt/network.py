@@ -240,8 +240,9 @@ def labels_of(path: Path | None, data: bytes, outputs: int, name: str) -> tuple[
         try:
             text, source = read_file(path, 16 << 20).decode("utf-8-sig"), str(path)
         except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise BundleError(
-                f"cannot read {path}: {error}", hint="give a text file, a label a line"
+                f"cannot read {path}: {reason}", hint="give a text file, a label a line"
             ) from error
     found = _column(text) if source.endswith(".csv") else [line.strip() for line in text.splitlines()]
     while found and not found[-1]:

@@ -145,7 +145,9 @@ def _bundle(recipe: Recipe, network: bytes, classes: int, directory: Path) -> Bu
         normalization=recipe.normalization,
         window=recipe.window,
         decision=recipe.decision,
-        live=recipe.live,
+        live=recipe.live.model_copy(
+            update={"thresholds": {}, "other": ""}
+        ),  # of classes that are not known yet
     )
     return Bundle.save(directory / "bundle", manifest, {"model.tflite": network})
 

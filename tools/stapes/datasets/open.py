@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stapes.datasets.dataset import Clip, Dataset, some
 from stapes.datasets.esc50 import ESC10_LABELS, esc50_clips
-from stapes.datasets.own import layout, own_clips, recordings
+from stapes.datasets.own import TABLE, layout, own_clips, recordings
 from stapes.datasets.recording import padded
 from stapes.datasets.speech_commands import speech_commands_clips
 from stapes.datasets.synthetic import synthetic_clips
@@ -61,7 +61,15 @@ def _kind(directory: Path, spec: DatasetSpec) -> str:
     if spec.kind in ("folders", "csv", "audacity"):
         return layout(directory, spec.kind)
     published = _PUBLISHED.get(spec.kind)
-    return spec.kind if published and (directory / published).is_file() else layout(directory, "csv")
+    if published and (directory / published).is_file():
+        return spec.kind
+    found = layout(directory, "csv")
+    if found == "csv" and not (directory / TABLE).is_file():
+        raise DataError(
+            f"{directory}: no recordings whose labels are known",
+            hint=f"put each class into a folder of its name, or give label tracks or {TABLE} (docs/datasets.md)",
+        )
+    return found
 
 
 def _clips(directory: Path | None, spec: DatasetSpec, sample_rate: int, for_training: bool) -> Sequence[Clip]:

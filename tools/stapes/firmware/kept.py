@@ -57,14 +57,19 @@ def build_bundle(
 
 
 def _next_smaller(bundle: Bundle, app: str, missing: dict[str, int]) -> str:
-    """The largest of the bundles beside `bundle` that takes as much less of every region as is missing; or nothing."""
+    """The largest of the bundles beside `bundle` for the same labels that takes as much less of every region as is
+    missing; or nothing.
+    """
     from stapes.recipe import Bundle
 
     own = _needs(bundle, app)
     fitting = []
     for path in sorted(bundle.directory.parent.glob("*/bundle.json")):
         try:
-            needs = _needs(Bundle.load(path.parent), app)
+            other = Bundle.load(path.parent)
+            if set(other.manifest.labels) != set(bundle.manifest.labels):
+                continue
+            needs = _needs(other, app)
         except StapesError:
             continue  # damaged, or of a later stapes: nothing to advise
         saved = {"FLASH": own[0] - needs[0], "RAM": own[1] - needs[1]}

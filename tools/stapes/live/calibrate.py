@@ -109,7 +109,7 @@ def fitted(
             if window.end > event.start
             and window.start < event.end
             and window.scores[index] >= least
-            and window.scores[index] == max(window.scores)
+            and (live.multi_label or window.scores[index] == max(window.scores))
         ]
         if over:
             late.append(over[0] - event.start)

@@ -103,6 +103,14 @@ class ProofDevice(ProofLine):
         answer = self.request("C", b"".join(payload))
         return np.frombuffer(answer[: layer.row_bytes], np.int8), answer[behind:]
 
+    def description(self) -> npt.NDArray[np.int64]:
+        """What the image's model says of itself, in the order of `description_of`."""
+        return np.frombuffer(self.request("D"), "<i4").astype(np.int64)
+
+    def outside_row(self, layer: Layer, position: int, count: int) -> npt.NDArray[np.int8]:
+        """The first bytes of what stands for a row outside of the map."""
+        return np.frombuffer(self.request("O", struct.pack("<HBI", layer.index, position, count)), np.int8)
+
     def sweep(
         self, layer: Layer, first: int, ranges: Sequence[tuple[int, int]], columns: int
     ) -> tuple[list[Changes], int]:
@@ -175,6 +183,35 @@ class ProofDevice(ProofLine):
 
 def _family(layer: Layer) -> int:
     return _FAMILY[FAMILIES[layer.kernel]]
+
+
+def description_of(plan: Plan, pointer: int) -> list[tuple[str, int]]:
+    """What an image's model must say of itself where a pointer has so many bytes: names and values."""
+    first = plan.storages[0]
+    found = [
+        ("number of inputs", plan.input_count),
+        ("number of layers", len(plan.layers)),
+        ("number of outputs", len(plan.outputs)),
+        ("bytes of the arena", plan.buffer_bytes + pointer * plan.row_pointers),
+        ("bytes of a pointer", pointer),
+        ("bytes of all outputs", plan.output_bytes),
+        ("rows of the input", first.rows - first.kept),
+        ("bytes of an input row", first.row_bytes),
+    ]
+    found += [(f"output {number}", tensor) for number, tensor in enumerate(plan.outputs)]
+    for layer in plan.layers:
+        name = f"layer {layer.index} ({layer.name}): "
+        found += [(f"{name}steps", layer.steps), (f"{name}accumulation", int(layer.accumulates))]
+        found.append((f"{name}number of inputs", len(layer.inputs)))
+        for number, window in enumerate(layer.inputs):
+            for field in ("tensor", "height", "stride", "dilation", "before", "left"):
+                found.append((f"{name}input {number}'s {field}", getattr(window, field)))
+    for number, storage in enumerate(plan.storages[: plan.input_count + len(plan.layers)]):
+        owner = number - plan.input_count
+        name = f"layer {owner} ({plan.layers[owner].name}): output" if owner >= 0 else f"input {number}"
+        found += [(f"{name}'s rows", storage.rows), (f"{name}'s bytes of a row", storage.row_bytes)]
+        found.append((f"{name}'s zero point", storage.zero_point))
+    return found
 
 
 def work_bytes(plan: Plan) -> int:

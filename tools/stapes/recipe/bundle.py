@@ -109,9 +109,20 @@ class Bundle:
         try:
             manifest = BundleManifest.model_validate(read_json(path, _MOST_MANIFEST, follow=False))
         except FileNotFoundError as error:
+            if not directory.exists():
+                raise BundleError(
+                    f"{directory}: no such directory", hint="give the directory of a bundle, as models/esc10"
+                ) from error
             raise BundleError(
                 f"{directory} is not a bundle: {path.name} is missing", hint="make one with `stapes train`"
             ) from error
+        except NotADirectoryError as error:
+            hint = "give the directory of a bundle, as models/esc10"
+            if (directory.parent / path.name).is_file():
+                hint = f"give the directory that it lies in, {directory.parent}"
+            elif directory.suffix == ".tflite":
+                hint = "make a bundle of it with `stapes import`"
+            raise BundleError(f"{directory} is not a bundle but a file", hint=hint) from error
         except (OSError, ValueError) as error:
             reason = explain(error) if isinstance(error, ValidationError) else str(error)
             raise BundleError(f"{path}: {reason}", hint="restore the bundle or train it again") from error

@@ -499,9 +499,10 @@ def load_recipe(path: Path) -> Recipe:
     try:
         text = read_file(path, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"cannot read the recipe {path}: {error}", hint="give the path of a recipe.toml"
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        inside = path / "recipe.toml"
+        hint = f"give {inside}" if inside.is_file() else "give the path of a recipe.toml"
+        raise RecipeError(f"cannot read the recipe {path}: {reason}", hint=hint) from error
     try:
         return Recipe.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from stapes.errors import TargetError
 from stapes.firmware import require_program
 from stapes.firmware.boards import Board
-from stapes.firmware.build import require_board, require_compiler
+from stapes.firmware.build import board_names, require_board, require_compiler
 from stapes.targets.microphone import StandIn
 from stapes.targets.ports import find_port
 from stapes.targets.process import TargetProcess
@@ -83,16 +83,22 @@ def board_for_target(target: str) -> str | None:
         require_board(name, TargetError)
         return name
     if "://" not in target and not target.startswith(("/dev/", "COM")):
-        raise TargetError(
-            f"unknown target {target!r}",
-            hint="give host, qemu:MACHINE, renode:PLATFORM, board:NAME@PORT or a pyserial URL",
-        )
+        hint = "give host, qemu:MACHINE, renode:PLATFORM, board:NAME@PORT or a pyserial URL"
+        if target in MACHINES:
+            hint = f"give qemu:{target}"
+        elif target in board_names():
+            hint = f"give board:{target}@auto for the board on your desk"
+        raise TargetError(f"unknown target {target!r}", hint=hint)
     return None
 
 
 def require_target(target: str) -> None:
-    """Raise `ToolError` with the install command when something that the target needs is missing."""
+    """Raise `ToolError` with the install command when something that the target needs is missing; `TargetError` for
+    targets that there are not, and for a board without a port.
+    """
     board = board_for_target(target)
+    if not runs_here(target):
+        _port_of(target)
     if board is not None:
         require_compiler(board)
     if target.startswith("qemu:"):
@@ -113,12 +119,16 @@ def line_of(target: str) -> str | None:
     """
     if runs_here(target):
         return None
+    return find_port(_port_of(target))
+
+
+def _port_of(target: str) -> str:
     port = target.removeprefix("board:").partition("@")[2] if target.startswith("board:") else target
     if not port:
         raise TargetError(
             f"{target} names no port", hint=f"give it as {target}@/dev/ttyACM0 or {target}@auto"
         )
-    return find_port(port)
+    return port
 
 
 def unit_of_counter(target: str, said: str) -> str:

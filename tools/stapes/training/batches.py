@@ -106,8 +106,8 @@ class Batches:
 
     def _is_heard(self, power: Float32) -> npt.NDArray[np.bool_]:
         """Whether the windows of a bag are more than digital silence, [batch]."""
-        bag, spec = self._recipe.training.bag, self._recipe.frontend
-        loud = power.mean(axis=(1, 2)) > _AUDIBLE * spec.log_floor
+        bag = self._recipe.training.bag
+        loud = power.mean(axis=(1, 2)) > _AUDIBLE * floor_power(self._recipe.frontend)
         heard: npt.NDArray[np.bool_] = loud.reshape(-1, bag).any(axis=1).repeat(bag)
         return heard
 

@@ -13,6 +13,8 @@ from stapes.training.backend import import_keras
 from stapes.training.recurrent import recurrent
 
 _MOMENTUM = 0.9
+ALL_BANDS = "all_bands"
+"""The layer of `frequency = "conv"`."""
 
 
 def require_network(recipe: Recipe) -> None:
@@ -77,9 +79,8 @@ def _end_frequency(x: Any, spec: ModelSpec) -> Any:
     width, channels = x.shape[2:]
     if spec.frequency == "mean":
         return mean_over_bands()(name="mean_frequency")(x)
-    name = "all_bands"
-    x = layers.Conv2D(channels, (1, width), use_bias=False, name=name)(x)
-    return _relu(_normalize(x, name), name)
+    x = layers.Conv2D(channels, (1, width), use_bias=False, name=ALL_BANDS)(x)
+    return _relu(_normalize(x, ALL_BANDS), ALL_BANDS)
 
 
 def _plain(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:

@@ -20,6 +20,7 @@ from stapes.int8.recurrent import BIASES, GATES, RECURRENT
 from stapes.recipe import Bundle, Recipe
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
+from stapes.training.networks import ALL_BANDS
 
 _KINDS = {
     "Conv2D": "CONV_2D",
@@ -80,7 +81,7 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
 
 
 def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -> None:
-    """Put the first layers of an outside network into all of `model` in front of its dense layer, which stays as it is.
+    """Put the first layers of an outside network into all layers of `model` up to its last map; the rest stays random.
 
     `windows` are normalised windows [n, frames, n_mels, 1] as training sees them, augmented: what the batch
     normalisation is put back with. The padding along time and the stride of the last layer may differ. Raises
@@ -88,7 +89,9 @@ def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -
     network.
     """
     outside.check_frontend(recipe)
-    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS][:-1]
+    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS and layer.name != ALL_BANDS][
+        :-1
+    ]
     found = outside.layers(len(layers))
     wanted = [(_KINDS[type(layer).__name__], tuple(_weights_of(layer).shape)) for layer in layers]
     given = [(layer.kind, layer.kernel.shape) for layer in found]

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from small_bundle import make_small_bundle
+from typer.testing import CliRunner
 
+from stapes.cli.app import app
 from stapes.device import prepare
+from stapes.errors import StapesError
 
 ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "models/esc10"
@@ -88,6 +91,39 @@ def test_missing_data_directory(tmp_path: Path) -> None:
 
 def test_missing_bundle(tmp_path: Path) -> None:
     assert_one_error(stapes("check", tmp_path, cwd=tmp_path), "is not a bundle")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong", "hint"),
+    [
+        (["check", "nowhere"], "nowhere: no such directory", "as models/esc10"),
+        (["check", "dog.wav"], "not a bundle but a file", "as models/esc10"),
+        (["check", "it.tflite"], "not a bundle but a file", "stapes import"),
+        (["check", "BUNDLE/model.tflite"], "not a bundle but a file", "give the directory that it lies in, "),
+        (["train", "BUNDLE", "--out", "o", "--data", "."], "Is a directory", "recipe.toml"),
+        (["check", "BUNDLE", "--target", "nucleo_f446re"], "unknown target", "board:nucleo_f446re@auto"),
+        (["check", "BUNDLE", "--target", "mps2-an386"], "unknown target", "qemu:mps2-an386"),
+        (["check", "BUNDLE", "--target", "board:nucleo_f446re"], "names no port", "@auto"),
+        (
+            ["check", "BUNDLE", "--target", "host", "--data", "."],
+            "whose labels are known",
+            "folder of its name",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_common_mistakes(
+    arguments: list[str], wrong: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("dog.wav", "it.tflite"):
+        (tmp_path / name).write_bytes(b"")
+    given = [word.replace("BUNDLE", str(BUNDLE)) for word in arguments]
+    result = CliRunner().invoke(app, given, terminal_width=400)
+    error = result.exception
+    assert isinstance(error, StapesError), result.output
+    assert wrong in error.message and hint in error.hint
+    assert {path.name for path in tmp_path.iterdir()} == {"dog.wav", "it.tflite"}
 
 
 def test_truncated_model(tmp_path: Path) -> None:

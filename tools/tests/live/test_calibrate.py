@@ -39,6 +39,14 @@ def test_thresholds_and_lags_are_found() -> None:
     assert live.windows == 1
 
 
+def test_tags_are_found_beside_a_louder_one() -> None:
+    """The bell never has the highest score: that hides it from a device that chooses, not from one that tags."""
+    truth = [Truth("bell", 2.0, 5.0), Truth("bell", 12.0, 15.0)]
+    beside = [Heard(one.start, one.end, (one.scores[0], 0.95, 0.0)) for one in heard(truth, 0.5)]
+    assert fitted(LiveSpec(multi_label=True), LABELS, beside, truth).start_lag_seconds == 0.5
+    assert fitted(LiveSpec(), LABELS, beside, truth).start_lag_seconds == 0.0
+
+
 def test_a_class_without_examples_keeps_the_common_threshold() -> None:
     truth = [Truth("bell", 2.0, 5.0)]
     assert set(fitted(LiveSpec(), LABELS, heard(truth, 0.5), truth).thresholds) == {"bell"}

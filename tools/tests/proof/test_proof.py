@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from modelmaker import ModelMaker
-from planting import Alter, field, line, more, number, swap, tensor
+from planting import Alter, field, layer, line, more, number, swap, tensor
 
 from stapes.codegen import model as codegen
 from stapes.compiler.builder import ALIASES
@@ -170,11 +170,36 @@ FAULTS: dict[str, tuple[str, Alter, int | str, str]] = {
         "channel 4",
     ),
     "rows off by one": (MODEL, field("stapes_input_t inputs_0[]", "before", "0"), "wiring", "conv_2d_0"),
-    "padding of another zero point": (MODEL, tensor(0, "zero_point", "3"), "wiring", "conv_2d_0"),
+    "padding of another zero point": (MODEL, tensor(0, "zero_point", "3"), "wiring", "input 0's zero point"),
     "ring one row too short": (MODEL, tensor(0, "height", "2"), "schedule", "row of the ring"),
     "another ring one row too short": (MODEL, tensor(1, "height", "2"), "schedule", "layer 1"),
     "rows overlap": (MODEL, tensor(1, "stride", "60"), "wiring", "conv_2d_0"),
-    "scratch over a ring": (MODEL, first(".scratch = 40", ".scratch = 484"), "schedule", "the ring"),
+    "a row outside of the map": (
+        WEIGHTS,
+        number("stapes_app_outside_minus_3", 5, more),
+        "wiring",
+        "conv_2d_0): byte 5 of a row outside",
+    ),
+    "another output": (MODEL, first("outputs[] = {9}", "outputs[] = {8}"), "wiring", "output 0 is 8, not 9"),
+    "steps": (MODEL, layer("add_3", "steps", "3"), "wiring", "layer 3 (add_3): steps is 3, not 4"),
+    "scratch over its own input": (
+        MODEL,
+        layer("conv_2d_6", "scratch", "60"),
+        "schedule",
+        "layer 6 (conv_2d_6), step 0, input 0, row 0: what it reads",
+    ),
+    "output over its own input": (
+        MODEL,
+        first("{{.offset = 900}, 10", "{{.offset = 72}, 10"),
+        "schedule",
+        "layer 6 (conv_2d_6), step 0, input 0, row 0: what it reads",
+    ),
+    "scratch over a ring": (
+        MODEL,
+        first(".scratch = 40", ".scratch = 484"),
+        "schedule",
+        "layer 0 (conv_2d_0)",
+    ),
 }
 
 

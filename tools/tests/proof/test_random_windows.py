@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,10 @@ from modelmaker import ModelMaker
 
 from stapes.compiler import compile_graph
 from stapes.compiler.bounds import EVERYTHING, value_ranges
-from stapes.compiler.plan import Array
 from stapes.graph import read_tflite, simplify
 from stapes.int8 import run_graph
-from stapes.proof.linear import check_bounds, linear_of
+from stapes.proof.device import Constants
+from stapes.proof.linear import Linear, check_bounds, linear_of
 from stapes.proof.prove import op_of
 
 WINDOWS = 200
@@ -69,13 +70,19 @@ def test_sums_that_do_not_share_a_register_are_taken_apart() -> None:
     linear = linear_of(graph, graph.ops[0], layer)
     bounds = linear.bounds(EVERYTHING)
     assert layer.kernel == "conv_2d_carry" and bounds.highest.max() >= 2**23
-    claim = check_bounds(layer, linear, bounds, EVERYTHING, "DSP")
+    fields: dict[str, Any] = layer.fields["requantize"]  # type: ignore[assignment]
+    image = constants(linear, fields["shifts"].values)
+    claim = check_bounds(layer, linear, bounds, EVERYTHING, "DSP", image)
     assert claim.verdict == "proved" and "2 of 4 channels take the long way" in claim.how
 
-    requantize = dict(layer.fields["requantize"])  # type: ignore[arg-type]
-    shifts = np.array([-rule.shift - 1 for rule in linear.rules], np.int8)
-    requantize["shifts"] = Array("int8_t", shifts)
-    hoped = replace(layer, fields={**layer.fields, "requantize": requantize})
-    claim = check_bounds(hoped, linear, bounds, EVERYTHING, "DSP")
+    hoped = constants(linear, np.array([-rule.shift - 1 for rule in linear.rules]))
+    claim = check_bounds(layer, linear, bounds, EVERYTHING, "DSP", hoped)
     assert claim.verdict == "failed" and "channel 1: its sum may not fit the 24 bits" in claim.how
-    assert check_bounds(hoped, linear, bounds, EVERYTHING, "portable C").verdict == "proved"
+    assert check_bounds(layer, linear, bounds, EVERYTHING, "portable C", hoped).verdict == "proved"
+
+
+def constants(linear: Linear, shifts: npt.NDArray[Any]) -> Constants:
+    """As an image of `linear` with such `shifts` would answer."""
+    rule, multipliers = linear.rules[0], np.array([rule.multiplier for rule in linear.rules])
+    head = (rule.zero_point, 2 * rule.zero_point + 1, rule.minimum, rule.maximum, int((shifts >= 0).all()))
+    return Constants(*head, linear.biases, multipliers, shifts.astype(np.int64))

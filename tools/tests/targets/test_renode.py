@@ -348,11 +348,18 @@ def test_one_that_runs_already_is_attached_to(
 
         def carry() -> None:
             connection, _ = server.accept()
+            device.timeout = 0.1
+            connection.settimeout(0.01)
             with connection:
-                device.timeout = 5.0
-                device.write(connection.recv(4096))
-                connection.sendall(device.read(4096))
-                connection.recv(1)  # until the other end has gone
+                while True:
+                    try:
+                        data = connection.recv(4096)
+                    except TimeoutError:
+                        connection.sendall(device.read(4096))
+                        continue
+                    if not data:
+                        break
+                    device.write(data)
 
         carrier = threading.Thread(target=carry)
         carrier.start()
@@ -466,7 +473,7 @@ def test_with_the_real_one(
     )
     fault = known_fault(target)
     assert report.passed or (fault is not None and version < renode.SYNCHRONISES)
-    assert report.link["retries"] == 0
+    assert report.link["retries"] <= 3  # HELLO, while the machine starts
     portable = ("--portable",) if fault else ()
     code, said = run_stapes("bench", "frontend", "--target", target, "--out", str(tmp_path / "f"), *portable)
     assert code == 0 and "instructions a frame" in said and "equal to the reference" in said

@@ -179,6 +179,16 @@ def test_masks_of_features_as_they_are_have_the_mean_of_their_window(pool: Featu
     assert found[0] < -3 < found[1]
 
 
+def test_a_quiet_magnitude_is_heard(pool: FeaturePool) -> None:
+    """Its floor is a magnitude: as a power it is the square."""
+    recipe = make_recipe("sigmoid")
+    spec = recipe.frontend.model_copy(update={"spectrum": "magnitude", "log_floor": 1e-3})
+    batches = Batches(recipe.model_copy(update={"frontend": spec}), pool, 1)
+    quiet = np.full((24, 40, 20), 1e-5, np.float32)
+    assert batches._is_heard(quiet).all()
+    assert not batches._is_heard(np.full_like(quiet, 1e-7)).any()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_silence_has_its_share_of_windows(pool: FeaturePool, share: float) -> None:
     recipe = make_recipe(**SETTINGS["nothing"] | {"silence": share})

@@ -149,15 +149,19 @@ def test_a_batch_of_training_is_normalised_as_it_was(outside: Outside, pool: Fea
     assert np.abs(trained - plain).mean() < 0.05 * plain.std()
 
 
-@pytest.mark.parametrize("model", [{"time_padding": "valid"}, {"strides": (2, 1, 4)}, {"filters": (8, 32)}])
-def test_padding_the_last_stride_and_fewer_layers_are_fine(
+@pytest.mark.parametrize(
+    "model",
+    [{"time_padding": "valid"}, {"strides": (2, 1, 4)}, {"filters": (8, 32)}, {"frequency": "conv"}],
+)
+def test_padding_the_last_stride_fewer_layers_and_another_end_are_fine(
     outside: Outside, pool: FeaturePool, model: dict[str, object]
 ) -> None:
     recipe = make_recipe(**({"strides": (2, 1)} if "filters" in model else {}) | model)
     network = build_network(recipe, 3)
     begin_with(network, outside, recipe, windows(recipe, pool))
     kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
-    for kernel, layer in zip(kernels[:-1], outside.layers(9), strict=False):
+    count = 2 * len(recipe.model.filters) - 1
+    for kernel, layer in zip(kernels[:count], outside.layers(count), strict=True):
         np.testing.assert_array_equal(kernel, layer.kernel)
 
 
