@@ -17,37 +17,110 @@
 #define WRITE_SHARE  4u        /* of a second that a host may leave everything unread */
 #define PACKET       64u
 #define UNIQUE_BYTES 12u
+#define STRING       3u /* a descriptor's type */
 
 enum { NOTIFY = 0x81, OUT = 0x02, IN = 0x82 };
 enum { LANGUAGE, MAKER, PRODUCT, SERIAL, STRINGS };
 
 static bool stalled; /* the host let a write's time go by */
 
-/* pid.codes' id for tests among one's own: a product needs its own. */
-static const tusb_desc_device_t device = {
-    .bLength = sizeof(tusb_desc_device_t),
-    .bDescriptorType = TUSB_DESC_DEVICE,
-    .bcdUSB = 0x0200,
-    .bDeviceClass = TUSB_CLASS_MISC, /* an association of interfaces follows */
-    .bDeviceSubClass = MISC_SUBCLASS_COMMON,
-    .bDeviceProtocol = MISC_PROTOCOL_IAD,
-    .bMaxPacketSize0 = CFG_TUD_ENDPOINT0_SIZE,
-    .idVendor = 0x1209,
-    .idProduct = 0x0001,
-    .bcdDevice = 0x0100,
-    .iManufacturer = MAKER,
-    .iProduct = PRODUCT,
-    .iSerialNumber = SERIAL,
-    .bNumConfigurations = 1,
+#define LOW_HIGH(value)     (uint8_t)((value)&0xFFu), (uint8_t)((value) >> 8)
+#define CONFIGURATION_BYTES 75u /* 9 of its own, then the association's 8 and all below */
+
+/* USB 2.0, 9.6.1. pid.codes' id for tests among one's own: a product needs its own. */
+static const uint8_t device[18] = {
+    sizeof device,
+    1,
+    LOW_HIGH(0x0200u),
+    0xEF,
+    2,
+    1, /* an association of interfaces follows */
+    CFG_TUD_ENDPOINT0_SIZE,
+    LOW_HIGH(0x1209u),
+    LOW_HIGH(0x0001u),
+    LOW_HIGH(0x0100u),
+    MAKER,
+    PRODUCT,
+    SERIAL,
+    1,
 };
 
-static const uint8_t configuration[] = {
-    TUD_CONFIG_DESCRIPTOR(1, 2, 0, TUD_CONFIG_DESC_LEN + TUD_CDC_DESC_LEN, 0, 100),
-    TUD_CDC_DESCRIPTOR(0, 0, NOTIFY, 8, OUT, IN, PACKET),
+/* USB 2.0, 9.6.3 to 9.6.6; interface association: its ECN; CDC 1.2, 5.2.3; PSTN 1.2, 5.3. */
+static const uint8_t configuration[CONFIGURATION_BYTES] = {
+    9,
+    2,
+    LOW_HIGH(CONFIGURATION_BYTES),
+    2,
+    1,
+    0,
+    0x80,
+    50, /* two interfaces; the bus feeds it, 100 mA */
+    8,
+    11,
+    0,
+    2,
+    2,
+    2,
+    0,
+    0, /* both are one CDC ACM port */
+    9,
+    4,
+    0,
+    0,
+    1,
+    2,
+    2,
+    0,
+    0, /* control */
+    5,
+    0x24,
+    0,
+    LOW_HIGH(0x0120u), /* CDC 1.2 */
+    5,
+    0x24,
+    1,
+    0,
+    1, /* no calls */
+    4,
+    0x24,
+    2,
+    6, /* line coding and state; break */
+    5,
+    0x24,
+    6,
+    0,
+    1, /* the union of both */
+    7,
+    5,
+    NOTIFY,
+    3,
+    LOW_HIGH(8u),
+    16, /* interrupt */
+    9,
+    4,
+    1,
+    0,
+    2,
+    10,
+    0,
+    0,
+    0, /* data */
+    7,
+    5,
+    OUT,
+    2,
+    LOW_HIGH(PACKET),
+    0, /* bulk */
+    7,
+    5,
+    IN,
+    2,
+    LOW_HIGH(PACKET),
+    0,
 };
 
 const uint8_t *tud_descriptor_device_cb(void) {
-    return (const uint8_t *)&device;
+    return device;
 }
 
 const uint8_t *tud_descriptor_configuration_cb(uint8_t index) {
@@ -79,7 +152,7 @@ const uint16_t *tud_descriptor_string_cb(uint8_t index, uint16_t language) {
             length++;
         }
     }
-    text[0] = (uint16_t)(TUSB_DESC_STRING << 8 | (2u + 2u * length));
+    text[0] = (uint16_t)(STRING << 8 | (2u + 2u * length));
     return text;
 }
 
