@@ -27,97 +27,29 @@ static bool stalled; /* the host let a write's time go by */
 #define LOW_HIGH(value)     (uint8_t)((value)&0xFFu), (uint8_t)((value) >> 8)
 #define CONFIGURATION_BYTES 75u /* 9 of its own, then the association's 8 and all below */
 
+/* A line is a descriptor. */
+/* clang-format off */
 /* USB 2.0, 9.6.1. pid.codes' id for tests among one's own: a product needs its own. */
 static const uint8_t device[18] = {
-    sizeof device,
-    1,
-    LOW_HIGH(0x0200u),
-    0xEF,
-    2,
-    1, /* an association of interfaces follows */
-    CFG_TUD_ENDPOINT0_SIZE,
-    LOW_HIGH(0x1209u),
-    LOW_HIGH(0x0001u),
-    LOW_HIGH(0x0100u),
-    MAKER,
-    PRODUCT,
-    SERIAL,
-    1,
+    sizeof device, 1, LOW_HIGH(0x0200u), 0xEF, 2, 1, /* an association of interfaces follows */
+    CFG_TUD_ENDPOINT0_SIZE, LOW_HIGH(0x1209u), LOW_HIGH(0x0001u), LOW_HIGH(0x0100u), MAKER, PRODUCT, SERIAL, 1,
 };
 
 /* USB 2.0, 9.6.3 to 9.6.6; interface association: its ECN; CDC 1.2, 5.2.3; PSTN 1.2, 5.3. */
 static const uint8_t configuration[CONFIGURATION_BYTES] = {
-    9,
-    2,
-    LOW_HIGH(CONFIGURATION_BYTES),
-    2,
-    1,
-    0,
-    0x80,
-    50, /* two interfaces; the bus feeds it, 100 mA */
-    8,
-    11,
-    0,
-    2,
-    2,
-    2,
-    0,
-    0, /* both are one CDC ACM port */
-    9,
-    4,
-    0,
-    0,
-    1,
-    2,
-    2,
-    0,
-    0, /* control */
-    5,
-    0x24,
-    0,
-    LOW_HIGH(0x0120u), /* CDC 1.2 */
-    5,
-    0x24,
-    1,
-    0,
-    1, /* no calls */
-    4,
-    0x24,
-    2,
-    6, /* line coding and state; break */
-    5,
-    0x24,
-    6,
-    0,
-    1, /* the union of both */
-    7,
-    5,
-    NOTIFY,
-    3,
-    LOW_HIGH(8u),
-    16, /* interrupt */
-    9,
-    4,
-    1,
-    0,
-    2,
-    10,
-    0,
-    0,
-    0, /* data */
-    7,
-    5,
-    OUT,
-    2,
-    LOW_HIGH(PACKET),
-    0, /* bulk */
-    7,
-    5,
-    IN,
-    2,
-    LOW_HIGH(PACKET),
-    0,
+    9, 2, LOW_HIGH(CONFIGURATION_BYTES), 2, 1, 0, 0x80, 50, /* two interfaces; the bus feeds it, 100 mA */
+    8, 11, 0, 2, 2, 2, 0, 0,                                /* both are one CDC ACM port */
+    9, 4, 0, 0, 1, 2, 2, 0, 0,                              /* control */
+    5, 0x24, 0, LOW_HIGH(0x0120u),                          /* CDC 1.2 */
+    5, 0x24, 1, 0, 1,                                       /* no calls */
+    4, 0x24, 2, 6,                                          /* line coding and state; break */
+    5, 0x24, 6, 0, 1,                                       /* the union of both */
+    7, 5, NOTIFY, 3, LOW_HIGH(8u), 16,                      /* interrupt */
+    9, 4, 1, 0, 2, 10, 0, 0, 0,                             /* data */
+    7, 5, OUT, 2, LOW_HIGH(PACKET), 0,                      /* bulk */
+    7, 5, IN, 2, LOW_HIGH(PACKET), 0,
 };
+/* clang-format on */
 
 const uint8_t *tud_descriptor_device_cb(void) {
     return device;
