@@ -34,7 +34,7 @@ def require_network(recipe: Recipe) -> None:
 def build_network(
     recipe: Recipe, classes: int, *, batch: int | None = None, probabilities: bool = False
 ) -> Any:
-    """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or `probabilities`.
+    """A Keras model [batch, frames, n_features, 1] → [batch, classes]: logits, or `probabilities`.
 
     A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
     over frequency, or a convolution over all bands; then mean and maximum over time side by side, which lets a
@@ -45,7 +45,9 @@ def build_network(
     keras = import_keras()
     layers = keras.layers
     spec = recipe.model
-    inputs = keras.Input((recipe.window.frames, recipe.frontend.n_mels, 1), batch_size=batch, name="features")
+    inputs = keras.Input(
+        (recipe.window.frames, recipe.frontend.n_features, 1), batch_size=batch, name="features"
+    )
     x = inputs
     block = _BLOCKS[spec.architecture]
     for number, (filters, stride) in enumerate(zip(spec.filters, spec.strides, strict=True), start=1):

@@ -47,7 +47,7 @@ def start_of(start: Bundle | Outside | None, fold: int) -> Start | None:
 def transfer(model: Any, network: bytes, windows: Float32) -> None:
     """Put the weights of an int8 network of the same architecture into `model`.
 
-    `windows` are normalised training windows [n, frames, n_mels, 1]. The window's length and the padding along time
+    `windows` are normalised training windows [n, frames, n_features, 1]. The window's length and the padding along time
     may differ. A dense layer with another number of classes stays as it is. Raises `RecipeError` for a network that
     is not of this recipe's architecture and width.
     """
@@ -83,7 +83,7 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
 def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -> None:
     """Put the first layers of an outside network into all layers of `model` up to its last map; the rest stays random.
 
-    `windows` are normalised windows [n, frames, n_mels, 1] as training sees them, augmented: what the batch
+    `windows` are normalised windows [n, frames, n_features, 1] as training sees them, augmented: what the batch
     normalisation is put back with. The padding along time and the stride of the last layer may differ. Raises
     `RecipeError` where the layers or the features are others than the recipe's, `ModelError` for a file that is no such
     network.
