@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,10 +20,16 @@
 
 #define IDLE_MS   20                 /* longest wait for a byte in board_read */
 #define INHERITED "STAPES_HOST_LINE" /* the open pseudo-terminal, after a reset */
+#define BUFFER    4096u              /* bytes that a pseudo-terminal gives at once */
 
 static const stapes_board_info_t info = {
     STAPES_BOARD_NAME, STAPES_COUNTER_NANOSECONDS, 1u, 1u, 1000000000u, 0u};
 static int line = -1;
+
+/* The line is read and written by few system calls: they cost a check more than many a layer. What was read
+   waits in `heard`; what is said waits in `said` until the program listens, ends or has filled it. */
+static uint8_t heard[BUFFER], said[BUFFER];
+static size_t heard_first, heard_end, said_end;
 
 static void fail(const char *what) {
     perror(what);
@@ -65,30 +72,54 @@ const stapes_board_info_t *board_info(void) {
     return &info;
 }
 
-size_t board_read(uint8_t *bytes, size_t capacity) {
-    struct pollfd waiting = {line, POLLIN, 0};
-    if (poll(&waiting, 1, IDLE_MS) <= 0) {
-        return 0;
-    }
-    ssize_t count = read(line, bytes, capacity);
-    if (count <= 0) {
-        exit(0); /* the other end is gone for good */
-    }
-    return (size_t)count;
-}
-
-void board_write(const uint8_t *bytes, size_t count) {
-    while (count > 0) {
+static void flush(void) {
+    const uint8_t *bytes = said;
+    size_t left = said_end;
+    said_end = 0;
+    while (left > 0) {
         struct pollfd ready = {line, POLLOUT, 0};
         if (poll(&ready, 1, 1000) <= 0) {
             return; /* nobody reads: drop, as a UART does */
         }
-        ssize_t written = write(line, bytes, count);
+        ssize_t written = write(line, bytes, left);
         if (written <= 0) {
             return;
         }
         bytes += written;
-        count -= (size_t)written;
+        left -= (size_t)written;
+    }
+}
+
+size_t board_read(uint8_t *bytes, size_t capacity) {
+    if (heard_first == heard_end) {
+        flush();
+        struct pollfd waiting = {line, POLLIN, 0};
+        if (poll(&waiting, 1, IDLE_MS) <= 0) {
+            return 0;
+        }
+        ssize_t count = read(line, heard, sizeof heard);
+        if (count <= 0) {
+            exit(0); /* the other end is gone for good */
+        }
+        heard_first = 0;
+        heard_end = (size_t)count;
+    }
+    size_t count = heard_end - heard_first < capacity ? heard_end - heard_first : capacity;
+    memcpy(bytes, heard + heard_first, count);
+    heard_first += count;
+    return count;
+}
+
+void board_write(const uint8_t *bytes, size_t count) {
+    while (count > 0) {
+        if (said_end == sizeof said) {
+            flush();
+        }
+        size_t part = sizeof said - said_end < count ? sizeof said - said_end : count;
+        memcpy(said + said_end, bytes, part);
+        said_end += part;
+        bytes += part;
+        count -= part;
     }
 }
 
@@ -115,6 +146,7 @@ void board_reset(void) {
 #else
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
 #endif
+    flush();
     (void)snprintf(number, sizeof number, "%d", line);
     if (length > 0 && setenv(INHERITED, number, 1) == 0) {
         (void)execl(program, program, (char *)NULL);
@@ -123,5 +155,6 @@ void board_reset(void) {
 }
 
 void board_exit(int status) {
+    flush();
     exit(status);
 }

@@ -83,9 +83,17 @@ static int64_t end_now(const stapes_live_t *live, int64_t start) {
     return end > start ? end : start + 1;
 }
 
+/* Since the gate opened, no more was heard than the smoothed windows cover. */
+static int is_opening(const stapes_live_t *live) {
+    const stapes_live_config_t *config = live->config;
+    const uint32_t hops = config->window_hops + (config->smoothing != NULL ? config->windows - 1u : 0u);
+    return config->has_gate && live->frames - live->gate_since <= (int64_t)(hops * config->hop);
+}
+
 static void begin(stapes_live_t *live, stapes_live_class_t *state) {
     int64_t start = live->frames - (int64_t)live->config->start_lag;
-    if (start < live->gate_since) {
+    /* What broke the silence is what these windows hold, however late they are sure of it. */
+    if (start < live->gate_since || (is_opening(live) && live->gate_since >= state->free_from)) {
         start = live->gate_since;
     }
     if (start < state->free_from) {

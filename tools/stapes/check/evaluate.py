@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,7 +24,7 @@ from stapes.errors import BundleError, DataError
 from stapes.link import Client, Decision
 from stapes.progress import Progress, no_progress
 from stapes.recipe import Bundle, load_recipe, summary
-from stapes.reference import ClipReference, Reference, WindowReference
+from stapes.reference import Reference, WindowReference
 
 
 def fold_bundle(bundle: Bundle, fold: int) -> Bundle:
@@ -98,7 +98,7 @@ def evaluate_bundle(
         progress("building", len(seen), opened.total)
         with (
             _firmware(candidate, directory / _build_of(bundle, fold)) as client,
-            worked_ahead(partial(_expected, reference), clips) as references,
+            worked_ahead(attrgetter("pcm"), reference.clip, clips) as references,
         ):
             for clip, expected in zip(clips, references, strict=True):
                 progress(f"fold {fold}" if fold else "clips", len(seen) + len(tagged), opened.total)
@@ -294,10 +294,6 @@ def _firmware(bundle: Bundle, directory: Path) -> Iterator[Client]:
     prepared = prepare(bundle, "host", directory)
     with connect(bundle, "host", prepared.elf, build_id=prepared.build_id) as (client, _):
         yield client
-
-
-def _expected(reference: Reference, clip: Clip) -> ClipReference:
-    return reference.clip(clip.pcm)
 
 
 def _mean_scores(reference: Reference, windows: Sequence[WindowReference]) -> npt.NDArray[np.float64]:

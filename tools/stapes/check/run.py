@@ -8,15 +8,18 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from stapes.check.ahead import worked_ahead
 from stapes.check.clips import ClipSet
 from stapes.check.compare import ClipComparer, ClipResult, Example
 from stapes.compiler import Plan
-from stapes.datasets import Clip
 from stapes.device import Prepared, connect, constants_problem, describe_fault, prepare
 from stapes.errors import LinkError
 from stapes.files import canonical_json, sha256
@@ -253,7 +256,7 @@ def check_bundle(
         comparer = ClipComparer(client, report.plan, full=full)
         heard: list[list[object]] = []
         try:
-            with worked_ahead(partial(_expected, reference), clips.clips) as references:
+            with worked_ahead(attrgetter("pcm"), partial(_expected, reference), clips.clips) as references:
                 for clip, (expected, pcm_crc) in zip(clips.clips, references, strict=True):
                     progress(clip.name, len(heard), len(clips.clips))
                     report.results.append(comparer.run(clip.name, clip.label, expected))
@@ -270,7 +273,6 @@ def check_bundle(
     return report
 
 
-def _expected(reference: Reference, clip: Clip) -> tuple[ClipReference, int]:
+def _expected(reference: Reference, pcm: npt.NDArray[np.int16]) -> tuple[ClipReference, int]:
     """All that a clip must give, and the CRC-32 of its recording."""
-    pcm = clip.pcm
     return reference.clip(pcm), zlib.crc32(pcm.tobytes())

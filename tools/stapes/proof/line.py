@@ -26,10 +26,17 @@ class ProofLine:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._pending = bytearray()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let a request that another thread waits for fail within a second."""
+        self._stopped = True
 
     def _take(self, count: int) -> bytes:
         deadline = time.monotonic() + SILENCE_SECONDS
         while len(self._pending) < count:
+            if self._stopped:
+                raise TargetError("the target was stopped")
             data = self.stream.read(65536)
             if data:
                 self._pending += data

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from queue import SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
@@ -263,42 +264,62 @@ def _single_inputs(layer: Layer, linear: Linear) -> Iterator[npt.NDArray[np.int8
 
 
 def check_requantisation(
-    device: ProofDevice,
+    devices: Sequence[ProofDevice],
     layer: Layer,
     linear: Linear,
     bounds: SumBounds,
     core: str,
     advance: Advance,
 ) -> Claim:
-    """Every sum that a channel can have, through the kernel's own code and through TFLM's rounding."""
+    """Every sum that a channel can have, through the kernel's own code, on `devices` that all run the same image, and
+    through TFLM's rounding.
+    """
     if bounds.lowest.min() < -(2**31) or bounds.highest.max() >= 2**31:
         return Claim("requantisation", TESTED, "sums wrap: only what the tests run was compared")
+    free: SimpleQueue[ProofDevice] = SimpleQueue()
+    for device in devices:
+        free.put(device)
+
+    def sweep(first: int, ranges: list[tuple[int, int]], columns: int) -> tuple[list[Changes], int]:
+        device = free.get()
+        try:
+            return device.sweep(layer, first, ranges, columns)
+        finally:
+            free.put(device)
+
     compared = 0
-    with ThreadPoolExecutor(1) as pool:
+    pool, sweeps = ThreadPoolExecutor(1), ThreadPoolExecutor(len(devices))
+    try:
+        jobs = []
         for first, count in _groups(layer, linear):
             channels = range(first, first + count)
             ranges = [(int(bounds.lowest[c]), int(bounds.highest[c])) for c in channels]
             pairs = zip(channels, ranges, strict=True)
             expected = [pool.submit(_expected, linear.rules[c], low, high) for c, (low, high) in pairs]
             for columns in _tiles(layer, linear, core, count):
-                found, done = device.sweep(layer, first, ranges, columns)
-                compared += done
-                advance(done)
-                for channel, got, wanted in zip(channels, found, expected, strict=True):
-                    difference = got.difference(wanted.result())
-                    if difference is not None:
-                        at, one, two = difference
-                        return Claim(
-                            "requantisation",
-                            FAILED,
-                            f"channel {channel}: the sum {at:,} becomes {one}, not {two} "
-                            f"({columns} columns at a time)",
-                            compared,
-                        )
-                if done != sum(high - low + 1 for low, high in ranges):
-                    return Claim(
-                        "requantisation", FAILED, f"channel {first}: {done:,} sums went through", compared
-                    )
+                jobs.append(
+                    (channels, ranges, columns, expected, sweeps.submit(sweep, first, ranges, columns))
+                )
+        for channels, ranges, columns, expected, swept in jobs:
+            found, done = swept.result()
+            compared += done
+            advance(done)
+            for channel, got, wanted in zip(channels, found, expected, strict=True):
+                difference = got.difference(wanted.result())
+                if difference is not None:
+                    at, one, two = difference
+                    how = f"channel {channel}: the sum {at:,} becomes {one}, not {two} ({columns} columns at a time)"
+                    return Claim("requantisation", FAILED, how, compared)
+            if done != sum(high - low + 1 for low, high in ranges):
+                how = f"channel {channels[0]}: {done:,} sums went through"
+                return Claim("requantisation", FAILED, how, compared)
+    except (KeyboardInterrupt, SystemExit):
+        for device in devices:
+            device.stop()
+        raise
+    finally:
+        for each in (pool, sweeps):
+            each.shutdown(cancel_futures=True)
     return Claim(
         "requantisation",
         PROVED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import zlib
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from stapes.proof.values import check_values, runner_of
 from stapes.targets import board_for_target, open_target
 
 MOST_WINDOWS = 2000
+AT_ONCE = 2
+"""Of the host's program or an emulator, through which sums go."""
 WINDOWS = 3
 """Of noise, through the whole network."""
 
@@ -167,13 +170,18 @@ def prove_model(
             write_json(kept, proof.as_json())
         return proof
     result = build_prover(plan, model, directory, board, name=name, progress=progress)
-    with open_target(target, result.elf, counts=False) as stream:
-        device = ProofDevice(stream)
+    with ExitStack() as stack:
+        count = AT_ONCE if target == "host" or target.startswith("qemu:") else 1
+        devices = [
+            ProofDevice(stack.enter_context(open_target(target, result.elf, counts=False)))
+            for _ in range(count)
+        ]
+        device = devices[0]
         core = device.core()
         if proof is None:
             today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
             proof = Proof(sha256(model), target, core, compiler_version(board), key, today)
-        _prove_layers(device, graph, plan, proof, kept, progress)
+        _prove_layers(devices, graph, plan, proof, kept, progress)
         another = _described(device, plan)
         # Of another network than the plan's no window can be run.
         proof.wiring = Claim("wiring", FAILED, another) if another else _wiring(device, graph, plan)
@@ -223,8 +231,9 @@ def op_of(graph: Graph, layer: Layer) -> Op | None:
 
 
 def _prove_layers(
-    device: ProofDevice, graph: Graph, plan: Plan, proof: Proof, kept: Path, progress: Progress
+    devices: list[ProofDevice], graph: Graph, plan: Plan, proof: Proof, kept: Path, progress: Progress
 ) -> None:
+    device = devices[0]
     ranges = value_ranges(graph)
     total = done = 0
     operators = [op_of(graph, layer) for layer in plan.layers]
@@ -267,7 +276,7 @@ def _prove_layers(
                 claims.append(check_bounds(layer, linear, bounds, values, proof.core, found))
                 claims.append(check_constants(linear, found))
                 claims.append(check_products(device, layer, linear))
-                claims.append(check_requantisation(device, layer, linear, bounds, proof.core, advance))
+                claims.append(check_requantisation(devices, layer, linear, bounds, proof.core, advance))
             elif layer.index in reductions:
                 claims += check_reduction(device, layer, *reductions[layer.index], advance)
             else:

@@ -227,7 +227,11 @@ class LiveTwin:
         return max(end, start + 1)
 
     def _begin(self, state: _Event) -> None:
-        start = max(self.frames - self.rule.start_lag, self._gate_since)
+        rule, since = self.rule, self._gate_since
+        start = max(self.frames - rule.start_lag, since)
+        covered = rule.hop * (rule.window_hops + (rule.windows - 1 if rule.smoothing else 0))
+        if rule.has_gate and self.frames - since <= covered and since >= state.free_from:
+            start = since  # what broke the silence is what the smoothed windows hold
         if start < state.free_from:
             return
         if state.state == _State.IDLE:

@@ -56,6 +56,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it multiplies no matrices in NumPy
             )
         except OSError as error:
             raise ToolError(f"cannot start {sys.executable}: {error.strerror}") from error

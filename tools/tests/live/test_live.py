@@ -270,6 +270,29 @@ def test_an_event_of_one_window_lasts_a_hop_in_its_middle(scripted: Make, hop: i
     assert [start for start, _ in spans] == [ends[0] - lag, ends[1] - lag]
 
 
+@pytest.mark.parametrize(("late", "from_its_beginning"), [(0, True), (1, True), (-1, True), (0, False)])
+def test_what_broke_the_silence_began_with_it(scripted: Make, late: int, from_its_beginning: bool) -> None:
+    """Decided on in the first windows or at last in one whose smoothing still covers all since the gate opened (`late`
+    counts from there where it is negative); a window later it began where the lag says.
+    """
+    hop, windows = 2, 2
+    covered = -(-FRAMES // hop) + windows - 1
+    window = late % covered if from_its_beginning else covered
+    live = LiveSpec(
+        windows=windows, smoothing="mean", threshold=0.4, start_lag_seconds=0.04, gate=True, level_seconds=0.0
+    )
+    script = np.full((2 * covered + 40, len(LABELS)), -128, dtype=np.int8)
+    script[window : window + 3, 1] = 127
+    pcm = np.zeros((2 * FRAMES + 100) * 320, dtype=np.int16)
+    opens = 30  # the first frame whose newest samples are loud
+    first = 512 + (opens - 1) * 320
+    loud = np.random.default_rng(3).integers(-9000, 9000, (FRAMES + 40) * 320)
+    pcm[first : first + len(loud)] = loud
+    c, python = scripted(live, script, hop)
+    starts = [event.start // 320 for event in both(c, python, pcm, 1) if event.kind == LiveKind.END]
+    assert starts == [opens if from_its_beginning else opens + (window + 1) * hop - 2]
+
+
 def test_gate_saves_the_network_s_work(make: Make) -> None:
     live = LiveSpec(gate=True, threshold=0.0)
     c, python = make(live)
