@@ -20,7 +20,7 @@ from stapes.int8.recurrent import BIASES, GATES, RECURRENT
 from stapes.recipe import Bundle, Recipe
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
-from stapes.training.networks import ALL_BANDS
+from stapes.training.networks import ALL_BANDS, ATTENTION
 
 _KINDS = {
     "Conv2D": "CONV_2D",
@@ -73,6 +73,9 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
             layer.set_weights([kernel, _gates(graph, op, RECURRENT).T, _gates(graph, op, BIASES)])
             continue
         bias = _bias(graph, op)
+        if layer.name == ATTENTION:
+            layer.set_weights([kernel, bias])
+            continue
         if layer is layers[-1]:
             if kernel.shape == tuple(layer.kernel.shape):
                 layer.set_weights([kernel, bias])
@@ -89,7 +92,8 @@ def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -
     network.
     """
     outside.check_frontend(recipe)
-    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS and layer.name != ALL_BANDS][
+    ends = (ALL_BANDS, ATTENTION)
+    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS and layer.name not in ends][
         :-1
     ]
     found = outside.layers(len(layers))
