@@ -80,39 +80,45 @@ def worst_case_stack(build_dir: Path, elf_path: Path, entry: str = "main") -> in
     targets = {name for name in taken if name in functions and _plain(name) in kept}
     if entry not in functions:
         return 0
-    wandering = _reaching_indirect(functions)
     handlers = [name for name in functions if INTERRUPT.fullmatch(name) and name in kept]
     frame = _frame(elf_path) if handlers else 0
-    settled: dict[str, int] = {}
+    calls = {
+        name: (function.calls - {INDIRECT}) | (targets if INDIRECT in function.calls else set())
+        for name, function in functions.items()
+    }
+    loops = _loops(calls)
+    settled: dict[tuple[str, frozenset[str]], int] = {}
 
-    def deepest(name: str, path: set[str]) -> int:
-        if name in settled:
-            return settled[name]
-        function = functions.get(name)
-        if function is None:
+    def deepest(name: str, path: frozenset[str]) -> int:
+        """Below `name`, when those of its loop in `path` are on the way there: no others can be met again."""
+        if name not in functions:
             return LIBRARY_FRAME
-        calls = set(function.calls)
-        if INDIRECT in calls:
-            calls.remove(INDIRECT)
-            calls |= targets
-        path.add(name)
-        below = max((deepest(called, path) for called in calls - path), default=0)
-        path.discard(name)
-        if name not in wandering:
-            settled[name] = function.frame + below  # whatever the way there
-        return function.frame + below
+        path &= loops[name]
+        key = (name, path)
+        if key not in settled:
+            path |= {name}
+            below = max((deepest(called, path) for called in calls[name] - path), default=0)
+            settled[key] = functions[name].frame + below
+        return settled[key]
 
-    return deepest(entry, set()) + sum(deepest(name, set()) + frame for name in handlers)
+    none: frozenset[str] = frozenset()
+    return deepest(entry, none) + sum(deepest(name, none) + frame for name in handlers)
 
 
-def _reaching_indirect(functions: dict[str, _Function]) -> set[str]:
-    """Functions that call through a pointer, or call one that does."""
-    found = {INDIRECT}
-    while True:
-        more = {name for name, function in functions.items() if function.calls & found} - found
-        if not more:
-            return found
-        found |= more
+def _loops(calls: dict[str, set[str]]) -> dict[str, frozenset[str]]:
+    """For each function those that it reaches and that reach it, itself among them."""
+    reached: dict[str, set[str]] = {}
+    for name in calls:
+        reached[name] = {name}
+        ahead = [name]
+        while ahead:
+            more = calls.get(ahead.pop(), set()) - reached[name]
+            reached[name] |= more
+            ahead += more
+    return {
+        name: frozenset(other for other in found if name in reached.get(other, ()))
+        for name, found in reached.items()
+    }
 
 
 def _linked_units(build_dir: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stapes.errors import TargetError
@@ -76,6 +76,34 @@ def probe_behind(port: str, candidates: Iterable[Any] | None = None) -> str | No
     probe = str(found.serial_number) if found and found.vid in PROBES and found.serial_number else None
     _log.debug("%s is %s", port, f"the port of probe {probe}" if probe else "not the port of a known probe")
     return probe
+
+
+class PortFinder:
+    """Finds a USB port again that comes back by another name: the same device at the same place.
+
+    Calling it gives the name by now, the first one for other ports and while there is none.
+    """
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+        self._device = self._of_usb(lambda found: found.device == os.path.realpath(port))
+
+    def __call__(self) -> str:
+        """The port's name."""
+        if self._device is None:
+            return self._port
+        found = self._of_usb(lambda found: _same(found) == _same(self._device))
+        return str(found.device) if found else self._port
+
+    @staticmethod
+    def _of_usb(fits: Callable[[Any], bool]) -> Any:
+        from serial.tools import list_ports
+
+        return next((found for found in list_ports.comports() if found.vid and fits(found)), None)
+
+
+def _same(found: Any) -> tuple[Any, ...]:
+    return found.vid, found.pid, found.serial_number, found.location
 
 
 def _adapter(found: Any) -> str | None:

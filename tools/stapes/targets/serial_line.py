@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import socket
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from stapes.errors import LinkError, TargetError
+from stapes.errors import TargetError
+from stapes.targets.ports import PortFinder
 from stapes.targets.stream import DescriptorStream, Stream
 
 _log = logging.getLogger(__name__)
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 BAUD = 115200
 CONNECT_SECONDS = 10.0
 TURN = 0.05  # seconds that one read of the port waits
+RETURN_SECONDS = 8.0  # that a port may stay away; a hello waits for ten
+LOOK_SECONDS = 0.1
+
+Result = TypeVar("Result")
 
 
 class SerialStream:
@@ -28,16 +35,22 @@ class SerialStream:
 
     The port keeps one short timeout: changing it makes pyserial set up the whole port again, which over
     RFC 2217 is a conversation with the far end.
+
+    A chip's own USB port vanishes when the chip restarts and comes back, perhaps by another name: a port of this
+    computer is opened again and used on, `TargetError` when it stays away for `RETURN_SECONDS`. What was on its way is
+    lost.
     """
 
     def __init__(self, port: serial.Serial) -> None:
         self.timeout: float | None = 1.0
         self._port = port
+        self._name = str(port.port)
+        self._find = PortFinder(self._name)
 
     @property
     def in_waiting(self) -> int:
         """Bytes that can be read at once."""
-        return int(self._port.in_waiting)
+        return self._kept(lambda: int(self._port.in_waiting))
 
     @property
     def baudrate(self) -> int:
@@ -46,28 +59,70 @@ class SerialStream:
 
     @baudrate.setter
     def baudrate(self, baud: int) -> None:
-        self._port.baudrate = baud
+        self._kept(lambda: setattr(self._port, "baudrate", baud))
 
     def read(self, size: int = 1) -> bytes:
         """Up to `size` bytes, as soon as there are any; b"" after `timeout` seconds."""
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         while True:
-            data = bytes(self._port.read(1))
+            data = self._kept(lambda: bytes(self._port.read(1)))
             if data:
                 more = min(self.in_waiting, size - 1)
-                return data + (bytes(self._port.read(more)) if more else b"")
+                return data + (bytes(self._kept(partial(self._port.read, more))) if more else b"")
             if deadline is not None and time.monotonic() >= deadline:
                 return b""
 
     def write(self, data: bytes, /) -> int | None:
-        """Send everything."""
-        self._port.write(data)
+        """Send everything; `TargetError` when the port takes nothing for ten seconds."""
+        self._kept(lambda: self._port.write(data))
         return len(data)
+
+    def _kept(self, act: Callable[[], Result]) -> Result:
+        """What `act` gives on the port; where that has vanished, on the port that came back."""
+        import serial
+
+        if not self._port.is_open:  # gone already; pyserial then says TypeError
+            self._reopen(serial.PortNotOpenError())
+        try:
+            return act()
+        except serial.SerialTimeoutException as error:
+            raise TargetError(
+                f"{self._name} takes no more bytes", hint="the board hangs: press RESET"
+            ) from error
+        except (OSError, termios.error) as error:
+            self._reopen(error)
+        try:
+            return act()
+        except (OSError, termios.error) as error:
+            raise self._gone(error) from error
+
+    def _reopen(self, error: Exception) -> None:
+        if "://" in self._name:
+            raise self._gone(error) from error
+        _log.debug("%s vanished: %s", self._name, error)
+        self._port.close()
+        begin = time.monotonic()
+        while True:
+            try:
+                self._port.port = self._find()
+                self._port.open()
+                _log.debug("%s is back after %.1f s", self._port.port, time.monotonic() - begin)
+                return
+            except (OSError, termios.error) as still:
+                # Its owner and rights come a moment after the port itself.
+                if time.monotonic() - begin >= RETURN_SECONDS:
+                    raise self._gone(still, f" did not come back within {RETURN_SECONDS:g} s") from error
+            time.sleep(LOOK_SECONDS)
+
+    def _gone(self, error: Exception, what: str = " is gone") -> TargetError:
+        return TargetError(
+            f"{self._name}{what}: {error}", hint="check the cable and the board's power, then start again"
+        )
 
 
 @contextmanager
 def open_serial(url: str, *, dtr: bool | None = None, rts: bool | None = None) -> Iterator[Stream]:
-    """The line behind a device name or a pyserial URL. Errors while it is open are `LinkError`.
+    """The line behind a device name or a pyserial URL. Errors while it is open are `TargetError`.
 
     `dtr` and `rts` are set before the port is opened; None leaves them as pyserial has them (active). A port of this
     computer is opened for this process alone: two that read one line would each get half of it.
@@ -81,12 +136,8 @@ def open_serial(url: str, *, dtr: bool | None = None, rts: bool | None = None) -
             stream.close()
         return
     port = _open(url, dtr, rts)
-    import serial
-
     try:
         yield SerialStream(port)
-    except serial.SerialException as error:
-        raise LinkError(f"{url}: {error}", hint="check the cable") from error
     finally:
         port.close()
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
-from collections.abc import Iterator
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import serial
+from link_device import FakeDevice
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from stapes.errors import TargetError
 from stapes.firmware.boards import Board
-from stapes.targets import open_target
+from stapes.link import Client
+from stapes.link.messages import Message
+from stapes.targets import open_target, serial_line
 from stapes.targets.serial_line import open_serial
 
 
@@ -62,3 +72,113 @@ def test_the_boards_lines_are_inactive_unless_it_says_so(
     with open_target(port):
         pass
     assert lines == [(False, False), (True, False), (True, True)]
+
+
+class UsbBoard(threading.Thread):
+    """A board whose port, `link`, goes when the board restarts (`reboots`) or is pulled out (`pull`), and comes back
+    `away` seconds later: a real pseudo-terminal each time.
+    """
+
+    def __init__(self, link: Path, away: float | None) -> None:
+        super().__init__(daemon=True)
+        self.link, self.away, self.reboots = link, away, 0
+        self.pull, self.ended = threading.Event(), threading.Event()
+        self.device = FakeDevice()
+        self._ours = self._plug()
+
+    def _plug(self) -> int:
+        ours, theirs = pty.openpty()
+        self.link.symlink_to(os.ttyname(theirs))
+        os.close(theirs)
+        return ours
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            if select.select([self._ours], [], [], 0.02)[0]:
+                with contextlib.suppress(OSError):  # nobody has it open
+                    self.device.write(os.read(self._ours, 4096))
+                    os.write(self._ours, self.device.read(4096))
+            rebooting = any(frame[2] == Message.REBOOT for frame in self.device.requests)
+            if rebooting or self.pull.is_set():
+                self.reboots += rebooting
+                self.pull.clear()
+                time.sleep(0.1)  # the answer is on its way
+                os.close(self._ours)
+                self.link.unlink()
+                if self.away is None:
+                    return
+                time.sleep(self.away)
+                self.device = FakeDevice()
+                self._ours = self._plug()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def usb_board(tmp_path: Path) -> Iterator[Callable[[float | None], UsbBoard]]:
+    boards = []
+
+    def plug(away: float | None) -> UsbBoard:
+        board = UsbBoard(tmp_path / "ttyACM0", away)
+        boards.append(board)
+        board.start()
+        return board
+
+    yield plug
+    for board in boards:
+        board.ended.set()
+        board.join()
+
+
+def test_a_port_that_a_restart_takes_away_is_opened_again(
+    usb_board: Callable[[float | None], UsbBoard],
+) -> None:
+    board = usb_board(0.7)
+    with open_serial(str(board.link)) as line:
+        client = Client(line)
+        hello = client.hello()
+        assert client.reboot() == hello
+        assert board.reboots == 1
+        client.stats()
+        board.pull.set()
+        while board.pull.is_set():
+            time.sleep(0.01)
+        client.stats()
+
+
+def test_a_port_that_stays_away_is_one_error(
+    usb_board: Callable[[float | None], UsbBoard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_line, "RETURN_SECONDS", 0.3)
+    board = usb_board(None)
+    with open_serial(str(board.link)) as line:
+        client = Client(line)
+        client.hello()
+        board.pull.set()
+        board.join()
+        for use in (client.reboot, lambda: line.in_waiting, lambda: line.write(b"a"), lambda: line.read(1)):
+            with pytest.raises(TargetError, match=r"ttyACM0 did not come back within 0.3 s: ") as caught:
+                use()
+            assert "cable" in caught.value.hint and "\n" not in caught.value.message
+
+
+def test_a_port_is_found_again_by_another_name(
+    usb_board: Callable[[float | None], UsbBoard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def port(device: str, serial_number: str) -> ListPortInfo:
+        info = ListPortInfo(device, skip_link_detection=True)
+        info.vid, info.pid, info.serial_number, info.location = 0x1209, 0x0001, serial_number, "1-2:1.0"
+        return info
+
+    board = usb_board(0.2)
+    ports = [port("/dev/ttyACM7", "other"), port(os.path.realpath(board.link), "this")]
+    monkeypatch.setattr(list_ports, "comports", lambda: ports)
+    monkeypatch.setattr(serial_line, "RETURN_SECONDS", 3.0)
+    with open_serial(os.path.realpath(board.link)) as line:
+        client = Client(line)
+        client.hello()
+        moved = board.link.with_name("ttyACM1")
+        board.link.rename(moved)
+        board.link = moved
+        ports[1] = port(str(moved), "this")
+        client.reboot()
+        client.stats()
