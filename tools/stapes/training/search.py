@@ -99,7 +99,7 @@ def propose(trial: Any, recipe: Recipe) -> dict[str, Any]:
     Windows begin a multiple of the strides' product apart, so that those of `time_padding = "valid"` share rows.
     """
     spec = recipe.frontend
-    bands = trial.suggest_categorical("bands", (16, 20, 24, 32, 40))
+    bands = trial.suggest_categorical("bands", (20, 24, 32, 40))
     overlap = trial.suggest_categorical("overlap", (1, 2))
     architecture = trial.suggest_categorical("architecture", ("plain_cnn", "ds_cnn"))
     padding = trial.suggest_categorical("time_padding", ("same", "valid"))

@@ -18,6 +18,7 @@ from stapes.errors import RecipeError, StapesError, TooLargeError
 from stapes.recipe import Recipe, load_recipe
 from stapes.training import Setup
 from stapes.training.search import propose, search
+from stapes.training.sweep import varied
 
 RECIPE = Recipe(name="x")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -45,6 +46,11 @@ def test_windows_last_as_long_and_share_rows() -> None:
     assert found["window.hop_frames"] % 8 == 0
     seconds = found["window.frames"] * found["frontend.hop_length"]
     assert seconds == pytest.approx(window.frames * spec.hop_length, rel=0.02)
+
+
+def test_every_bound_is_a_possible_recipe() -> None:
+    for given in ({}, {"bands": 40, "layers": 5, "strided": 4, "first_filters": 32, "growth": 2.0}):
+        varied(RECIPE, propose(First(**given), RECIPE))
 
 
 def sized(recipe: Recipe, place: Path) -> tuple[float, float, float, float]:
