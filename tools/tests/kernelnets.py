@@ -46,6 +46,21 @@ def convolutions(seed: int) -> bytes:
     return maker.build(outputs)
 
 
+def short_runs() -> bytes:
+    """Patches of one to six neighbouring bytes a row, as first layers have them; outputs that begin at -128 and not."""
+    maker = ModelMaker(21).input((1, 12, 23, 1), zero_point=-9)
+    source, outputs = maker.last, []
+    for width in range(1, 7):
+        for kernel, stride, zero_point, padding in (
+            ((3, width), (2, 2), -128, "SAME"),
+            ((1, width), (1, 1), -3, "VALID"),
+            ((10 if width == 4 else 2, width), (1, 3), -128, "VALID"),
+        ):
+            maker.conv_2d(7, kernel, stride, padding=padding, zero_point=zero_point, source=source)
+            outputs.append(maker.last)
+    return maker.build(outputs)
+
+
 def multipliers_of_every_size(scale: float) -> bytes:
     """From a right shift beyond the accumulator to a left shift, which takes the long way."""
     maker = ModelMaker(3).input((1, 5, 6, 5), scale=0.02, zero_point=-7)
@@ -730,6 +745,7 @@ NETWORKS: dict[str, Callable[[], bytes]] = {
     **{f"chain-{seed}": partial(chain_by_rows, seed) for seed in range(4)},
     **{f"pools-{seed}": partial(pools, seed) for seed in range(4)},
     "dense": dense_layers,
+    "convolutions of short runs": short_runs,
     "convolutions of pairs": pairs_of_channels,
     "dense large sums": large_sums,
     "convolutions of single channels": depthwise_shapes,

@@ -62,55 +62,61 @@ STAPES_INLINE void stapes_gather_words(const uint8x16_t order, uint32_t bytes, c
     "2:\n\tvld20.8 {q0, q1}, [%[w]]\n\tvld21.8 {q0, q1}, [%[w]]!\n\t" inputs multiply "le lr, 2b\n"          \
     "3:\n\tldr %[n], %[left]\n\tcbz %[n], 4f\n\tvctp.8 %[n]\n\t" rest                                        \
     "add %[w], %[w], %[n], lsl #1\n\t" multiply "4:\n\t"
-/* All pairs of channels, starting from their biases. */
+/* All pairs of channels, starting from their biases, until the sums are full. */
 #define STAPES_CHANNELS(b, copies, columns, products, sums)                                                  \
-    "1:\n\tldr %[t], %[channel]\n\tldr r0, [%[t]]\n\tldr " b ", [%[t], #8]\n\tadd %[t], #16\n\t"             \
-    "str %[t], %[channel]\n\t" copies "ldr %[x0], %[first]\n\t" columns products                             \
-    "ldr %[t], %[sums]\n\tstmia %[t]!, " sums "\n\tstr %[t], %[sums]\n\tldr %[t], %[count]\n\t"              \
-    "subs %[t], #2\n\tstr %[t], %[count]\n\tbhi 1b\n"
+    "1:\n\tldr " b ", [%[channel], #8]\n\tldr r0, [%[channel]], #16\n\t" copies                              \
+    "ldr %[x0], %[first]\n\t" columns products                                                               \
+    "ldr %[x0], %[sums]\n\tldr %[n], %[end]\n\tstmia %[x0]!, " sums "\n\t"                                   \
+    "str %[x0], %[sums]\n\tcmp %[x0], %[n]\n\tblo 1b\n"
 
 /* Pairs of channels times three columns of patches of less than 32 inputs, which stay in registers: x0 x1 x2
- * and the rest behind 16 inputs in y0 y1 y2. Weights of one channel in q0, from every second byte. */
+ * and the rest behind 16 inputs in y0 y1 y2. Weights of one channel in q0, from every second byte; the second
+ * channel's follow after `on_b`, or are those of `twos_b`. */
 #define STAPES_SMALL_BLOCK(first, second, third)                                                             \
     "vldrb.u8 q0, [%[w], %q[twos]]\n\t" STAPES_MULTIPLY(first, "q0", "%q[x0]")                               \
         STAPES_MULTIPLY(second, "q0", "%q[x1]") STAPES_MULTIPLY(third, "q0", "%q[x2]")
-#define STAPES_SMALL_REST(first, second, third)                                                              \
-    "vpst\n\tvldrbt.u8 q0, [%[rest], %q[twos]]\n\t" STAPES_MULTIPLY(first, "q0", "%q[y0]")                   \
+#define STAPES_SMALL_REST(twos, first, second, third)                                                        \
+    "vpst\n\tvldrbt.u8 q0, [%[rest], %q[" twos "]]\n\t" STAPES_MULTIPLY(first, "q0", "%q[y0]")               \
         STAPES_MULTIPLY(second, "q0", "%q[y1]") STAPES_MULTIPLY(third, "q0", "%q[y2]")
-#define STAPES_SMALL(block_a, block_b)                                                                       \
+#define STAPES_SMALL(block_a, on_b, block_b, on)                                                             \
     __asm__ volatile(                                                                                        \
         "ldr lr, %[left]\n\tvctp.8 lr\n\tldr lr, %[count]\n\tdls lr, lr\n"                                   \
         "1:\n\t"                                                                                             \
         "ldr r0, [%[channel]]\n\tldr r6, [%[channel], #8]\n\tadd %[channel], #16\n\t"                        \
         "mov r2, r0\n\tmov r4, r0\n\tmov r8, r6\n\tmov r10, r6\n\t" block_a STAPES_SMALL_REST(               \
-            "r0", "r2", "r4") "add %[w], #1\n\tadd %[rest], #1\n\t" block_b                                  \
-            STAPES_SMALL_REST("r6", "r8", "r10") "add %[w], %[on]\n\tadd %[rest], %[on]\n\t"                 \
-                                                 "stmia %[sums]!, {r0, r2, r4, r6, r8, r10}\n\t"             \
-                                                 "le lr, 1b\n\t"                                             \
+            "twos", "r0", "r2", "r4") on_b block_b STAPES_SMALL_REST("twos_b", "r6", "r8", "r10") on         \
+        "add %[rest], %[next]\n\t"                                                                           \
+        "stmia %[sums]!, {r0, r2, r4, r6, r8, r10}\n\t"                                                      \
+        "le lr, 1b\n\t"                                                                                      \
         : [w] "+r"(w), [rest] "+r"(rest), [channel] "+r"(channel), [sums] "+r"(sums)                         \
         : [x0] "w"(x0), [x1] "w"(x1), [x2] "w"(x2), [y0] "w"(y0), [y1] "w"(y1), [y2] "w"(y2),                \
-          [twos] "w"(twos), [left] "m"(left), [count] "m"(twice), [on] "r"(on)                               \
+          [twos] "w"(twos), [twos_b] "w"(twos_b), [left] "m"(left), [count] "m"(twice), [next] "r"(next)     \
         : "r0", "r2", "r4", "r6", "r8", "r10", "lr", "q0", "p0", "cc", "memory")
 
 /* `twice` two channels. */
 STAPES_INLINE const int8_t *stapes_dot_small(const int8_t *w, const int8_t *x, uint32_t pairs,
                                              const stapes_channel_t *channel, uint32_t twice, int32_t *sums) {
     const uint8x16_t twos = vidupq_n_u8(0, 2);
-    const uint32_t inputs = 2u * pairs, left = inputs % 16u, on = 4u * pairs - 1u;
+    const uint32_t inputs = 2u * pairs, left = inputs % 16u;
     const mve_pred16_t exist = vctp8q(left);
     const int8_t *y = x + (inputs - left);
     const int8_t *rest = w + 2u * (inputs - left);
     const int8x16_t y0 = vldrbq_z_s8(y, exist), y1 = vldrbq_z_s8(y + inputs, exist);
     const int8x16_t y2 = vldrbq_z_s8(y + 2u * inputs, exist);
     int8x16_t x0 = y0, x1 = y1, x2 = y2;
+    uint8x16_t twos_b = twos;
+    uint32_t next = 4u * pairs;
     if (inputs < 16u) {
-        STAPES_SMALL("", "");
-    } else {
-        x0 = vldrbq_s8(x);
-        x1 = vldrbq_s8(x + inputs);
-        x2 = vldrbq_s8(x + 2u * inputs);
-        STAPES_SMALL(STAPES_SMALL_BLOCK("r0", "r2", "r4"), STAPES_SMALL_BLOCK("r6", "r8", "r10"));
+        twos_b = vaddq_n_u8(twos, 1);
+        STAPES_SMALL("", "", "", "");
+        return rest;
     }
+    next--;
+    x0 = vldrbq_s8(x);
+    x1 = vldrbq_s8(x + inputs);
+    x2 = vldrbq_s8(x + 2u * inputs);
+    STAPES_SMALL(STAPES_SMALL_BLOCK("r0", "r2", "r4"), "add %[w], #1\n\tadd %[rest], #1\n\t",
+                 STAPES_SMALL_BLOCK("r6", "r8", "r10"), "add %[w], %[next]\n\t");
     return w;
 }
 
@@ -124,14 +130,14 @@ STAPES_INLINE const int8_t *stapes_dot(const int8_t *w, const int8_t *first, uin
     }
     const uint8x16_t a = vidupq_n_u8(0, 2), b = vaddq_n_u8(a, 1);
     const uint32_t blocks = pairs / 8u, left = 2u * (pairs % 8u), bytes = 2u * pairs;
+    const int32_t *const end = sums + ((uint32_t)count + 1u) / 2u * (2u * columns);
     const int8_t *x0, *x1, *x2;
-    uint32_t n, t;
+    uint32_t n;
 #define STAPES_OPERANDS                                                                                      \
-    [w] "+r"(w), [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [n] "=&l"(n), [t] "=&r"(t),                 \
-        [channel] "+m"(channel), [sums] "+m"(sums),                                                          \
-        [count] "+m"(count)                                                                                  \
-        : [first] "m"(first), [blocks] "m"(blocks), [left] "m"(left), [bytes] "m"(bytes), [a] "w"(a),        \
-          [b] "w"(b)
+    [w] "+r"(w), [channel] "+r"(channel), [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [n] "=&l"(n),      \
+        [sums] "+m"(sums)                                                                                    \
+        : [first] "m"(first), [blocks] "m"(blocks), [left] "m"(left), [bytes] "m"(bytes), [end] "m"(end),    \
+          [a] "w"(a), [b] "w"(b)
     if (columns == 1) {
         __asm__ volatile(STAPES_CHANNELS("r2", "", "",
                                          STAPES_PRODUCTS(STAPES_INPUTS_1, STAPES_REST_1, STAPES_MULTIPLY_1),

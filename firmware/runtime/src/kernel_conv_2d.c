@@ -8,10 +8,51 @@
 
 #if STAPES_MVE
 
+/* For runs of two to five bytes: where in a row, and where in the patches of three columns, byte i of column
+ * j is, a lane each. */
+typedef struct {
+    uint8x16_t from, to, on; /* `on`: from one row's place in a patch to the next */
+    uint32_t bytes;          /* of a run; 0: it is not so short */
+} lanes_t;
+
+static inline lanes_t lanes_of(const stapes_conv_2d_t *p) {
+    lanes_t lanes = {.bytes = 0};
+    const uint32_t bytes = p->segment_bytes, even = bytes & ~1u;
+    if (p->segments == 1 && bytes - 2u <= 3u && p->column_step < 125u && p->pairs < 42u) {
+        const uint8x16_t i = viwdupq_n_u8(0, bytes, 1);
+        const uint8x16_t j =
+            vmulhq_u8(vsubq_u8(vidupq_n_u8(0, 1), i), vdupq_n_u8((uint8_t)(256u / bytes + 1u)));
+        const mve_pred16_t last = vcmpeqq_n_u8(i, (uint8_t)even);
+        lanes.from = vmlaq_n_u8(i, j, (uint8_t)p->column_step);
+        /* A word's bytes are in the order of the weights. */
+        const mve_pred16_t swapped = bytes < 4u ? 0 : vcmphiq_u8(vdupq_n_u8(2), vsubq_n_u8(i, 1));
+        const uint8x16_t place = vsubq_m_u8(i, vdupq_n_u8(3), i, swapped);
+        lanes.to = vmlaq_n_u8(place, j, (uint8_t)(2u * p->pairs));
+        lanes.to = vaddq_m_n_u8(lanes.to, lanes.to, (uint8_t)((p->kernel_height - 1u) * even), last);
+        lanes.on = vdupq_m_n_u8(vdupq_n_u8((uint8_t)even), 1, last);
+        lanes.bytes = bytes;
+    }
+    return lanes;
+}
+
+/* The patches of one, two or three columns with such runs. */
+STAPES_INLINE void gather_lanes(const stapes_conv_2d_t *p, const lanes_t *lanes, const int8_t *const *rows,
+                                uint32_t first, const uint32_t columns, int8_t *x) {
+    const int8_t *const *const end = rows + p->kernel_height;
+    const mve_pred16_t exist = vctp8q(columns * lanes->bytes);
+    const uint8x16_t from = lanes->from, on = lanes->on;
+    uint8x16_t to = lanes->to;
+    for (; rows != end; rows++) {
+        const int8x16_t run = vldrbq_gather_offset_z_s8(*rows + first, from, exist);
+        vstrbq_scatter_offset_p_s8(x, to, run, exist);
+        to = vaddq_u8(to, on);
+    }
+}
+
 /* The patches of one, two or three columns. The last inputs of runs of odd length come after everything else;
  * what pads them to pairs has zero weights. */
-STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
-                          const uint32_t columns, int8_t *x) {
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const lanes_t *lanes, const int8_t *const *rows,
+                          uint32_t first, const uint32_t columns, int8_t *x) {
     const uint32_t bytes = p->segment_bytes, words = bytes & ~3u, pair = bytes & 2u;
     const uint32_t segments = p->segments, step = p->segment_step, second = p->column_step,
                    third = 2 * second;
@@ -19,6 +60,10 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
     const int8_t *const *const end = rows + p->kernel_height;
     const uint8x16_t order = stapes_words();
     int8_t *last = x + p->kernel_height * segments * (bytes & ~1u);
+    if (lanes->bytes != 0) {
+        gather_lanes(p, lanes, rows, first, columns, x);
+        return;
+    }
     for (; rows != end; rows++) {
         const int8_t *run = *rows + first;
         for (uint32_t segment = segments; segment != 0; segment--) {
@@ -60,6 +105,13 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 }
 
 #else
+
+typedef int lanes_t; /* there are none */
+
+static inline lanes_t lanes_of(const stapes_conv_2d_t *p) {
+    (void)p;
+    return 0;
+}
 
 /* A word of one column as two pairs, `step` apart, in the order 0 2 1 3. */
 static inline void widen_word(const int8_t *in, int16_t *x, const uint32_t step) {
@@ -184,8 +236,9 @@ STAPES_INLINE void gather_rest(const int8_t *in, uint32_t bytes, uint32_t second
 }
 
 /* The patches of one, two or three columns. */
-STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, uint32_t first,
-                          const uint32_t columns, int16_t *x) {
+STAPES_INLINE void gather(const stapes_conv_2d_t *p, const lanes_t *lanes, const int8_t *const *rows,
+                          uint32_t first, const uint32_t columns, int16_t *x) {
+    (void)lanes;
     const uint32_t bytes = p->segment_bytes, words = bytes / 4u;
     const uint32_t segments = p->segments, segment_step = p->segment_step, second = p->column_step;
     const int8_t *const *const end = rows + p->kernel_height;
@@ -228,7 +281,8 @@ STAPES_INLINE void gather(const stapes_conv_2d_t *p, const int8_t *const *rows, 
 #define CHUNK 16 /* channels between multiplying and requantising */
 
 /* One, two or three output columns of one group. */
-STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns) {
+STAPES_INLINE void tile(const stapes_call_t *call, const lanes_t *lanes, uint32_t column, uint32_t group,
+                        const uint32_t columns) {
     const stapes_conv_2d_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups;
     const int8_t *weights = p->weights + group * (4u * p->pairs * ((p->channels + 1u) / 2u));
@@ -237,7 +291,7 @@ STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t gro
     uint32_t channel = group * p->channels;
     uint32_t left = p->channels;
     int32_t sums[CHUNK * STAPES_TILE];
-    gather(p, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
+    gather(p, lanes, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
     while (left != 0) {
         const uint32_t count = left < CHUNK ? left : CHUNK;
         weights =
@@ -248,22 +302,24 @@ STAPES_INLINE void tile(const stapes_call_t *call, uint32_t column, uint32_t gro
     }
 }
 
-typedef void (*tile_t)(const stapes_call_t *call, uint32_t column, uint32_t group, const uint32_t columns);
+typedef void (*tile_t)(const stapes_call_t *call, const lanes_t *lanes, uint32_t column, uint32_t group,
+                       const uint32_t columns);
 
 /* One output row, three columns at a time if not one would be left over. */
 STAPES_INLINE void convolve(const stapes_call_t *call, tile_t tile) {
     const stapes_conv_2d_t *p = call->layer->parameters;
+    const lanes_t lanes = lanes_of(p);
     for (uint32_t group = 0; group < p->groups; group++) {
         for (uint32_t column = 0; column < p->columns;) {
             const uint32_t left = p->columns - column;
             if (left == 3 || left > 4) {
-                tile(call, column, group, 3);
+                tile(call, &lanes, column, group, 3);
                 column += 3;
             } else if (left == 1) {
-                tile(call, column, group, 1);
+                tile(call, &lanes, column, group, 1);
                 column += 1;
             } else {
-                tile(call, column, group, 2);
+                tile(call, &lanes, column, group, 2);
                 column += 2;
             }
         }
@@ -280,17 +336,17 @@ void stapes_conv_2d(const stapes_call_t *call) {
 /* Functions of their own have all registers to themselves. */
 __attribute__((noinline)) static void gather_1(const stapes_conv_2d_t *p, const int8_t *const *rows,
                                                uint32_t first, int16_t *x) {
-    gather(p, rows, first, 1, x);
+    gather(p, NULL, rows, first, 1, x);
 }
 
 __attribute__((noinline)) static void gather_2(const stapes_conv_2d_t *p, const int8_t *const *rows,
                                                uint32_t first, int16_t *x) {
-    gather(p, rows, first, 2, x);
+    gather(p, NULL, rows, first, 2, x);
 }
 
 __attribute__((noinline)) static void gather_3(const stapes_conv_2d_t *p, const int8_t *const *rows,
                                                uint32_t first, int16_t *x) {
-    gather(p, rows, first, 3, x);
+    gather(p, NULL, rows, first, 3, x);
 }
 
 /* A pair of channels of which one is long or does not exist. */
@@ -403,7 +459,7 @@ void stapes_conv_2d_int4(const stapes_call_t *call) {
 #else
 
 /* As tile, the weights of a pair of channels unpacked in front of the products. */
-STAPES_INLINE void tile_int4(const stapes_call_t *call, uint32_t column, uint32_t group,
+STAPES_INLINE void tile_int4(const stapes_call_t *call, const lanes_t *lanes, uint32_t column, uint32_t group,
                              const uint32_t columns) {
     const stapes_conv_2d_int4_t *p = call->layer->parameters;
     const uint32_t step = (uint32_t)p->channels * p->groups, weights = 4u * p->pairs; /* of two channels */
@@ -414,7 +470,7 @@ STAPES_INLINE void tile_int4(const stapes_call_t *call, uint32_t column, uint32_
     int8_t *output = call->output + column * step;
     uint32_t channel = group * p->channels;
     int32_t sums[2 * STAPES_TILE];
-    gather(p, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
+    gather(p, lanes, call->rows, column * p->column_step + group * p->segment_bytes, columns, x);
     for (uint32_t left = p->channels; left != 0;) {
         const uint32_t count = left < 2u ? left : 2u;
         packed = stapes_unpack(packed, weights, unpacked);

@@ -15,13 +15,12 @@ static inline int32x4_t stapes_requantize_four(int32x4_t sums, int32x4_t multipl
     return value;
 }
 
-/* The sums of four channels of one column: t, with u for what comes between. */
-#define STAPES_REQUANTIZE(sums, output)                                                                      \
+/* Negative values are one less in t, with u for what comes between. */
+#define STAPES_AWAY "vshr.s32 %q[u], %q[t], #31\n\tvadd.i32 %q[t], %q[t], %q[u]\n\t"
+/* The sums of four channels of one column: t. */
+#define STAPES_REQUANTIZE(sums, away, output)                                                                \
     "vldrw.u32 %q[t], [%q[at], #" sums "]\n\t"                                                               \
-    "vqrdmulh.s32 %q[t], %q[t], %q[m]\n\t"                                                                   \
-    "vshr.s32 %q[u], %q[t], #31\n\t"                                                                         \
-    "vadd.i32 %q[t], %q[t], %q[u]\n\t"                                                                       \
-    "vrshl.s32 %q[t], %q[t], %q[s]\n\t"                                                                      \
+    "vqrdmulh.s32 %q[t], %q[t], %q[m]\n\t" away "vrshl.s32 %q[t], %q[t], %q[s]\n\t"                          \
     "vadd.i32 %q[t], %q[t], %[zero_point]\n\t"                                                               \
     "vqmovnb.s32 %q[t], %q[t]\n\tvqmovnb.s16 %q[t], %q[t]\n\t"                                               \
     "vstrb.32 %q[t], [%[" output "]], #4\n\t"
@@ -54,12 +53,17 @@ STAPES_INLINE void stapes_requantize_vectors(const stapes_requantize_t *q, uint3
     uint32x4_t at = vaddq_n_u32(vmulq_n_u32(vidupq_n_u32(0, 4), columns), (uint32_t)sums);
     int32x4_t t, u, m, s;
     if (columns == 1) {
-        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", "first"));
+        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", STAPES_AWAY, "first"));
     } else if (columns == 2) {
-        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", "first") STAPES_REQUANTIZE("4", "second"));
+        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", STAPES_AWAY, "first")
+                                  STAPES_REQUANTIZE("4", STAPES_AWAY, "second"));
+    } else if (zero_point == INT8_MIN) {
+        /* Whatever is negative becomes this, whichever way it is rounded. */
+        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", "", "first") STAPES_REQUANTIZE("4", "", "second")
+                                  STAPES_REQUANTIZE("8", "", "third"));
     } else {
-        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", "first") STAPES_REQUANTIZE("4", "second")
-                                  STAPES_REQUANTIZE("8", "third"));
+        STAPES_REQUANTIZE_ALL(STAPES_REQUANTIZE("0", STAPES_AWAY, "first") STAPES_REQUANTIZE(
+            "4", STAPES_AWAY, "second") STAPES_REQUANTIZE("8", STAPES_AWAY, "third"));
     }
 }
 

@@ -29,7 +29,7 @@ def build(
     from stapes.device import history_text, live_definitions
     from stapes.firmware import build_bundle, find_program
     from stapes.firmware.boards import Board
-    from stapes.firmware.build import require_compiler
+    from stapes.firmware.build import require_compiler, tinyusb
     from stapes.firmware.pack import needs_packing, pack_image
     from stapes.recipe import Bundle
 
@@ -47,6 +47,8 @@ def build(
     console.print(
         f"flash {result.flash_bytes:,} B, RAM {result.ram_bytes:,} B and stack at most {stack}",
     )
+    if usb := tinyusb(board):
+        console.print(f"the line is the chip's own USB, by TinyUSB in {usb}", soft_wrap=True)
     if kept:
         console.print(history_text(kept))
     image: Path | None = None

@@ -33,6 +33,10 @@ COMPILERS = {
 }
 
 
+TINYUSB = "STAPES_TINYUSB"
+"""Environment variable: the directory of TinyUSB, for boards whose line may be their chip's own USB."""
+
+
 @dataclass(frozen=True)
 class BuildResult:
     """A linked image and its sizes in bytes.
@@ -96,6 +100,26 @@ def _toolchain(board: str) -> str:
     return found.group(1)
 
 
+def tinyusb(board: str) -> Path | None:
+    """The directory of TinyUSB that `TINYUSB` names, for a board whose line may be its chip's own USB; None for others
+    and where it is not set. `BuildError` where there is no TinyUSB.
+    """
+    given = os.environ.get(TINYUSB)
+    if not given or not (firmware_dir() / "boards" / board / "board.cmake").is_file():
+        return None
+    if "set(STM32_USB " not in (firmware_dir() / "boards" / board / "board.cmake").read_text(
+        encoding="utf-8"
+    ):
+        return None
+    directory = Path(given).absolute()
+    if not (directory / "src" / "tusb.h").is_file():
+        raise BuildError(
+            f"{TINYUSB} is {given}, where there is no src/tusb.h",
+            hint="git clone https://github.com/hathach/tinyusb, and name its directory",
+        )
+    return directory
+
+
 @cache
 def compiler_version(board: str) -> str:
     """The board's compiler and its version, as `arm-none-eabi-gcc 12.2.1`; raises as `require_compiler`."""
@@ -130,6 +154,7 @@ def build_firmware(
         "STAPES_GENERATED": str(generated_dir.absolute()) if generated_dir else "",
         "STAPES_BUILD_ID": build_id,
         "STAPES_LIVE_HISTORY": "0",  # CMake would remember that of an earlier build
+        "STAPES_TINYUSB": str(tinyusb(board) or ""),
         **(definitions or {}),
     }
     begin = time.monotonic()
@@ -167,12 +192,16 @@ def _build_id(
 
 
 def source_hash(board: str, app: str, generated_dir: Path | None = None) -> str:
-    """Hex SHA-256 over the firmware's sources, with those of an application and of a bundle where they are given."""
+    """Hex SHA-256 over the firmware's sources, with those of an application, of a bundle and of TinyUSB where they are
+    given.
+    """
     digest = hashlib.sha256(f"{board}\0{app}".encode())
     roots = [
         firmware_dir() / name
         for name in ("runtime", "link", "audio", "boards", "app", "cmake", "CMakeLists.txt")
     ]
+    usb = tinyusb(board)
+    roots += [usb / "src"] if usb else []
     roots += [root for root in (generated_dir, Path(app)) if root is not None and root.exists()]
     for root in roots:
         for path in [root] if root.is_file() else sorted(root.rglob("*.*")):

@@ -164,8 +164,8 @@ class Client:
             return self._request(Message.HELLO, self._hello_payload(), timeout=self._hello_timeout)
         deadline = time.monotonic() + self._hello_timeout
         for baud in itertools.cycle((BOOT_BAUD, *FASTER_BAUDS)):
-            self._set_speed(baud)
             try:
+                self._set_speed(baud)
                 return self._request(Message.HELLO, self._hello_payload(), timeout=TRIAL_SECONDS)
             except LinkError:
                 _log.debug("no hello at %d baud", baud)
@@ -191,8 +191,8 @@ class Client:
             except LinkError:
                 _log.debug("the device does not do %d baud", baud)
                 continue
-            self._set_speed(baud)
             try:
+                self._set_speed(baud)
                 self._request(Message.STATS, timeout=TRIAL_SECONDS)
                 _log.debug("the line works at %d baud", baud)
                 self.baud = baud

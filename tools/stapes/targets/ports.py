@@ -15,6 +15,7 @@ AUTO = "auto"
 
 ADAPTERS: dict[int, tuple[str, frozenset[int] | None]] = {
     0x0483: ("ST-Link", frozenset({0x374B, 0x374E, 0x374F, 0x3752, 0x3753, 0x3754, 0x3757, 0x5740})),
+    0x1209: ("stapes over its own USB", frozenset({0x0001})),
     0x303A: ("Espressif USB", frozenset({0x1001, 0x1002, 0x4001})),
     0x0D28: ("DAPLink", frozenset({0x0204})),
     0x1366: ("J-Link", None),

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from stapes.errors import TargetError
+from stapes.errors import LinkError, TargetError
 from stapes.targets.ports import PortFinder
 from stapes.targets.stream import DescriptorStream, Stream
 
@@ -59,7 +59,12 @@ class SerialStream:
 
     @baudrate.setter
     def baudrate(self, baud: int) -> None:
-        self._kept(lambda: setattr(self._port, "baudrate", baud))
+        try:
+            self._kept(lambda: setattr(self._port, "baudrate", baud))
+        except ValueError as error:  # pyserial's word for it, of an adapter as of an RFC 2217 server
+            raise LinkError(
+                f"{self._name} refuses {baud} baud: {error}", hint="use a slower speed"
+            ) from error
 
     def read(self, size: int = 1) -> bytes:
         """Up to `size` bytes, as soon as there are any; b"" after `timeout` seconds."""

@@ -433,6 +433,29 @@ def test_speed_goes_up_as_far_as_it_works(working: int, accepted: int, expected:
     assert client.stats().replays == 4
 
 
+class SlowAdapter(FakeSerial):
+    """Its driver refuses what is faster than 460800."""
+
+    @property
+    def baudrate(self) -> int:
+        return self._baud
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        if baud > 460800:
+            raise LinkError(f"refuses {baud} baud")
+        self._baud = baud
+
+
+def test_a_speed_that_the_adapter_refuses_is_not_used() -> None:
+    device = SlowAdapter()
+    client, _ = connected(device)
+    assert client.speed_up() == 460800 == device.baudrate == device.speed
+    device.speed = 921600  # left there by another adapter: it cannot be asked
+    device.changed, device.heard_since = time.monotonic(), False
+    assert client.hello() and device.speed in (BOOT_BAUD, 460800)
+
+
 def test_a_device_left_at_another_speed_is_found() -> None:
     device = FakeSerial()
     device.speed = 460800

@@ -17,12 +17,13 @@ from link_device import FakeDevice
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from stapes.errors import TargetError
+from stapes.errors import LinkError, TargetError
 from stapes.firmware.boards import Board
 from stapes.link import Client
+from stapes.link.client import BOOT_BAUD
 from stapes.link.messages import Message
 from stapes.targets import open_target, serial_line
-from stapes.targets.serial_line import open_serial
+from stapes.targets.serial_line import SerialStream, open_serial
 
 
 @pytest.fixture
@@ -72,6 +73,25 @@ def test_the_boards_lines_are_inactive_unless_it_says_so(
     with open_target(port):
         pass
     assert lines == [(False, False), (True, False), (True, True)]
+
+
+def test_a_speed_that_the_driver_refuses_is_an_error_of_the_line(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up = serial.Serial._reconfigure_port
+
+    def refusing(self: serial.Serial, *rest: object, **options: object) -> None:
+        if self.baudrate > BOOT_BAUD:
+            raise ValueError(f"Failed to set custom baud rate ({self.baudrate})")
+        set_up(self, *rest, **options)
+
+    monkeypatch.setattr(serial.Serial, "_reconfigure_port", refusing)
+    with open_serial(port) as stream:
+        assert isinstance(stream, SerialStream)
+        with pytest.raises(LinkError, match=rf"{port} refuses 921600 baud: Failed to set"):
+            stream.baudrate = 921600
+        stream.baudrate = BOOT_BAUD
+        assert stream.baudrate == BOOT_BAUD
 
 
 class UsbBoard(threading.Thread):
