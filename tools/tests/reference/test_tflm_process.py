@@ -92,3 +92,22 @@ def test_networks_that_nobody_holds_are_let_go(monkeypatch: pytest.MonkeyPatch) 
     assert worker is not None and worker.unneeded == [2]
     oracle.run(INPUT)
     assert worker.unneeded == []
+
+
+@needs_tflm
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_what_was_read_is_not_kept() -> None:
+    """The package keeps a reference to every tensor's array: 64 KiB a run, were its values not let go."""
+    oracle = TflmOracle(ModelMaker(1).input((1, 256, 256, 1)).pool("AVERAGE_POOL_2D", (1, 1)).build())
+    window = [np.zeros((1, 256, 256, 1), np.int8)]
+
+    def resident() -> int:
+        pid = oracle._worker._process.pid
+        return 4096 * int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+    for _ in range(10):
+        oracle.run(window)
+    before = resident()
+    for _ in range(200):
+        oracle.run(window)
+    assert resident() - before < 4 << 20
