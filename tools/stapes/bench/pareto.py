@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from stapes.compiler import compile_bundle
 from stapes.errors import BundleError
@@ -15,6 +16,30 @@ SIZES = {
     "weights_bytes": "network in flash, bytes",
     "arena_bytes": "working memory, bytes",
 }
+
+
+class Measured(Protocol):
+    """What a plot of accuracy against sizes needs, besides one attribute for each size."""
+
+    @property
+    def name(self) -> str:
+        """In the legend."""
+        ...
+
+    @property
+    def accuracy(self) -> float:
+        """0 to 1."""
+        ...
+
+    @property
+    def accuracy_sd(self) -> float:
+        """Over the folds."""
+        ...
+
+    @property
+    def best_for(self) -> tuple[str, ...]:
+        """The sizes for which no other is both smaller and better."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,11 +89,15 @@ def _point(bundle: Bundle) -> Point | None:
 
 
 def _ranked(point: Point, everyone: Sequence[Point]) -> Point:
-    best = tuple(size for size in SIZES if not any(_beats(other, point, size) for other in everyone))
-    return replace(point, best_for=best)
+    return replace(point, best_for=best_for(point, everyone, SIZES))
 
 
-def _beats(other: Point, point: Point, size: str) -> bool:
+def best_for(point: Measured, everyone: Sequence[Measured], sizes: Iterable[str]) -> tuple[str, ...]:
+    """The `sizes` (names of attributes) for which nobody is both smaller and better than `point`."""
+    return tuple(size for size in sizes if not any(_beats(other, point, size) for other in everyone))
+
+
+def _beats(other: Measured, point: Measured, size: str) -> bool:
     """At least as good in both, and better in one."""
     mine, theirs = (getattr(point, size), point.accuracy), (getattr(other, size), other.accuracy)
     return theirs[0] <= mine[0] and theirs[1] >= mine[1] and theirs != mine

@@ -31,6 +31,7 @@ from stapes.cli import (
     record,
     report,
     review,
+    search,
     sweep,
     train,
 )
@@ -73,6 +74,7 @@ app.command()(doctor.doctor)
 app.command()(train.train)
 app.command()(cost.cost)
 app.command()(sweep.sweep)
+app.command()(search.search)
 app.command()(augment.augment)
 app.command()(evaluate.evaluate)
 app.command("import")(imports.import_network)

@@ -96,7 +96,7 @@ def sweep(
             ranges,
             trials,
             out,
-            _Score(setup),
+            FoldScore(setup),
             storage=storage,
             data=content_hash(dataset, noise_clips(noise, dataset.sample_rate) if noise else ()),
             tell=tell,
@@ -121,18 +121,19 @@ def sweep(
     )
 
 
-class _Score:
+class FoldScore:
     """Train one trial and give its int8 network's accuracy on the validation fold."""
 
     def __init__(self, setup: Setup) -> None:
-        self._setup = setup
+        self.setup = setup
 
     def __call__(self, recipe: Recipe, place: Path) -> float:
+        """Accuracy, 0 to 1; raises `RecipeError`, untrained, over the budget."""
         from stapes.training import train_folds
 
         if recipe.budget.flash or recipe.budget.ram or recipe.budget.cpu is not None:
             self._refuse_over_budget(recipe)
-        setup = replace(self._setup, folds=(recipe.dataset.test_fold,))
+        setup = replace(self.setup, folds=(recipe.dataset.test_fold,))
         with progress_bar() as progress:
             _, (result,) = train_folds(
                 recipe,
@@ -147,7 +148,7 @@ class _Score:
         from stapes.bench.cost import check_budget, recipe_cost
         from stapes.training import untrained_network
 
-        classes = len(self._setup.open_dataset(recipe).labels)
+        classes = len(self.setup.open_dataset(recipe).labels)
         network = untrained_network(recipe, classes)
         with TemporaryDirectory() as directory:
             check_budget(recipe_cost(recipe, network, classes, Path(directory), measure=False), recipe)

@@ -152,7 +152,7 @@ _CONVOLUTIONAL = ("plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet")
 class ModelSpec(Section):
     """Which network, and how large."""
 
-    later = frozenset({"frequency"})
+    later = frozenset({"frequency", "pooling"})
 
     architecture: Literal[
         "plain_cnn", "ds_cnn", "res_ds_cnn", "bc_resnet", "crnn", "forest", "dense", "imported"
@@ -177,6 +177,11 @@ class ModelSpec(Section):
         "mean",
         description="what ends the frequency axis: the mean over the bands that remain, or a convolution over all of "
         "them, which knows where in frequency energy lies (words). crnn sees all bands by itself",
+    )
+    pooling: Literal["mean_max", "attention"] = Field(
+        "mean_max",
+        description="what ends the time axis: mean and maximum over the rows; or their mean weighted by a softmax over "
+        "time of learned scores, which needs all rows, so that windows share none. crnn ends it by itself",
     )
     recurrent: Literal["lstm", "gru"] = Field(
         "lstm",
@@ -212,6 +217,14 @@ class ModelSpec(Section):
         if self.frequency != "mean" and self.architecture not in _CONVOLUTIONAL:
             raise ValueError(
                 f'frequency = "{self.frequency}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
+        if self.pooling != "mean_max" and self.architecture not in _CONVOLUTIONAL:
+            raise ValueError(
+                f'pooling = "{self.pooling}" is for {", ".join(_CONVOLUTIONAL)}, not for {self.architecture}'
+            )
+        if self.pooling == "attention" and self.time_padding == "valid":
+            raise ValueError(
+                'time_padding = "valid" is for windows that share rows: pooling = "attention" needs all rows'
             )
         return self
 
@@ -458,6 +471,8 @@ class Recipe(Section):
             raise ValueError(
                 f"training.quantize_steps is for plain_cnn and ds_cnn, not for {self.model.architecture}"
             )
+        if self.training.quantize_steps and self.model.pooling == "attention":
+            raise ValueError('training.quantize_steps is not for pooling = "attention"')
         if self.training.weights == "int4" and self.model.architecture not in _CONVOLUTIONAL:
             raise ValueError(
                 f'training.weights = "int4" is for {", ".join(_CONVOLUTIONAL)}, not for {self.model.architecture}'

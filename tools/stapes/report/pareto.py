@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stapes.bench.pareto import SIZES, Point
+from stapes.bench.pareto import SIZES, Measured, Point
 from stapes.errors import StapesError
 from stapes.files import write_atomic
 from stapes.packages import needed_for
@@ -38,16 +38,16 @@ def pareto_table(points: Sequence[Point]) -> Table:
     return table
 
 
-def draw_pareto(points: Sequence[Point], path: Path) -> None:
-    """One plot for each size, the bundles that are best for it joined; the suffix of `path` is the format.
+def draw_pareto(points: Sequence[Measured], path: Path, sizes: Mapping[str, str] = SIZES) -> None:
+    """One plot for each size (attribute: title), those that are best for it joined; the suffix of `path` is the format.
 
     Raises `ToolError` without matplotlib, `StapesError` for a format that it does not know.
     """
     with needed_for("drawing", "matplotlib"):
         from matplotlib.figure import Figure
     figure = Figure(figsize=(12, 4), layout="constrained")
-    panels = figure.subplots(1, len(SIZES), sharey=True)
-    for panel, (size, title) in zip(panels, SIZES.items(), strict=True):
+    panels = figure.subplots(1, len(sizes), sharey=True)
+    for panel, (size, title) in zip(panels, sizes.items(), strict=True):
         best = [point for point in points if size in point.best_for]
         best.sort(key=lambda point: getattr(point, size))
         panel.plot(

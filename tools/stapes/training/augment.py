@@ -1,8 +1,8 @@
 """Augmentation: each function changes how a sound came to the microphone, never what it is.
 
 Everything works on mel *powers*, where mixing is addition and a filter is a product; of a magnitude spectrum these are
-the squares of what the bands sum up. Masks alone work on the normalised features after the logarithm. Functions draw
-from the generator they are given and nothing else.
+the squares of what the bands sum up. Masks alone work on what comes after: normalised features, of MFCC the logarithms.
+Functions draw from the generator they are given and nothing else.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def piece(rows: Float32, start: int, frames: int) -> Float32:
     return rows[np.arange(start, end) % len(rows)]
 
 
-def crop(rows: Float32, energies: Float32, frames: int, rng: np.random.Generator) -> Float32:
-    """The `piece` of `frames` rows at the louder of two random places of a clip's powers or features.
+def louder(energies: Float32, rng: np.random.Generator) -> int:
+    """Where a `piece` of a clip begins: at the louder of two random places.
 
     `energies` are those of `window_energies`, one a start. The louder of two, because a window of silence
     does not carry its clip's label.
     """
     first, second = rng.integers(len(energies), size=2)
-    return piece(rows, int(first if energies[first] >= energies[second] else second), frames)
+    return int(first if energies[first] >= energies[second] else second)
 
 
 def stretch(power: Float32, frames: int) -> Float32:

@@ -12,10 +12,10 @@ from stapes.training.augment import (
     Int64,
     add_below,
     add_noise,
-    crop,
     cut,
     equaliser,
     floor_power,
+    louder,
     mask,
     mix,
     piece,
@@ -27,6 +27,7 @@ from stapes.training.augment import (
 )
 from stapes.training.placing import extent, place
 from stapes.training.pool import FeaturePool
+from stapes.training.transform import Transform
 
 _KNOTS = 5
 _TILT_DB = 20.0
@@ -41,7 +42,8 @@ class Batches:
     """`batch(step)` depends on recipe, fold and step alone, so training can go on from any step."""
 
     def __init__(self, recipe: Recipe, pool: FeaturePool, fold: int) -> None:
-        self._recipe, self._fold = recipe, fold
+        self._recipe, self._fold, self._spec = recipe, fold, pool.spec
+        self._transform = Transform(recipe.frontend)
         self._train = pool.indices(fold, held_out=False)
         self._labels = pool.labels_of(np.arange(len(pool.targets))).astype(np.float32)
         self._noise = [np.asarray(features.log_mel) for features in pool.noise]
@@ -52,7 +54,7 @@ class Batches:
         }
         self._energies = {
             speed: {
-                i: window_energies(to_power(log_mel, recipe.frontend), recipe.window.frames)
+                i: window_energies(to_power(log_mel, pool.spec), recipe.window.frames)
                 for i, log_mel in clips.items()
             }
             for speed, clips in self._log_mel.items()
@@ -69,7 +71,7 @@ class Batches:
         """What an example of each class counts so that all classes count the same; 1 on average."""
 
     def batch(self, step: int) -> tuple[Float32, Float32]:
-        """float32[batch, frames, n_mels, 1] normalised features and float32[batch, classes] labels."""
+        """float32[batch, frames, n_features, 1] normalised features and float32[batch, classes] labels."""
         features, labels, _ = self.bags(step)
         return features, labels
 
@@ -98,16 +100,27 @@ class Batches:
         knots = rng.uniform(-settings.equaliser_db, settings.equaliser_db, (len(first), _KNOTS))
         knots += rng.uniform(-settings.gain_db, settings.gain_db, (len(first), 1))
         power *= equaliser(power.shape[2], knots)[:, None, :]
-        features = normalize(to_log(power, recipe.frontend), recipe)
-        fill = mask_values(features, recipe)
-        mask(features, 1, settings.mask_frames, rng, fill)
-        mask(features, 2, settings.mask_bands, rng, fill)
-        return features[..., None], labels, votes
+        return self._features(power, rng)[..., None], labels, votes
+
+    def _features(self, power: Float32, rng: np.random.Generator) -> Float32:
+        """Normalised features [batch, frames, n_features] of powers [batch, lead + frames, n_mels], masked."""
+        recipe, settings = self._recipe, self._recipe.training
+        if recipe.frontend.n_mfcc:
+            # A mask hides bands, and every coefficient is made of all bands.
+            masked = to_log(power, self._spec)
+            fill: Float32 | None = masked.mean(axis=(1, 2))
+        else:
+            masked = normalize(self._transform.of_power(power), recipe)
+            fill = mask_values(masked, recipe)
+        mask(masked, 1, settings.mask_frames, rng, fill)
+        mask(masked, 2, settings.mask_bands, rng, fill)
+        return normalize(self._transform.of_log(masked), recipe) if recipe.frontend.n_mfcc else masked
 
     def _is_heard(self, power: Float32) -> npt.NDArray[np.bool_]:
         """Whether the windows of a bag are more than digital silence, [batch]."""
         bag = self._recipe.training.bag
-        loud = power.mean(axis=(1, 2)) > _AUDIBLE * floor_power(self._recipe.frontend)
+        heard_power = power[:, self._transform.lead :].mean(axis=(1, 2))
+        loud = heard_power > _AUDIBLE * floor_power(self._spec)
         heard: npt.NDArray[np.bool_] = loud.reshape(-1, bag).any(axis=1).repeat(bag)
         return heard
 
@@ -119,6 +132,7 @@ class Batches:
         bag = self._recipe.training.bag
         if bag == 1 or not vote(self._recipe.decision.vote).weighs:
             return np.full(len(power), 1.0 / bag, dtype=np.float32)
+        power = power[:, self._transform.lead :]
         roots = np.sqrt(power.sum(axis=(1, 2), dtype=np.float64)).reshape(-1, bag)
         # Silence has a small vote, and among silences all have the same.
         roots += 1e-6 * roots.max(axis=1, keepdims=True) + 1e-30
@@ -142,7 +156,7 @@ class Batches:
 
     def _add_recorded(self, power: Float32, snr_db: float, rng: np.random.Generator) -> None:
         """A random piece of a random recording of noise under one example; nothing where that piece is silence."""
-        spec = self._recipe.frontend
+        spec = self._spec
         log_mel = self._noise[int(rng.integers(len(self._noise)))]
         noise = to_power(piece(log_mel, int(rng.integers(len(log_mel))), len(power)), spec)
         # What lies below the floor is the rounding of a logarithm: no noise that could be made louder.
@@ -157,36 +171,45 @@ class Batches:
         return np.concatenate([rng.permutation(self._train) for _ in range(rounds)])[:size].repeat(bag)
 
     def _draw(self, clips: Int64, rng: np.random.Generator) -> Float32:
-        settings = self._recipe.training
-        speeds, spec = settings.speeds, self._recipe.frontend
-        frames = self._recipe.window.frames
-        drawn = np.empty((len(clips), frames, spec.n_mels), dtype=np.float32)
+        """Powers [batch, lead + frames, n_mels] of a random piece of each clip."""
+        settings, lead = self._recipe.training, self._transform.lead
+        speeds, frames = settings.speeds, self._recipe.window.frames
+        drawn = np.empty((len(clips), lead + frames, self._spec.n_mels), dtype=np.float32)
         for window, clip in zip(drawn, clips, strict=True):
             speed = speeds[int(rng.integers(len(speeds)))]
             if settings.stretch:
                 heard = round(frames * rng.uniform(1.0 - settings.stretch, 1.0 + settings.stretch))
-                window[:] = stretch(self._window(clip, speed, heard, rng), frames)
+                played = np.empty((lead + heard, self._spec.n_mels), dtype=np.float32)
+                self._window(clip, speed, rng, played)
+                window[:lead] = played[:lead]
+                window[lead:] = stretch(played[lead:], frames)
             else:
-                self._window(clip, speed, frames, rng, window)
+                self._window(clip, speed, rng, window)
             if settings.silence and rng.random() < settings.silence:
-                cut(window, rng)
+                cut(window[lead:], rng)
+                if not window[lead].any():
+                    window[:lead] = 0
         return drawn
 
-    def _window(
-        self, clip: int, speed: float, frames: int, rng: np.random.Generator, out: Float32 | None = None
-    ) -> Float32:
-        """Powers [frames, n_mels] of a random piece of a clip, in `out` if given."""
-        spec, log_mel = self._recipe.frontend, self._log_mel[speed][clip]
+    def _window(self, clip: int, speed: float, rng: np.random.Generator, out: Float32) -> None:
+        """Powers of a random piece of a clip into `out` [lead + frames, n_mels]."""
+        spec, log_mel, lead = self._spec, self._log_mel[speed][clip], self._transform.lead
+        rows = out[lead:]
+        frames = len(rows)
         first, last = self._extents[speed].get(clip, (0, frames + 1))
         if last - first <= frames:
-            return place(to_power(log_mel[first:last], spec), frames, rng, out)
-        return to_power(crop(log_mel, self._energies[speed][clip], frames, rng), spec, out=out)
+            place(to_power(log_mel[first:last], spec), rng, rows)
+            out[:lead] = rows[:lead]
+            return
+        start = louder(self._energies[speed][clip], rng)
+        out[:lead] = self._transform.before(log_mel, start)
+        to_power(piece(log_mel, start, frames), spec, out=rows)
 
 
-def normalize(log_mel: Float32, recipe: Recipe) -> Float32:
-    """`(log_mel - mean) / std` with the recipe's constants; the same shape."""
+def normalize(features: Float32, recipe: Recipe) -> Float32:
+    """`(features - mean) / std` with the recipe's constants; the same shape."""
     constants = recipe.normalization
-    return (log_mel - np.float32(constants.mean)) * np.float32(1.0 / constants.std)
+    return (features - np.float32(constants.mean)) * np.float32(1.0 / constants.std)
 
 
 def mask_values(features: Float32, recipe: Recipe) -> Float32 | None:

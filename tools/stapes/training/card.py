@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stapes.datasets.catalogue import describe
-from stapes.recipe import VOTES, Recipe
+from stapes.recipe import VOTES, FrontendSpec, Recipe
 from stapes.reference import vote
 from stapes.training.card_figures import figures_sections
 
@@ -40,7 +40,7 @@ def model_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]) -
         *figures_sections(metrics),
         "## What it is",
         f"- Input: {spec.sample_rate} Hz, 16-bit PCM; windows of {seconds:.2f} s every {hop:.2f} s, "
-        f"{spec.n_mels} log-mel bands from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
+        f"{_trained_on(spec)} from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
         f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
         f"- Network: {recipe.model.architecture}, {metrics['parameters']:,} parameters, "
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
@@ -75,7 +75,7 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
     hop = recipe.window.hop_frames * spec.hop_length / spec.sample_rate
     seconds = recipe.window_samples / spec.sample_rate
     names = ", ".join(label.replace("_", " ") for label in labels)
-    features = f"{spec.n_mfcc} MFCC of {spec.n_mels}" if spec.n_mfcc else f"{spec.n_mels}"
+    features = f"{_bands(spec)} mel bands"
     if "folds" in metrics:
         how = [
             f"Share of clips {_RIGHT[recipe.tagging]}. Whether the network was trained on any of these recordings is "
@@ -94,7 +94,7 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
         *how,
         "## What it is",
         f"- Input: {spec.sample_rate} Hz, 16-bit PCM; windows of {seconds:.2f} s every {hop:.2f} s, "
-        f"{features} mel bands from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
+        f"{features} from {spec.fmin:g} to {spec.fmax:g} Hz, a frame every "
         f"{1000 * spec.hop_length / spec.sample_rate:g} ms.\n"
         f"- Network: imported from {origin['file']} (SHA-256 {origin['sha256']}), "
         f"{metrics['macs_per_window']:,} multiply-accumulates a window, {metrics['model_bytes']:,} bytes.\n"
@@ -106,6 +106,16 @@ def imported_card(recipe: Recipe, labels: Sequence[str], metrics: dict[str, Any]
         "Not for use where a wrong answer can do harm.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _bands(spec: FrontendSpec) -> str:
+    return f"{spec.n_mfcc} MFCC of {spec.n_mels}" if spec.n_mfcc else f"{spec.n_mels}"
+
+
+def _trained_on(spec: FrontendSpec) -> str:
+    if spec.kind == "log-mel":
+        return f"{spec.n_mels} log-mel bands"
+    return f"{_bands(spec)} mel bands{' with PCEN' if spec.pcen else ''}"
 
 
 _RIGHT = {False: "decided right", True: "of which all tags are right, and no other is said"}

@@ -20,6 +20,7 @@ from stapes.training.backend import import_keras
 from stapes.training.batches import normalize
 from stapes.training.pool import FeaturePool
 from stapes.training.shards import Features
+from stapes.training.transform import Transform
 
 _STEPS = 1 << 20
 """In which confidences are compared."""
@@ -39,12 +40,14 @@ def window_weight(features: Features, start: int, recipe: Recipe) -> int:
 def windows_of(
     pool: FeaturePool, recipe: Recipe, clips: Int64
 ) -> tuple[Float32, npt.NDArray[np.float64], Int64]:
-    """Normalised windows float32[n, frames, n_mels, 1], their weights [n], the clip of each [n]."""
+    """Normalised windows float32[n, frames, n_features, 1], their weights [n], the clip of each [n]."""
     windows, weights, owners = [], [], []
+    transform = Transform(recipe.frontend)
     for clip in clips:
         features = pool.clips[1.0][clip]
+        values = transform.of_clip(features.log_mel)
         for start in window_starts(len(features.log_mel), recipe):
-            windows.append(features.log_mel[start : start + recipe.window.frames])
+            windows.append(values[start : start + recipe.window.frames])
             weights.append(window_weight(features, start, recipe))
             owners.append(clip)
     stacked = normalize(np.stack(windows), recipe)[..., None]

@@ -21,6 +21,7 @@ from stapes.recipe import Recipe
 from stapes.training.batches import normalize
 from stapes.training.evaluate import clip_accuracy
 from stapes.training.pool import FeaturePool
+from stapes.training.transform import Transform
 
 Int8 = npt.NDArray[np.int8]
 
@@ -112,22 +113,25 @@ def train_forest(recipe: Recipe, pool: FeaturePool, fold: int) -> tuple[Any, byt
     require_forest_packages()
     from sklearn.ensemble import RandomForestClassifier
 
-    if STATISTICS_KINDS * recipe.frontend.n_mels > 256:
+    spec = recipe.frontend
+    key, values = ("n_mfcc", "MFCC") if spec.n_mfcc else ("n_mels", "bands")
+    if STATISTICS_KINDS * spec.n_features > 256:
         raise RecipeError(
-            f"model: a forest takes 256 statistics, {recipe.frontend.n_mels} bands give "
-            f"{STATISTICS_KINDS * recipe.frontend.n_mels}",
-            hint=f"set frontend.n_mels to {256 // STATISTICS_KINDS} or less",
+            f"model: a forest takes 256 statistics, {spec.n_features} {values} give "
+            f"{STATISTICS_KINDS * spec.n_features}",
+            hint=f"set frontend.{key} to {256 // STATISTICS_KINDS} or less",
         )
+    transform = Transform(spec)
     features: list[Int8] = []
     targets: list[npt.NDArray[np.int64]] = []
     for speed, clips in sorted(pool.clips.items()):
         # The vote hears every window; the forest learns from fewer of the resampled ones, which are much the same.
         hop = recipe.window.hop_frames * (1 if speed == 1.0 else 2)
         for clip in pool.indices(fold, held_out=False):
-            log_mel = clips[clip].log_mel
-            starts = range(0, len(log_mel) - recipe.window.frames + 1, hop)
+            rows = transform.of_clip(clips[clip].log_mel)
+            starts = range(0, len(rows) - recipe.window.frames + 1, hop)
             if len(starts):
-                windows = np.stack([log_mel[start : start + recipe.window.frames] for start in starts])
+                windows = np.stack([rows[start : start + recipe.window.frames] for start in starts])
                 features.append(statistics_of(normalize(windows, recipe)))
                 targets.append(np.full(len(starts), pool.targets[clip]))
     forest = RandomForestClassifier(
@@ -143,7 +147,7 @@ def train_forest(recipe: Recipe, pool: FeaturePool, fold: int) -> tuple[Any, byt
             f"no clip of {', '.join(pool.labels[index] for index in missing)} outside of fold {fold}",
             hint="choose another dataset.test_fold",
         )
-    return forest, forest_model(forest, recipe.window.frames, recipe.frontend.n_mels)
+    return forest, forest_model(forest, recipe.window.frames, recipe.frontend.n_features)
 
 
 def forest_fold(recipe: Recipe, pool: FeaturePool, fold: int) -> dict[str, Any]:
@@ -182,11 +186,11 @@ def untrained_forest(recipe: Recipe, classes: int) -> bytes:
     from sklearn.ensemble import RandomForestClassifier
 
     random = np.random.default_rng(0)
-    inputs = random.integers(-128, 128, (_NOISE_WINDOWS, STATISTICS_KINDS * recipe.frontend.n_mels))
+    inputs = random.integers(-128, 128, (_NOISE_WINDOWS, STATISTICS_KINDS * recipe.frontend.n_features))
     model = recipe.model
     forest = RandomForestClassifier(model.trees, min_samples_leaf=model.min_samples_leaf, random_state=0)
     forest.fit(inputs, np.arange(_NOISE_WINDOWS) % classes)
-    return forest_model(forest, recipe.window.frames, recipe.frontend.n_mels)
+    return forest_model(forest, recipe.window.frames, recipe.frontend.n_features)
 
 
 __all__ = ["forest_fold", "forest_model", "forest_nodes", "statistics_of", "train_forest", "untrained_forest"]

@@ -15,6 +15,8 @@ from stapes.training.recurrent import recurrent
 _MOMENTUM = 0.9
 ALL_BANDS = "all_bands"
 """The layer of `frequency = "conv"`."""
+ATTENTION = "attention"
+"""The layer that scores rows, of `pooling = "attention"`."""
 
 
 def require_network(recipe: Recipe) -> None:
@@ -34,18 +36,20 @@ def require_network(recipe: Recipe) -> None:
 def build_network(
     recipe: Recipe, classes: int, *, batch: int | None = None, probabilities: bool = False
 ) -> Any:
-    """A Keras model [batch, frames, n_mels, 1] → [batch, classes]: logits, or `probabilities`.
+    """A Keras model [batch, frames, n_features, 1] → [batch, classes]: logits, or `probabilities`.
 
     A 3x3 convolution, then one block of the architecture for every further entry of `filters`; then the mean
     over frequency, or a convolution over all bands; then mean and maximum over time side by side, which lets a
-    short event count as much as a steady sound (of `crnn` instead the last state of a recurrent layer over the
-    rows); then one dense layer.
+    short event count as much as a steady sound (or the mean of the rows weighted by attention; of `crnn` instead the
+    last state of a recurrent layer over the rows); then one dense layer.
     With a `batch`, the layers are those that are converted. Raises `RecipeError` when the strides leave no map to pool.
     """
     keras = import_keras()
     layers = keras.layers
     spec = recipe.model
-    inputs = keras.Input((recipe.window.frames, recipe.frontend.n_mels, 1), batch_size=batch, name="features")
+    inputs = keras.Input(
+        (recipe.window.frames, recipe.frontend.n_features, 1), batch_size=batch, name="features"
+    )
     x = inputs
     block = _BLOCKS[spec.architecture]
     for number, (filters, stride) in enumerate(zip(spec.filters, spec.strides, strict=True), start=1):
@@ -61,11 +65,7 @@ def build_network(
         x = layers.Reshape((height, width * channels), name="rows")(x)
         x = recurrent(x, spec, converting=batch is not None)
     else:
-        x = _end_frequency(x, spec)
-        mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
-        peak = layers.MaxPooling2D((height, 1), name="max_time")(x)
-        x = layers.Concatenate(name="mean_and_max")([mean, peak])
-        x = layers.Reshape((2 * channels,), name="flat")(x)
+        x = _end_time(_end_frequency(x, spec), spec)
     x = layers.Dropout(spec.dropout, name="dropout")(x)
     x = layers.Dense(classes, name="scores")(x)
     if probabilities:
@@ -81,6 +81,24 @@ def _end_frequency(x: Any, spec: ModelSpec) -> Any:
         return mean_over_bands()(name="mean_frequency")(x)
     x = layers.Conv2D(channels, (1, width), use_bias=False, name=ALL_BANDS)(x)
     return _relu(_normalize(x, ALL_BANDS), ALL_BANDS)
+
+
+def _end_time(x: Any, spec: ModelSpec) -> Any:
+    """[batch, rows, 1, channels] → [batch, 2 * channels], or with attention [batch, channels]."""
+    layers = import_keras().layers
+    height, _, channels = x.shape[1:]
+    if spec.pooling == "attention":
+        scores = layers.Conv2D(1, 1, name=ATTENTION)(x)
+        weights = layers.Softmax(name="attention_weights")(
+            layers.Reshape((1, height), name="rows_scores")(scores)
+        )
+        rows = layers.Reshape((height, channels), name="rows")(x)
+        weighted = layers.Dot((2, 1), name="weighted_mean")([weights, rows])
+        return layers.Reshape((channels,), name="flat")(weighted)
+    mean = layers.AveragePooling2D((height, 1), name="mean_time")(x)
+    peak = layers.MaxPooling2D((height, 1), name="max_time")(x)
+    x = layers.Concatenate(name="mean_and_max")([mean, peak])
+    return layers.Reshape((2 * channels,), name="flat")(x)
 
 
 def _plain(x: Any, filters: int, stride: int, spec: ModelSpec, number: int) -> Any:

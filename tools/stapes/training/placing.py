@@ -14,10 +14,8 @@ def extent(features: Features) -> tuple[int, int]:
     return (int(heard[0]), int(heard[-1]) + 1) if len(heard) else (0, len(features.before))
 
 
-def place(power: Float32, frames: int, rng: np.random.Generator, out: Float32 | None = None) -> Float32:
-    """`power` [n, n_mels] at a random place in `frames` ≥ n frames of digital silence; in `out` if given."""
-    window = np.empty((frames, power.shape[1]), dtype=np.float32) if out is None else out
-    start = int(rng.integers(frames - len(power) + 1))
-    window[:start] = window[start + len(power) :] = 0
-    window[start : start + len(power)] = power
-    return window
+def place(power: Float32, rng: np.random.Generator, out: Float32) -> None:
+    """`power` [n, n_mels] at a random place in digital silence: into `out` [at least n, n_mels]."""
+    start = int(rng.integers(len(out) - len(power) + 1))
+    out[:start] = out[start + len(power) :] = 0
+    out[start : start + len(power)] = power

@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from stapes.datasets import Clip, Dataset
 from stapes.datasets.dataset import report, too_short
-from stapes.errors import DataError, RecipeError
+from stapes.errors import DataError
 from stapes.features import FixedFrontend
 from stapes.files import canonical_json, sha256
 from stapes.progress import Progress, no_progress
 from stapes.recipe import FrontendSpec, Recipe
 from stapes.training.shards import CLIPS, Features, load, save
+from stapes.training.transform import log_mel_of, require_trainable
 
 Int64 = npt.NDArray[np.int64]
 
@@ -51,6 +52,7 @@ def default_cache() -> Path:
 class FeaturePool:
     """Features of a data set: `clips[speed][i]`; `targets` (-1: no label) and `folds` int64[n]; `key` names content.
 
+    They are log-mel, those of `spec`, whatever the front end makes of them (see `transform`).
     `noise` are recordings that are no clips, at speed 1. `tags` bool[n, classes] are all classes of each clip.
     `content` is the hash of each fold's recordings and labels. With tagging, clips of digital silence without a label,
     which are in no fold, come last.
@@ -88,16 +90,11 @@ def build_pool(
 ) -> FeaturePool:
     """The pool of `dataset` at speed 1 and every speed of the recipe, and of `noise`; from the cache where it can be.
 
-    Raises one `DataError` for all corrupt and too short recordings, `RecipeError` for a
-    front end whose features are not logarithms of mel powers: mixing and filtering work on those powers.
+    Raises one `DataError` for all corrupt and too short recordings, `RecipeError` for a front end that is not made of
+    mel powers: mixing and filtering work on those.
     """
-    spec = recipe.frontend
-    other = next((name for name in ("pcen", "n_mfcc", "micro") if getattr(spec, name)), None)
-    if other:
-        raise RecipeError(
-            f"frontend.{other}: training augments log-mel features only",
-            hint="train with log-mel features",
-        )
+    require_trainable(recipe)
+    spec = log_mel_of(recipe.frontend)
     speeds = sorted({1.0, *recipe.training.speeds}, key=lambda speed: (speed != 1.0, speed))
     identities, noises = _identities(dataset.clips), _identities(noise)
     directory = cache / "features"
@@ -149,7 +146,7 @@ def _silent_clips(recipe: Recipe, clips: int) -> int:
 
 def _nothing(recipe: Recipe) -> Features:
     """A window of digital silence, the same at every speed."""
-    frontend = FixedFrontend(recipe.frontend)
+    frontend = FixedFrontend(log_mel_of(recipe.frontend))
     log_mel = frontend.log_mel_float(np.zeros(recipe.window_samples, np.int16))
     squares = np.zeros(len(log_mel), dtype=np.int64)
     return Features(log_mel, squares, squares)

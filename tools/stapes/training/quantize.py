@@ -22,7 +22,7 @@ _OUTLIERS_PERCENT = 0.01
 
 
 def calibration_windows(recipe: Recipe, pool: FeaturePool, fold: int) -> Float32:
-    """Up to 500 windows of training clips, spread evenly; float32[n, frames, n_mels, 1].
+    """Up to 500 windows of training clips, spread evenly; float32[n, frames, n_features, 1].
 
     The loudest hundredth of a percent is clipped: the input's scale should follow the sounds, not one click.
     """
@@ -34,7 +34,7 @@ def calibration_windows(recipe: Recipe, pool: FeaturePool, fold: int) -> Float32
 
 
 def quantize(model: Any, recipe: Recipe, calibration: Float32) -> bytes:
-    """A full-int8 .tflite: input [1, frames, n_mels, 1], output [1, classes] probabilities.
+    """A full-int8 .tflite: input [1, frames, n_features, 1], output [1, classes] probabilities.
 
     `calibration` (training folds only) decides every scale and zero point of an activation. With `training.weights` of
     "int4" the weights of the large layers have four bits, which the converter does not write.

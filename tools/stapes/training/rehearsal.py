@@ -71,7 +71,7 @@ class Rehearsal:
         self.variables = [grid.grid for _, grid in self._points]
 
     def calibrate(self, windows: Float32) -> None:
-        """Set every range to what the network gives for normalised training windows [n, frames, n_mels, 1]."""
+        """Set every range to what the network gives for normalised training windows [n, frames, n_features, 1]."""
         ops = import_keras().ops
         extremes = np.zeros((len(self._points), 2))  # every range holds 0
         for start in range(0, len(windows), 100):

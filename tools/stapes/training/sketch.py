@@ -45,7 +45,7 @@ def _build(recipe: Recipe, classes: int) -> bytes:
     from stapes.training.networks import build_network
     from stapes.training.quantize import quantize
 
-    shape = (_CALIBRATION_WINDOWS, recipe.window.frames, recipe.frontend.n_mels, 1)
+    shape = (_CALIBRATION_WINDOWS, recipe.window.frames, recipe.frontend.n_features, 1)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     model = build_network(recipe, classes)
     # Random weights of many layers leave next to nothing of their input, too little for the scale of a softmax's input.

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stapes.datasets import Clip, Dataset
-from stapes.errors import RecipeError, StapesError
+from stapes.errors import RecipeError, StapesError, TooLargeError
 from stapes.files import canonical_json, sha256
 from stapes.packages import needed_for
 from stapes.recipe import Recipe
@@ -130,46 +130,89 @@ def sweep(
     in the same directory, by whoever searches next. `data` is the hash of the recordings: with others it is another
     search. `tell` hears each trial's number, values and score (None: refused).
     """
-    optuna = _optuna()
-    directory.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=_name(recipe, ranges, data),
-        storage=storage or _journal(optuna, directory / "sweep.journal"),
-        load_if_exists=True,
-        direction="maximize",
-        # Another seed for each start: the same one would propose the same points again.
-        sampler=optuna.samplers.TPESampler(seed=None),
+    study = try_out(
+        _name(recipe, ranges, data),
+        lambda trial: {each.key: each.suggest(trial) for each in ranges},
+        lambda asked, place: (score(asked, place),),
+        recipe,
+        trials,
+        directory,
+        storage=storage,
+        directions=("maximize",),
+        tell=lambda number, changed, values: tell(number, changed, values[0] if values else None),
     )
-    _take_up_again(optuna, study)
-    states = optuna.trial.TrialState
-    while len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))) < trials:
-        trial = study.ask()
-        trial.set_user_attr("process", _process())
-        changed = {each.key: each.suggest(trial) for each in ranges}
-        try:
-            asked = varied(recipe, changed)
-            place = directory / f"trial-{sha256(canonical_json(changed))[:12]}"
-            value: float | None = score(asked, place)
-        except RecipeError as error:
-            trial.set_user_attr("refused", error.message)
-            study.tell(trial, state=states.PRUNED)
-            value = None
-        else:
-            study.tell(trial, value)
-        tell(trial.number, changed, value)
-    done = study.get_trials(deepcopy=False, states=(states.COMPLETE,))
-    refused = study.get_trials(deepcopy=False, states=(states.PRUNED,))
-    if not done:
-        raise StapesError(
-            f"all {len(refused)} trials were refused, the last: {refused[-1].user_attrs.get('refused')}",
-            hint="widen --vary or the budget",
-        )
+    done = len(trained_trials(study))
+    refused = len(refused_trials(study))
     best = study.best_trial
     changed = {
         each.key: json.loads(best.params[each.key]) if each.choices else best.params[each.key]
         for each in ranges
     }
-    return Found(varied(recipe, changed), float(best.value), changed, len(done), len(refused))
+    return Found(varied(recipe, changed), float(best.value), changed, done, refused)
+
+
+def try_out(
+    name: str,
+    propose: Callable[[Any], dict[str, Any]],
+    score: Callable[[Recipe, Path], tuple[float, ...]],
+    recipe: Recipe,
+    trials: int,
+    directory: Path,
+    *,
+    directions: Sequence[str],
+    storage: str = "",
+    tell: Callable[[int, dict[str, Any], tuple[float, ...] | None], None],
+) -> Any:
+    """The Optuna study called `name`, after trials up to `trials`; raises `StapesError` where all were refused.
+
+    `propose` gives an Optuna trial's changed keys, `score` one value for each of `directions` ("maximize" or
+    "minimize"); the changed keys are the trial's attribute "changed".
+    """
+    optuna = _optuna()
+    directory.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage or _journal(optuna, directory / "sweep.journal"),
+        load_if_exists=True,
+        directions=list(directions),
+        # Another seed for each start: the same one would propose the same points again.
+        sampler=optuna.samplers.TPESampler(seed=None),
+    )
+    _take_up_again(optuna, study)
+    states = optuna.trial.TrialState
+    while len(trained_trials(study)) + len(refused_trials(study)) < trials:
+        trial = study.ask()
+        trial.set_user_attr("process", _process())
+        changed = propose(trial)
+        trial.set_user_attr("changed", changed)
+        try:
+            asked = varied(recipe, changed)
+            place = directory / f"trial-{sha256(canonical_json(changed))[:12]}"
+            values: tuple[float, ...] | None = score(asked, place)
+        except (RecipeError, TooLargeError) as error:
+            trial.set_user_attr("refused", error.message)
+            study.tell(trial, state=states.PRUNED)
+            values = None
+        else:
+            study.tell(trial, values)
+        tell(trial.number, changed, values)
+    if not trained_trials(study):
+        refused = refused_trials(study)
+        raise StapesError(
+            f"all {len(refused)} trials were refused, the last: {refused[-1].user_attrs.get('refused')}",
+            hint="widen what is varied, or the budget",
+        )
+    return study
+
+
+def trained_trials(study: Any) -> list[Any]:
+    """Those that have a score."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def refused_trials(study: Any) -> list[Any]:
+    """Those that were impossible or too large."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "PRUNED"]
 
 
 def content_hash(dataset: Dataset, noise: Sequence[Clip] = ()) -> str:

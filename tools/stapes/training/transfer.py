@@ -20,7 +20,7 @@ from stapes.int8.recurrent import BIASES, GATES, RECURRENT
 from stapes.recipe import Bundle, Recipe
 from stapes.training.augment import Float32
 from stapes.training.backend import import_keras
-from stapes.training.networks import ALL_BANDS
+from stapes.training.networks import ALL_BANDS, ATTENTION
 
 _KINDS = {
     "Conv2D": "CONV_2D",
@@ -47,7 +47,7 @@ def start_of(start: Bundle | Outside | None, fold: int) -> Start | None:
 def transfer(model: Any, network: bytes, windows: Float32) -> None:
     """Put the weights of an int8 network of the same architecture into `model`.
 
-    `windows` are normalised training windows [n, frames, n_mels, 1]. The window's length and the padding along time
+    `windows` are normalised training windows [n, frames, n_features, 1]. The window's length and the padding along time
     may differ. A dense layer with another number of classes stays as it is. Raises `RecipeError` for a network that
     is not of this recipe's architecture and width.
     """
@@ -73,6 +73,9 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
             layer.set_weights([kernel, _gates(graph, op, RECURRENT).T, _gates(graph, op, BIASES)])
             continue
         bias = _bias(graph, op)
+        if layer.name == ATTENTION:
+            layer.set_weights([kernel, bias])
+            continue
         if layer is layers[-1]:
             if kernel.shape == tuple(layer.kernel.shape):
                 layer.set_weights([kernel, bias])
@@ -83,13 +86,14 @@ def transfer(model: Any, network: bytes, windows: Float32) -> None:
 def begin_with(model: Any, outside: Outside, recipe: Recipe, windows: Float32) -> None:
     """Put the first layers of an outside network into all layers of `model` up to its last map; the rest stays random.
 
-    `windows` are normalised windows [n, frames, n_mels, 1] as training sees them, augmented: what the batch
+    `windows` are normalised windows [n, frames, n_features, 1] as training sees them, augmented: what the batch
     normalisation is put back with. The padding along time and the stride of the last layer may differ. Raises
     `RecipeError` where the layers or the features are others than the recipe's, `ModelError` for a file that is no such
     network.
     """
     outside.check_frontend(recipe)
-    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS and layer.name != ALL_BANDS][
+    ends = (ALL_BANDS, ATTENTION)
+    layers = [layer for layer in model.layers if type(layer).__name__ in _KINDS and layer.name not in ends][
         :-1
     ]
     found = outside.layers(len(layers))

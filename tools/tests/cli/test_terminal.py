@@ -346,6 +346,10 @@ def stopped(*arguments: object, **options: object) -> None:
             "stapes.training.sweep.sweep",
             ("sweep", "recipe.toml", "--out", "out", *VARY, "--trials", "2"),
         ),
+        (
+            "stapes.training.search.search",
+            ("search", "recipe.toml", "--board", "stm32f072b_discovery", "--out", "out"),
+        ),
         ("stapes.training.build_embeddings", ("embed", "statistics", *EMBED)),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

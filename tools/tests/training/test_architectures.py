@@ -23,6 +23,12 @@ MODELS = {
     "plain, sliding": {"architecture": "plain_cnn", "time_padding": "valid"},
     "all bands": {"frequency": "conv"},
     "all bands, sliding": {"frequency": "conv", "time_padding": "valid"},
+    "attention": {"pooling": "attention"},
+    "attention, separable, all bands": {
+        "architecture": "ds_cnn",
+        "pooling": "attention",
+        "frequency": "conv",
+    },
     "separable": {"architecture": "ds_cnn"},
     "separable, sliding": {"architecture": "ds_cnn", "time_padding": "valid"},
     "residual": {"architecture": "res_ds_cnn", "filters": (8, 12, 12), "strides": (2, 2, 1)},
@@ -96,3 +102,30 @@ def test_a_window_that_is_too_short_is_refused() -> None:
 def test_residual_networks_are_padded(architecture: str) -> None:
     with pytest.raises(ValueError, match="time_padding"):
         make_recipe(architecture=architecture, time_padding="valid")
+
+
+def test_attention_weighs_rows_and_says_what_it_cannot() -> None:
+    """One row that scores far above the others is what is left of the time axis."""
+    model = build_network(make_recipe(pooling="attention"), 3)
+    attention = model.get_layer("attention")
+    attention.set_weights([np.full((1, 1, 10, 1), 100.0), np.zeros(1)])
+    import keras
+
+    parts = keras.Model(model.input, [model.get_layer("rows").output, model.get_layer("flat").output])
+    rows, pooled = parts.predict_on_batch(np.random.default_rng(1).normal(size=(2, FRAMES, BANDS, 1)))
+    best = rows[np.arange(2), rows.sum(axis=2).argmax(axis=1)]
+    np.testing.assert_allclose(pooled, best, atol=1e-3)
+    for problem, options in {
+        "needs all rows": {"time_padding": "valid"},
+        "not for bc_resnet|not for crnn": {"architecture": "crnn"},
+    }.items():
+        with pytest.raises(ValueError, match=problem):
+            make_recipe(pooling="attention", **options)
+    with pytest.raises(ValueError, match=r"quantize_steps is not for pooling"):
+        Recipe.model_validate(
+            {"name": "x", "model": {"pooling": "attention"}, "training": {"quantize_steps": 1}}
+        )
+
+
+def test_recipes_without_attention_say_nothing_of_it() -> None:
+    assert "pooling" not in ModelSpec().model_dump()
