@@ -13,6 +13,7 @@ from pages import DOCS, commands, run, without_stapes
 
 from stapes.datasets import synthetic_clips
 from stapes.datasets.audacity import read_label_track
+from stapes.recipe import load_recipe
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed (extra 'train')")
 soundfile = pytest.importorskip("soundfile", reason="the audio packages are not installed")
@@ -34,6 +35,15 @@ def make_recordings(directory: Path, occasions: tuple[str, ...] = ("monday", "ki
                 time += 5.0
         soundfile.write(directory / f"{name}.wav", np.concatenate(parts), RATE, subtype="PCM_16")
         (directory / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_its_recipe_trains_with_noise_and_level(tmp_path: Path) -> None:
+    """A product is heard from far away, from near, and in a hiss: not an option to be found later."""
+    (recipe,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (tmp_path / "recipe.toml").write_text(recipe)
+    training = load_recipe(tmp_path / "recipe.toml").training
+    assert training.gain_db >= 20.0
+    assert training.noise > 0.0
 
 
 @pytest.mark.slow
