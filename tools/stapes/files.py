@@ -11,13 +11,15 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+
+_PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", flags=re.DOTALL)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -154,6 +156,17 @@ def free_path(directory: Path, name: str, suffix: str) -> Path:
     while path.exists():
         path, number = directory / f"{safe}-{number}{suffix}", number + 1
     return path
+
+
+def with_tables(text: str, names: Iterable[str], table: Callable[[str], str]) -> str:
+    """A page's `text` with what is between `<!-- NAME -->` and `<!-- end -->` written again, by `table(NAME)` in lines.
+
+    Raises `KeyError` where one of `names` has no place in it.
+    """
+    left_out = set(names) - set(_PLACE.findall(text))
+    if left_out:
+        raise KeyError(f"no place for {', '.join(sorted(left_out))}")
+    return _PLACE.sub(lambda found: f"<!-- {found[1]} -->\n{table(found[1])}<!-- end -->", text)
 
 
 def sha256(data: bytes) -> str:

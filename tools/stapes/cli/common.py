@@ -121,6 +121,14 @@ DataOption = Annotated[
     ),
 ]
 
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Where features are kept; default: the platform's cache."),
+]
+ValidateOption = Annotated[
+    int | None,
+    typer.Option("--validate", metavar="N", help="Fold to judge trials by; default: the first usable one."),
+]
 GdbOption = Annotated[
     int | None,
     typer.Option("--gdb", min=1, max=65535, metavar="PORT", help="Renode: where a debugger can attach."),

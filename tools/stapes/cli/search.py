@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, goes_on, progress_bar, save_file, save_json
+from stapes.cli.common import (
+    CacheOption,
+    JsonOption,
+    ValidateOption,
+    console,
+    goes_on,
+    progress_bar,
+    save_file,
+    save_json,
+)
 from stapes.cli.sweep import FoldScore
 
 if TYPE_CHECKING:
@@ -49,15 +58,8 @@ def search(
         float | None,
         typer.Option("--cpu", metavar="SHARE", help="Of budget.clock_mhz, 0 to 1; default: any."),
     ] = None,
-    validate: Annotated[
-        int | None,
-        typer.Option(
-            "--validate", metavar="N", help="Fold to judge trials by; default: the first usable one."
-        ),
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", metavar="DIR", help="Where features are kept.")
-    ] = None,
+    validate: ValidateOption = None,
+    cache: CacheOption = None,
     json: JsonOption = None,
 ) -> None:
     """Search front end and network with Optuna: accuracy, flash, RAM and instructions; draws the Pareto front.
@@ -152,11 +154,8 @@ class CostAndScore:
 
     def __call__(self, recipe: Recipe, place: Path) -> tuple[float, float, float, float]:
         """Accuracy, flash, RAM, instructions a second; raises `RecipeError` or `TooLargeError`, untrained."""
-        from stapes.recipe.recipe import BudgetSpec
-
         cost = self._cost(recipe)
-        unlimited = recipe.model_copy(update={"budget": BudgetSpec()})  # checked just now
-        accuracy = FoldScore(self.setup)(unlimited, place)
+        accuracy = FoldScore(self.setup).train(recipe, place)
         return (
             accuracy,
             cost.flash_bytes or 0,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stapes.cli.common import JsonOption, console, goes_on, progress_bar, save_file, save_json
+from stapes.cli.common import (
+    CacheOption,
+    JsonOption,
+    ValidateOption,
+    console,
+    goes_on,
+    progress_bar,
+    save_file,
+    save_json,
+)
 
 if TYPE_CHECKING:
     from stapes.recipe import Recipe
@@ -36,21 +45,14 @@ def sweep(
         Path | None,
         typer.Option("--noise", metavar="DIR", help="Recordings of noise, for training.noise_sampled."),
     ] = None,
-    validate: Annotated[
-        int | None,
-        typer.Option(
-            "--validate", metavar="N", help="Fold to judge trials by; default: the first usable one."
-        ),
-    ] = None,
+    validate: ValidateOption = None,
     storage: Annotated[
         str,
         typer.Option(
             "--storage", metavar="URL", help="Database, e.g. sqlite:///sweep.db; default: a journal."
         ),
     ] = "",
-    cache: Annotated[
-        Path | None, typer.Option("--cache", metavar="DIR", help="Where features are kept.")
-    ] = None,
+    cache: CacheOption = None,
     json: JsonOption = None,
 ) -> None:
     """Search with Optuna. Trials never see dataset.test_fold; a recipe over its budget is refused untrained.
@@ -129,10 +131,14 @@ class FoldScore:
 
     def __call__(self, recipe: Recipe, place: Path) -> float:
         """Accuracy, 0 to 1; raises `RecipeError`, untrained, over the budget."""
-        from stapes.training import train_folds
-
         if recipe.budget.flash or recipe.budget.ram or recipe.budget.cpu is not None:
             self._refuse_over_budget(recipe)
+        return self.train(recipe, place)
+
+    def train(self, recipe: Recipe, place: Path) -> float:
+        """Accuracy, 0 to 1, whatever the budget."""
+        from stapes.training import train_folds
+
         setup = replace(self.setup, folds=(recipe.dataset.test_fold,))
         with progress_bar() as progress:
             _, (result,) = train_folds(

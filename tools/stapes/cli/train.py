@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stapes.cli.common import (
+    CacheOption,
     JsonOption,
     console,
     errors,
@@ -94,12 +95,7 @@ def train(
             help="Train on a Ray cluster (`auto`, `ray://HOST:10001`, `local`); paths must be shared.",
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache", metavar="DIR", help="Where features are kept; default: the platform's cache."
-        ),
-    ] = None,
+    cache: CacheOption = None,
     json: JsonOption = None,
 ) -> None:
     """Print the cost; train, quantise, evaluate; write a bundle. After Ctrl-C the same command goes on from there."""

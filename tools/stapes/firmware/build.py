@@ -105,11 +105,10 @@ def tinyusb(board: str) -> Path | None:
     and where it is not set. `BuildError` where there is no TinyUSB.
     """
     given = os.environ.get(TINYUSB)
-    if not given or not (firmware_dir() / "boards" / board / "board.cmake").is_file():
+    description = firmware_dir() / "boards" / board / "board.cmake"
+    if not given or not description.is_file():
         return None
-    if "set(STM32_USB " not in (firmware_dir() / "boards" / board / "board.cmake").read_text(
-        encoding="utf-8"
-    ):
+    if "set(STM32_USB " not in description.read_text(encoding="utf-8"):
         return None
     directory = Path(given).absolute()
     if not (directory / "src" / "tusb.h").is_file():

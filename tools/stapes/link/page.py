@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from stapes.definitions import firmware_dir, numbered
-from stapes.files import write_atomic
+from stapes.files import with_tables, write_atomic
 from stapes.link.layout import DEFINITIONS, Layout, layouts
-
-_PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", flags=re.DOTALL)
 
 
 def protocol_page(text: str) -> str:
@@ -17,10 +14,7 @@ def protocol_page(text: str) -> str:
 
     Raises `KeyError` where `text` names a layout that is not there, or leaves one out.
     """
-    left_out = set(layouts()) - set(_PLACE.findall(text))
-    if left_out:
-        raise KeyError(f"no place for {', '.join(sorted(left_out))}")
-    return _PLACE.sub(lambda found: f"<!-- {found[1]} -->\n{_table(found[1])}<!-- end -->", text)
+    return with_tables(text, layouts(), _table)
 
 
 def _table(name: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from stapes.definitions import firmware_dir
-from stapes.files import write_atomic
+from stapes.files import with_tables, write_atomic
 
 COLUMNS = {
     "as recorded": "as recorded",
@@ -20,8 +19,6 @@ COLUMNS = {
 }
 """Title of each column, and the condition of `stapes evaluate --robustness` that it shows."""
 
-_PLACE = re.compile(r"<!-- robustness -->\n.*?<!-- end -->", flags=re.DOTALL)
-
 
 def readme(text: str, models: Path) -> str:
     """`text` with the table between `<!-- robustness -->` and `<!-- end -->` written again.
@@ -29,9 +26,7 @@ def readme(text: str, models: Path) -> str:
     A row for each bundle in `models` whose metrics.json has such figures. Raises `KeyError` where `text` has no place
     for the table.
     """
-    if not _PLACE.search(text):
-        raise KeyError("no place for robustness")
-    return _PLACE.sub(lambda found: f"<!-- robustness -->\n{_table(models)}<!-- end -->", text)
+    return with_tables(text, ("robustness",), lambda _: _table(models))
 
 
 def _table(models: Path) -> str:

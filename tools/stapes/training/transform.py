@@ -66,7 +66,7 @@ class Transform:
         pcen = self._spec.pcen
         if pcen is None:
             return self.of_log(to_log(power, self._log_mel))
-        level = np.sqrt(power) if self._spec.spectrum == "magnitude" else power
+        level = self._level(power)
         smooth = np.empty_like(level[..., 1:, :])
         state, share = level[..., 0, :], np.float32(self._smoothing)
         for frame in range(smooth.shape[-2]):
@@ -86,12 +86,15 @@ class Transform:
         if start == 0:
             return to_power(log_mel[:1], self._log_mel)
         count = min(start, 1 + int(_FORGOTTEN / self._smoothing))
-        power = to_power(log_mel[start - count : start], self._log_mel)
-        level = np.sqrt(power) if self._spec.spectrum == "magnitude" else power
+        level = self._level(to_power(log_mel[start - count : start], self._log_mel))
         weights = self._smoothing * (1.0 - self._smoothing) ** np.arange(count - 1, -1, -1)
         weights[0] /= self._smoothing  # what it starts with counts whole
         smooth: Float32 = (weights @ level)[None].astype(np.float32)
         return np.square(smooth) if self._spec.spectrum == "magnitude" else smooth
+
+    def _level(self, power: Float32) -> Float32:
+        """What the bands sum up, which PCEN smooths."""
+        return np.sqrt(power) if self._spec.spectrum == "magnitude" else power
 
     def _opened(self, power: Float32) -> Float32:
         """Powers with the lead of a recording that begins with them: smoothing starts with the first frame."""

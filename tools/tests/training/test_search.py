@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_not_trained(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("stapes.bench.cost.plan_cost", lambda *_: plan)
     monkeypatch.setattr("stapes.bench.cost.measure_image", built)
     monkeypatch.setattr("stapes.bench.cost.measure_instructions", counted)
-    monkeypatch.setattr("stapes.cli.sweep.FoldScore.__call__", trained)
+    monkeypatch.setattr("stapes.cli.sweep.FoldScore.train", trained)
     path = tmp_path / "r.toml"
 
     def judge(**budget: Any) -> tuple[float, float, float, float]:
