@@ -94,6 +94,13 @@ def test_a_speed_that_the_driver_refuses_is_an_error_of_the_line(
         assert stream.baudrate == BOOT_BAUD
 
 
+def test_a_port_that_takes_nothing_is_one_error_and_stays_open(port: str) -> None:
+    with serial.Serial(port, timeout=0.05, write_timeout=0.1) as opened:
+        with pytest.raises(TargetError, match=f"{port} takes no more bytes") as caught:
+            SerialStream(opened).write(bytes(1 << 20))
+        assert "RESET" in caught.value.hint and opened.is_open
+
+
 class UsbBoard(threading.Thread):
     """A board whose port, `link`, goes when the board restarts (`reboots`) or is pulled out (`pull`), and comes back
     `away` seconds later: a real pseudo-terminal each time.
